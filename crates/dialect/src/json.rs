@@ -1,0 +1,399 @@
+//! A strict JSON scanner that builds nothing: it walks over values and reports where they lie.
+//!
+//! It accepts what RFC 8259 accepts, except that bytes inside strings need not be valid UTF-8 (what is only
+//! forwarded is the receiver's to judge). It never recurses, and nesting is bounded by [`MAX_DEPTH`].
+
+use std::ops::Range;
+
+/// The deepest nesting that is accepted; the same bound as `serde_json` has.
+pub(crate) const MAX_DEPTH: u32 = 128;
+
+/// Why some bytes are not JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{expected} expected at byte {at}")]
+pub struct JsonFault {
+    /// Offset of the first byte that does not fit.
+    pub at: usize,
+    /// What would have fitted there.
+    pub expected: &'static str,
+}
+
+/// A position in a JSON text.
+pub(crate) struct Scanner<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Scanner<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    /// Scans from `at` on, with offsets that stay those of the whole text.
+    pub(crate) fn starting_at(bytes: &'a [u8], at: usize) -> Self {
+        Self { bytes, at }
+    }
+
+    /// The byte after white space, which stays unread.
+    pub(crate) fn next_byte(&mut self) -> Option<u8> {
+        while let Some(byte) = self.bytes.get(self.at) {
+            match byte {
+                b' ' | b'\n' | b'\r' | b'\t' => self.at += 1,
+                _ => return Some(*byte),
+            }
+        }
+        None
+    }
+
+    /// Reads the opening brace of an object and returns its offset.
+    pub(crate) fn open_object(&mut self) -> Result<usize, JsonFault> {
+        self.take(b'{', "`{`")?;
+        Ok(self.at - 1)
+    }
+
+    /// The span of the next member's key with its quotes, or `None` after the closing brace, which is read.
+    pub(crate) fn next_key(&mut self, first: bool) -> Result<Option<Range<usize>>, JsonFault> {
+        match self.next_byte() {
+            Some(b'}') => {
+                self.at += 1;
+                return Ok(None);
+            }
+            Some(b',') if !first => self.at += 1,
+            _ if first => {}
+            _ => return Err(self.fault("`,` or `}`")),
+        }
+        self.next_byte();
+        let key = self.string()?;
+        self.take(b':', "`:`")?;
+        Ok(Some(key))
+    }
+
+    /// Walks over one value and returns its span.
+    pub(crate) fn value(&mut self) -> Result<Range<usize>, JsonFault> {
+        self.next_byte();
+        let start = self.at;
+        let mut nest = Nest::default();
+        loop {
+            match self.next_byte() {
+                Some(b'{') => {
+                    self.at += 1;
+                    nest.enter(true).ok_or_else(|| self.fault("shallower nesting"))?;
+                    if self.next_key(true)?.is_some() {
+                        continue;
+                    }
+                    nest.leave();
+                }
+                Some(b'[') => {
+                    self.at += 1;
+                    nest.enter(false).ok_or_else(|| self.fault("shallower nesting"))?;
+                    if self.next_byte() != Some(b']') {
+                        continue;
+                    }
+                    self.at += 1;
+                    nest.leave();
+                }
+                _ => self.scalar()?,
+            }
+            if !self.next_in(&mut nest)? {
+                return Ok(start..self.at);
+            }
+        }
+    }
+
+    /// After a value: moves to the next one of the innermost container, closing those that end here.
+    /// `false` when nothing is open any more.
+    fn next_in(&mut self, nest: &mut Nest) -> Result<bool, JsonFault> {
+        while let Some(object) = nest.innermost_is_object() {
+            if object {
+                if self.next_key(false)?.is_some() {
+                    return Ok(true);
+                }
+            } else {
+                match self.next_byte() {
+                    Some(b',') => {
+                        self.at += 1;
+                        return Ok(true);
+                    }
+                    Some(b']') => self.at += 1,
+                    _ => return Err(self.fault("`,` or `]`")),
+                }
+            }
+            nest.leave();
+        }
+        Ok(false)
+    }
+
+    /// Checks that only white space is left.
+    pub(crate) fn end(&mut self) -> Result<(), JsonFault> {
+        match self.next_byte() {
+            None => Ok(()),
+            Some(_) => Err(self.fault("end of text")),
+        }
+    }
+
+    fn take(&mut self, byte: u8, expected: &'static str) -> Result<(), JsonFault> {
+        if self.next_byte() == Some(byte) {
+            self.at += 1;
+            Ok(())
+        } else {
+            Err(self.fault(expected))
+        }
+    }
+
+    fn scalar(&mut self) -> Result<(), JsonFault> {
+        match self.bytes.get(self.at) {
+            Some(b'"') => self.string().map(drop),
+            Some(b't') => self.word(b"true"),
+            Some(b'f') => self.word(b"false"),
+            Some(b'n') => self.word(b"null"),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            _ => Err(self.fault("a value")),
+        }
+    }
+
+    fn word(&mut self, word: &'static [u8]) -> Result<(), JsonFault> {
+        if self.bytes[self.at..].starts_with(word) {
+            self.at += word.len();
+            Ok(())
+        } else {
+            Err(self.fault("`true`, `false` or `null`"))
+        }
+    }
+
+    fn number(&mut self) -> Result<(), JsonFault> {
+        if self.bytes[self.at] == b'-' {
+            self.at += 1;
+        }
+        match self.bytes.get(self.at) {
+            Some(b'0') => self.at += 1,
+            _ => self.digits()?,
+        }
+        if self.bytes.get(self.at) == Some(&b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.bytes.get(self.at) {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.bytes.get(self.at) {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Result<(), JsonFault> {
+        let count = self.bytes[self.at..]
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
+        if count == 0 {
+            return Err(self.fault("a digit"));
+        }
+        self.at += count;
+        Ok(())
+    }
+
+    /// Walks over a string and returns its span, quotes included.
+    fn string(&mut self) -> Result<Range<usize>, JsonFault> {
+        let start = self.at;
+        if self.bytes.get(start) != Some(&b'"') {
+            return Err(self.fault("a string"));
+        }
+        self.at += 1;
+        loop {
+            self.at += plain_prefix(&self.bytes[self.at..]);
+            match self.bytes.get(self.at) {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(start..self.at);
+                }
+                Some(b'\\') => self.escape()?,
+                Some(_) => return Err(self.fault("an escaped control character")),
+                None => return Err(self.fault("a closing quote")),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<(), JsonFault> {
+        self.at += 1;
+        match self.bytes.get(self.at) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
+            Some(b'u') => {
+                let digits = self.bytes.get(self.at + 1..self.at + 5).unwrap_or_default();
+                if digits.len() != 4 || !digits.iter().all(u8::is_ascii_hexdigit) {
+                    return Err(self.fault("four hexadecimal digits after `\\u`"));
+                }
+                self.at += 5;
+            }
+            _ => return Err(self.fault("a known escape")),
+        }
+        Ok(())
+    }
+
+    fn fault(&self, expected: &'static str) -> JsonFault {
+        JsonFault { at: self.at, expected }
+    }
+}
+
+/// Which containers are open, one bit each: set for an object, clear for an array.
+#[derive(Default)]
+struct Nest {
+    objects: u128,
+    depth: u32,
+}
+
+impl Nest {
+    fn enter(&mut self, object: bool) -> Option<()> {
+        if self.depth == MAX_DEPTH {
+            return None;
+        }
+        self.objects = self.objects << 1 | u128::from(object);
+        self.depth += 1;
+        Some(())
+    }
+
+    fn leave(&mut self) {
+        self.objects >>= 1;
+        self.depth -= 1;
+    }
+
+    fn innermost_is_object(&self) -> Option<bool> {
+        (self.depth > 0).then_some(self.objects & 1 == 1)
+    }
+}
+
+/// How many bytes from the start are neither a quote, a backslash nor a control character.
+///
+/// Prompts are long strings, so this loop is where a peek spends its time: blocks of 32 bytes (which the compiler
+/// turns into vector instructions), then words of 8.
+fn plain_prefix(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    for block in bytes.chunks_exact(32) {
+        let is_special = |byte: u8| u8::from(byte == b'"') | u8::from(byte == b'\\') | u8::from(byte < 0x20);
+        if block.iter().fold(0, |special, &byte| special | is_special(byte)) != 0 {
+            break;
+        }
+        at += 32;
+    }
+    for word in bytes[at..].chunks_exact(8) {
+        let found = special_bytes(word);
+        if found != 0 {
+            return at + (found.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    let tail = &bytes[at..];
+    at + tail
+        .iter()
+        .position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20)
+        .unwrap_or(tail.len())
+}
+
+/// The high bit of each byte of an 8-byte word that is special, exact for the lowest one.
+fn special_bytes(word: &[u8]) -> u64 {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
+    let word = word.iter().rev().fold(0_u64, |word, &byte| word << 8 | u64::from(byte));
+    let zero_in = |value: u64| value.wrapping_sub(ONES) & !value;
+    let quotes = zero_in(word ^ (ONES * u64::from(b'"')));
+    let backslashes = zero_in(word ^ (ONES * u64::from(b'\\')));
+    let controls = word.wrapping_sub(ONES * 0x20) & !word;
+    (quotes | backslashes | controls) & HIGHS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn accepts(text: &[u8]) -> bool {
+        let mut scanner = Scanner::new(text);
+        scanner.value().and_then(|_| scanner.end()).is_ok()
+    }
+
+    #[test]
+    fn agrees_with_serde_json_on_the_corners_of_the_grammar() {
+        let texts: &[&str] = &[
+            "",
+            " ",
+            "{}",
+            "[]",
+            "[[]]",
+            "{\"a\":{}}",
+            "[1,]",
+            "[,1]",
+            "{,}",
+            "{\"a\":1,}",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{a:1}",
+            "01",
+            "-",
+            "-0",
+            "0.5",
+            ".5",
+            "5.",
+            "1e5",
+            "1e",
+            "1E+5",
+            "-1.5e-3",
+            "+1",
+            "NaN",
+            "tru",
+            "true",
+            "falsely",
+            "null",
+            "\"\"",
+            "\"a",
+            "\"\\u12\"",
+            "\"\\u12aF\"",
+            "\"\\x\"",
+            "\"\t\"",
+            "\"\\t\"",
+            "[1 2]",
+            "{\"a\":1 \"b\":2}",
+            "[}",
+            "{]",
+            "1 2",
+            "{} x",
+            "\u{feff}{}",
+            "[\"\u{7f}\"]",
+            "\"\\ud83d\\ude00\"",
+            "[1,[2,{\"x\":[true,null]}],\"y\"]",
+        ];
+        for text in texts {
+            let expected = serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
+            assert_eq!(accepts(text.as_bytes()), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn nesting_is_bounded() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(accepts(nested(MAX_DEPTH as usize).as_bytes()));
+        assert!(!accepts(nested(MAX_DEPTH as usize + 1).as_bytes()));
+        assert!(!accepts("[".repeat(1_000_000).as_bytes()));
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_serde_json_on_near_misses(text in r#"([\[\]{},:"\\ ]|"[a-z\\n"]*"|[0-9.eE+-]{1,4}|true|null){0,12}"#) {
+            let expected = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
+            prop_assert_eq!(accepts(text.as_bytes()), expected);
+        }
+
+        #[test]
+        fn finds_the_first_special_byte(text in prop::collection::vec(any::<u8>(), 0..200), plain in 0_usize..150) {
+            let mut bytes = vec![b'x'; plain];
+            bytes.extend(text);
+            let expected = bytes.iter().position(|&b| b == b'"' || b == b'\\' || b < 0x20).unwrap_or(bytes.len());
+            prop_assert_eq!(plain_prefix(&bytes), expected);
+        }
+
+        #[test]
+        fn never_panics(text in prop::collection::vec(any::<u8>(), 0..300)) {
+            accepts(&text);
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! How a provider deviates from the dialect that it speaks, as data.
+
+use serde::{Deserialize, Serialize};
+
+/// Known deviations; the default is none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one fact about a provider, named as in the catalog"
+)]
+pub struct Quirks {
+    /// Understands `stream_options.include_usage`.
+    #[serde(skip_serializing_if = "is_true")]
+    pub stream_usage: bool,
+    /// The only name that is understood for the limit on the answer's length; both when `None`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<MaxTokensName>,
+    /// Accepts the role `developer`.
+    #[serde(skip_serializing_if = "is_true")]
+    pub developer_role: bool,
+    /// Accepts `parallel_tool_calls`.
+    #[serde(skip_serializing_if = "is_true")]
+    pub parallel_tool_calls: bool,
+    /// Accepts `n` above one.
+    #[serde(skip_serializing_if = "is_true")]
+    pub multiple_choices: bool,
+    /// Accepts `logprobs`.
+    #[serde(skip_serializing_if = "is_true")]
+    pub logprobs: bool,
+    /// Accepts a `response_format` of type `json_schema`.
+    #[serde(skip_serializing_if = "is_true")]
+    pub json_schema: bool,
+    /// Accepts `strict` on a function.
+    #[serde(skip_serializing_if = "is_true")]
+    pub strict_tools: bool,
+    /// Accepts `seed`.
+    #[serde(skip_serializing_if = "is_true")]
+    pub seed: bool,
+    /// Accepts the tool choice `required`.
+    #[serde(skip_serializing_if = "is_true")]
+    pub tool_choice_required: bool,
+    /// Other request fields that are answered with an error.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unsupported: Vec<String>,
+}
+
+/// The two names of the limit on the answer's length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MaxTokensName {
+    /// The older name.
+    MaxTokens,
+    /// The name since the reasoning models.
+    MaxCompletionTokens,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes the field by reference")]
+fn is_true(value: &bool) -> bool {
+    *value
+}
+
+impl Default for Quirks {
+    fn default() -> Self {
+        Self {
+            stream_usage: true,
+            max_tokens: None,
+            developer_role: true,
+            parallel_tool_calls: true,
+            multiple_choices: true,
+            logprobs: true,
+            json_schema: true,
+            strict_tools: true,
+            seed: true,
+            tool_choice_required: true,
+            unsupported: Vec::new(),
+        }
+    }
+}

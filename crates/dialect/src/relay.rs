@@ -1,0 +1,237 @@
+//! A reply in the caller's own dialect: bytes out are bytes in.
+//!
+//! The one exception is what the gateway itself caused: when it asked for a usage event that the caller did not ask
+//! for, that event is withheld again. Reading along cannot fail and cannot alter anything.
+
+use bytes::{Bytes, BytesMut};
+use memchr::memmem;
+
+use crate::frame::{Frame, Splitter};
+use crate::usage::{Usage, UsageTap};
+
+/// A partial event larger than this is passed on rather than held: a usage event is never that long.
+const MAX_HELD: usize = 64 * 1024;
+
+/// Passes a reply on and reads the usage from it.
+#[derive(Debug, Default)]
+pub struct Relay {
+    tap: UsageTap,
+    withheld: Option<Withholder>,
+}
+
+impl Relay {
+    /// A relay whose output is its input.
+    pub fn transparent() -> Self {
+        Self::default()
+    }
+
+    /// A relay for a stream of events that leaves out the event that carries only the usage.
+    pub fn withholding_usage() -> Self {
+        Self {
+            withheld: Some(Withholder::default()),
+            ..Self::default()
+        }
+    }
+
+    /// Takes a chunk and returns what can be sent on now (which may be nothing).
+    pub fn push(&mut self, chunk: Bytes) -> Bytes {
+        self.tap.push(&chunk);
+        match &mut self.withheld {
+            None => chunk,
+            Some(withholder) => withholder.push(chunk),
+        }
+    }
+
+    /// What is left at the end of the stream.
+    pub fn finish(&mut self) -> Bytes {
+        self.withheld
+            .as_mut()
+            .map(|withholder| withholder.splitter.take_rest())
+            .unwrap_or_default()
+    }
+
+    /// Whether something is held back.
+    pub fn holds(&self) -> bool {
+        self.withheld
+            .as_ref()
+            .is_some_and(|withholder| withholder.splitter.held() > 0)
+    }
+
+    /// The last usage that passed by.
+    pub fn usage(&self) -> Option<Usage> {
+        self.tap.usage()
+    }
+}
+
+/// Holds back an event until it is whole, and drops it when it is the usage event.
+#[derive(Debug, Default)]
+struct Withholder {
+    /// The event that has begun and not ended.
+    splitter: Splitter,
+    /// The event that has begun is already being passed on, because it is too long to be held.
+    passing: bool,
+}
+
+impl Withholder {
+    fn push(&mut self, chunk: Bytes) -> Bytes {
+        // By far the most chunks: whole events without usage, with nothing held before them.
+        let at_start = self.splitter.held() == 0 && !self.passing;
+        if at_start && ends_an_event(&chunk) && !may_hold_usage(&chunk) {
+            return chunk;
+        }
+        let mut out = BytesMut::with_capacity(self.splitter.held() + chunk.len());
+        if self.splitter.push(&chunk).is_err() {
+            out.extend_from_slice(&self.splitter.take_rest());
+            out.extend_from_slice(&chunk);
+            return out.freeze();
+        }
+        while let Some(event) = self.splitter.next_block() {
+            if self.passing || !is_usage_event(&event) {
+                out.extend_from_slice(&event);
+            }
+            self.passing = false;
+        }
+        if self.passing || self.splitter.held() > MAX_HELD {
+            self.passing = true;
+            out.extend_from_slice(&self.splitter.take_rest());
+        }
+        out.freeze()
+    }
+}
+
+fn ends_an_event(chunk: &[u8]) -> bool {
+    chunk.ends_with(b"\n\n") || chunk.ends_with(b"\r\n\r\n")
+}
+
+/// Whether a chunk names a usage that is not null.
+fn may_hold_usage(chunk: &[u8]) -> bool {
+    memmem::find_iter(chunk, b"\"usage\"").any(|at| {
+        let value = chunk[at + 7..]
+            .trim_ascii_start()
+            .strip_prefix(b":")
+            .unwrap_or_default()
+            .trim_ascii_start();
+        !value.starts_with(b"null")
+    })
+}
+
+/// The event that OpenAI appends for `include_usage`: no choices, and a usage object.
+fn is_usage_event(event: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Chunk<'a> {
+        #[serde(borrow)]
+        choices: Vec<&'a serde_json::value::RawValue>,
+        #[serde(borrow)]
+        usage: Option<&'a serde_json::value::RawValue>,
+    }
+    if !may_hold_usage(event) {
+        return false;
+    }
+    let Some(data) = Frame::parse(event).data else {
+        return false;
+    };
+    serde_json::from_slice::<Chunk<'_>>(&data).is_ok_and(|chunk| chunk.choices.is_empty() && chunk.usage.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const CONTENT: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"h\u{e9}\"}}],\"usage\":null}\n\n";
+    const FINISH: &str =
+        "data: {\"choices\":[{\"finish_reason\":\"stop\",\"delta\":{}}],\"usage\":{\"prompt_tokens\":3}}\n\n";
+    const USAGE: &str =
+        "data: {\"id\":\"c\",\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":1}}\n\n";
+    const DONE: &str = "data: [DONE]\n\n";
+
+    fn relayed(mut relay: Relay, chunks: &[&[u8]]) -> (Vec<u8>, Option<Usage>) {
+        let mut out = Vec::new();
+        for chunk in chunks {
+            out.extend_from_slice(&relay.push(Bytes::copy_from_slice(chunk)));
+        }
+        out.extend_from_slice(&relay.finish());
+        (out, relay.usage())
+    }
+
+    fn chunked(bytes: &[u8], mut cuts: Vec<usize>) -> Vec<&[u8]> {
+        cuts.retain(|&cut| cut < bytes.len());
+        cuts.extend([0, bytes.len()]);
+        cuts.sort_unstable();
+        cuts.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect()
+    }
+
+    #[test]
+    fn only_the_usage_event_is_withheld() {
+        let stream = [CONTENT, ": ping\n\n", FINISH, USAGE, DONE].concat();
+        let (out, usage) = relayed(Relay::withholding_usage(), &[stream.as_bytes()]);
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            [CONTENT, ": ping\n\n", FINISH, DONE].concat()
+        );
+        assert_eq!(
+            usage,
+            Some(Usage {
+                input: 3,
+                output: 1,
+                ..Usage::default()
+            })
+        );
+    }
+
+    #[test]
+    fn crlf_streams_too() {
+        let stream = [CONTENT, USAGE, DONE].concat().replace('\n', "\r\n");
+        let (out, _) = relayed(Relay::withholding_usage(), &[stream.as_bytes()]);
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            [CONTENT, DONE].concat().replace('\n', "\r\n")
+        );
+    }
+
+    #[test]
+    fn a_first_event_without_choices_is_kept() {
+        let azure = "data: {\"choices\":[],\"prompt_filter_results\":[]}\n\n";
+        let (out, _) = relayed(Relay::withholding_usage(), &[azure.as_bytes()]);
+        assert_eq!(out, azure.as_bytes());
+    }
+
+    #[test]
+    fn a_long_event_is_not_held() {
+        let mut relay = Relay::withholding_usage();
+        let sent = relay.push(Bytes::from(vec![b'x'; MAX_HELD + 1]));
+        assert_eq!(sent.len(), MAX_HELD + 1);
+        assert_eq!(relay.push(Bytes::from_static(b"y")).len(), 1);
+        assert_eq!(relay.push(Bytes::from_static(b"\n\ndata: 1")), "\n\n".as_bytes());
+    }
+
+    proptest! {
+        /// Law 6: relay output is relay input, garbage included.
+        #[test]
+        fn transparent_is_the_identity(chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..50), 0..10)) {
+            let slices: Vec<&[u8]> = chunks.iter().map(Vec::as_slice).collect();
+            prop_assert_eq!(relayed(Relay::transparent(), &slices).0, chunks.concat());
+        }
+
+        /// Law 6 for a withholding relay: without a usage event nothing changes.
+        #[test]
+        fn withholding_without_usage_is_the_identity(chunks in prop::collection::vec(r#"(\n|\r|data: |\{"choices":\[\]|"usage"|:null|[a-z]|\})*"#, 0..10)) {
+            let slices: Vec<&[u8]> = chunks.iter().map(String::as_bytes).collect();
+            prop_assert_eq!(relayed(Relay::withholding_usage(), &slices).0, chunks.concat().into_bytes());
+        }
+
+        /// Law 2: chunking does not change what comes out, nor the usage.
+        #[test]
+        fn chunking_does_not_matter(order in prop::collection::vec(0_usize..5, 0..8), cuts in prop::collection::vec(0_usize..600, 0..12), crlf in any::<bool>()) {
+            let mut stream: String = order.into_iter().map(|kind| [CONTENT, FINISH, USAGE, DONE, ": ping\n\n"][kind]).collect();
+            let mut expected = stream.replace(USAGE, "");
+            if crlf {
+                stream = stream.replace('\n', "\r\n");
+                expected = expected.replace('\n', "\r\n");
+            }
+            let (out, usage) = relayed(Relay::withholding_usage(), &chunked(stream.as_bytes(), cuts));
+            prop_assert_eq!(String::from_utf8(out).unwrap(), expected);
+            prop_assert_eq!(usage, relayed(Relay::transparent(), &[stream.as_bytes()]).1);
+        }
+    }
+}

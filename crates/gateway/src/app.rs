@@ -1,0 +1,126 @@
+//! Everything that a request may borrow, built once from a configuration.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use axum::http::HeaderValue;
+use uuid::Uuid;
+
+use crate::caller::Callers;
+use crate::catalog::{Catalog, Discovered};
+use crate::config::{Config, CorsOrigins, ServerConfig};
+use crate::failure::Failure;
+use crate::upstream::connect::Network;
+use crate::upstream::pool::Pools;
+
+/// What one configuration amounts to. A request keeps the one that it began with.
+#[derive(Debug)]
+pub struct App {
+    /// The public listener's settings.
+    pub server: ServerConfig,
+    /// Who may call.
+    pub callers: Callers,
+    /// What may be asked for.
+    pub catalog: Catalog,
+    /// Connections to providers.
+    pub pools: Arc<Pools>,
+    /// What outlives a change of configuration.
+    pub process: Arc<Process>,
+}
+
+/// What outlives a change of configuration.
+#[derive(Debug)]
+pub struct Process {
+    /// What the providers said that they serve.
+    pub discovered: Arc<Discovered>,
+    /// What this process adds to `Via`; unique, so that a request that comes back is recognised.
+    pub via: HeaderValue,
+    in_flight: AtomicUsize,
+    draining: AtomicBool,
+}
+
+impl Process {
+    /// A process that has seen nothing yet.
+    pub fn new() -> Self {
+        let via = format!("1.1 mynah-{}", Uuid::now_v7().simple());
+        Self {
+            discovered: Arc::default(),
+            via: HeaderValue::try_from(via).unwrap_or(HeaderValue::from_static("1.1 mynah")),
+            in_flight: AtomicUsize::new(0),
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// Says that no new work should come.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether no new work should come.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+}
+
+impl Default for Process {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// One request in flight; ends when it is dropped.
+#[derive(Debug)]
+pub struct InFlight(Arc<Process>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl App {
+    /// Builds what a configuration says. Connections are kept from `before` where they are made in the same way.
+    pub fn new(config: Config, process: Arc<Process>, before: Option<&Self>) -> Self {
+        let kept = before
+            .map(|app| &app.pools)
+            .filter(|pools| *pools.network().config() == config.network);
+        let pools = match kept {
+            Some(pools) => pools.clone(),
+            None => Arc::new(Pools::new(Network::new(config.network.clone()))),
+        };
+        let catalog = Catalog::new(&config, process.discovered.clone());
+        Self {
+            server: config.server,
+            callers: config.callers,
+            catalog,
+            pools,
+            process,
+        }
+    }
+
+    /// Counts a request in, unless there are too many.
+    pub fn admit(&self) -> Result<InFlight, Failure> {
+        let before = self.process.in_flight.fetch_add(1, Ordering::Relaxed);
+        let admitted = InFlight(self.process.clone());
+        if before < self.server.max_requests {
+            Ok(admitted)
+        } else {
+            Err(Failure::at_capacity())
+        }
+    }
+
+    /// Whether a web page of this origin may call without a key: those that are configured, and those of this machine.
+    pub fn allows_origin(&self, origin: &HeaderValue) -> bool {
+        let listed = match &self.server.cors_origins {
+            CorsOrigins::Any => true,
+            CorsOrigins::List(origins) => origins.contains(origin),
+        };
+        let host = origin
+            .to_str()
+            .ok()
+            .and_then(|origin| origin.split_once("://"))
+            .map(|(_, host)| host);
+        let host = host.map(|host| host.rsplit_once(':').map_or(host, |(name, _)| name));
+        listed || matches!(host, Some("localhost" | "127.0.0.1" | "[::1]"))
+    }
+}

@@ -1,0 +1,219 @@
+//! Who is calling, and what they may ask for.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::failure::Failure;
+
+/// The SHA-256 of a client's key: all that is kept of it.
+pub type KeyHash = [u8; 32];
+
+/// A client that was let in.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The name in the log.
+    pub name: String,
+    /// Patterns of the models that may be asked for; `None` for all.
+    pub models: Option<Vec<String>>,
+    /// Came without a key.
+    pub anonymous: bool,
+}
+
+impl Caller {
+    /// Whether a model, under the name asked for or as `provider/model`, is allowed.
+    pub fn may_use(&self, model: &str) -> bool {
+        self.models
+            .as_ref()
+            .is_none_or(|patterns| patterns.iter().any(|pattern| matches(pattern, model)))
+    }
+
+    /// Whether everything of a provider is allowed, as routes that name no model need it.
+    pub fn may_use_all_of(&self, provider: &str) -> bool {
+        let whole = format!("{provider}/*");
+        self.models
+            .as_ref()
+            .is_none_or(|patterns| patterns.iter().any(|pattern| pattern == "*" || *pattern == whole))
+    }
+}
+
+/// All clients.
+#[derive(Debug)]
+pub struct Callers {
+    by_hash: HashMap<KeyHash, Arc<Caller>>,
+    anonymous: Option<Arc<Caller>>,
+}
+
+impl Callers {
+    /// Clients by the hash of their key; `anonymous` when callers without a key are let in.
+    pub fn new(clients: impl IntoIterator<Item = (KeyHash, Caller)>, anonymous: bool) -> Self {
+        let by_hash = clients
+            .into_iter()
+            .map(|(hash, caller)| (hash, Arc::new(caller)))
+            .collect();
+        let nobody = || {
+            Arc::new(Caller {
+                name: "anonymous".to_owned(),
+                models: None,
+                anonymous: true,
+            })
+        };
+        Self {
+            by_hash,
+            anonymous: anonymous.then(nobody),
+        }
+    }
+
+    /// Whether there are clients with keys.
+    pub fn have_keys(&self) -> bool {
+        !self.by_hash.is_empty()
+    }
+
+    /// The caller of a request. A wrong key is refused also where no key is needed, unless there are no clients at all
+    /// (then whatever an SDK was made to send means nothing).
+    pub fn identify(&self, headers: &HeaderMap) -> Result<Arc<Caller>, Failure> {
+        if !self.have_keys() {
+            return self.anonymous.clone().ok_or_else(Failure::key_missing);
+        }
+        let Some(key) = presented_key(headers) else {
+            return self.anonymous.clone().ok_or_else(Failure::key_missing);
+        };
+        let hash = hash(key);
+        match self.by_hash.get_key_value(&hash) {
+            // The lookup compares hashes, which a caller cannot steer; the last word is in constant time all the same.
+            Some((known, caller)) if bool::from(known.as_slice().ct_eq(&hash)) => Ok(caller.clone()),
+            _ => Err(Failure::key_wrong()),
+        }
+    }
+}
+
+/// The hash under which a key is kept.
+pub fn hash(key: &[u8]) -> KeyHash {
+    Sha256::digest(key).into()
+}
+
+/// The key that a request carries: `Authorization` with or without `Bearer`, `x-api-key` or `api-key`.
+fn presented_key(headers: &HeaderMap) -> Option<&[u8]> {
+    let value = |name: &str| headers.get(name).map(|value| value.as_bytes().trim_ascii());
+    let authorization = headers.get(AUTHORIZATION).map(|value| {
+        let value = value.as_bytes().trim_ascii();
+        match value.split_at_checked(7) {
+            Some((scheme, key)) if scheme.eq_ignore_ascii_case(b"bearer ") => key.trim_ascii_start(),
+            _ => value,
+        }
+    });
+    authorization
+        .or_else(|| value("x-api-key"))
+        .or_else(|| value("api-key"))
+        .filter(|key| !key.is_empty())
+}
+
+/// Whether a text fits a pattern in which `*` stands for any text.
+pub fn matches(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else {
+        return false;
+    };
+    let Some(last) = parts.next_back() else {
+        return rest.is_empty();
+    };
+    for part in parts {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn callers(anonymous: bool) -> Callers {
+        let caller = Caller {
+            name: "a".into(),
+            models: Some(vec!["smart".into(), "openai/*".into()]),
+            anonymous: false,
+        };
+        Callers::new([(hash(b"key-a"), caller)], anonymous)
+    }
+
+    fn with(name: &'static str, value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())])
+    }
+
+    #[test]
+    fn a_key_is_found_wherever_clients_put_it() {
+        for (name, value) in [
+            ("authorization", "Bearer key-a"),
+            ("authorization", "bearer   key-a"),
+            ("authorization", "BEARER key-a"),
+            ("authorization", "key-a"),
+            ("x-api-key", "key-a"),
+            ("api-key", " key-a "),
+        ] {
+            assert_eq!(
+                callers(false).identify(&with(name, value)).unwrap().name,
+                "a",
+                "{name}: {value}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_wrong_key_is_refused_even_where_none_is_needed() {
+        for anonymous in [false, true] {
+            for value in ["Bearer key-b", "Bearer key-a-and-more", "Basic key-a"] {
+                assert!(
+                    callers(anonymous).identify(&with("authorization", value)).is_err(),
+                    "{value}"
+                );
+            }
+        }
+        assert!(callers(false).identify(&HeaderMap::new()).is_err());
+        assert!(callers(false).identify(&with("authorization", "Bearer ")).is_err());
+        assert_eq!(callers(true).identify(&HeaderMap::new()).unwrap().name, "anonymous");
+    }
+
+    #[test]
+    fn without_clients_any_key_means_nothing() {
+        let callers = Callers::new([], true);
+        assert_eq!(
+            callers.identify(&with("authorization", "Bearer sk-none")).unwrap().name,
+            "anonymous"
+        );
+    }
+
+    #[test]
+    fn patterns() {
+        for (pattern, text, expected) in [
+            ("*", "", true),
+            ("gpt-*", "gpt-5", true),
+            ("gpt-*", "agpt-5", false),
+            ("*-mini", "gpt-5-mini", true),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*b*c", "a-c", false),
+            ("ab*bc", "abc", false),
+            ("plain", "plain", true),
+            ("plain", "plainer", false),
+        ] {
+            assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn everything_of_a_provider_needs_a_pattern_that_says_so() {
+        let caller = Caller {
+            name: "a".into(),
+            models: Some(vec!["smart".into(), "openai/*".into()]),
+            anonymous: false,
+        };
+        assert!(caller.may_use_all_of("openai") && !caller.may_use_all_of("groq"));
+        assert!(caller.may_use("smart") && caller.may_use("openai/gpt-5") && !caller.may_use("gpt-5"));
+    }
+}

@@ -1,0 +1,317 @@
+//! From the name that a caller asks for to the places where it may be answered.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+
+use crate::caller::Caller;
+use crate::config::Config;
+use crate::config::problem::did_you_mean;
+use crate::failure::Failure;
+use crate::provider::{BUILT_IN, BUILT_IN_MODEL, Provider};
+
+/// An unknown model's name is repeated in the error up to this many characters.
+const MAX_SHOWN: usize = 200;
+
+/// A provider, and a model as that provider calls it.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The provider.
+    pub provider: Arc<Provider>,
+    /// The model; empty for a route that names none.
+    pub model: String,
+}
+
+impl Target {
+    /// `provider/model`.
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.provider.name, self.model)
+    }
+}
+
+/// A name and the targets that answer to it, in the order in which they are tried.
+#[derive(Debug)]
+pub struct Route {
+    /// The name that was asked for.
+    pub name: String,
+    /// Where it may go.
+    pub targets: Vec<Target>,
+}
+
+/// A model as its provider lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The provider's name for it.
+    pub id: String,
+    /// Unix time, where the provider says so.
+    pub created: u64,
+}
+
+/// What the providers said that they serve. Outlives a change of configuration.
+#[derive(Debug)]
+pub struct Discovered {
+    snapshot: ArcSwap<Snapshot>,
+    complete: watch::Sender<bool>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Snapshot {
+    by_provider: BTreeMap<String, Vec<Listed>>,
+    /// The names of the providers that serve an id.
+    by_id: HashMap<String, Vec<String>>,
+}
+
+impl Default for Discovered {
+    fn default() -> Self {
+        Self {
+            snapshot: ArcSwap::default(),
+            complete: watch::Sender::new(false),
+        }
+    }
+}
+
+impl Discovered {
+    /// Notes what a provider serves.
+    pub fn note(&self, provider: &str, models: &[Listed]) {
+        self.snapshot.rcu(|known| {
+            let mut by_provider = known.by_provider.clone();
+            by_provider.insert(provider.to_owned(), models.to_vec());
+            let mut by_id: HashMap<String, Vec<String>> = HashMap::new();
+            for (provider, models) in &by_provider {
+                for listed in models {
+                    by_id.entry(listed.id.clone()).or_default().push(provider.clone());
+                }
+            }
+            Snapshot { by_provider, by_id }
+        });
+    }
+
+    /// How many models a provider serves.
+    pub fn count(&self, provider: &str) -> usize {
+        self.snapshot.load().by_provider.get(provider).map_or(0, Vec::len)
+    }
+
+    /// Says that every provider has been asked once.
+    pub fn set_complete(&self) {
+        self.complete.send_replace(true);
+    }
+
+    /// Whether every provider has been asked once.
+    pub fn is_complete(&self) -> bool {
+        *self.complete.borrow()
+    }
+
+    /// Waits until every provider has been asked once.
+    pub async fn completed(&self) {
+        // The sender lives as long as `self`, so this ends only with the value.
+        let _ = self.complete.subscribe().wait_for(|complete| *complete).await;
+    }
+}
+
+/// Everything that can be asked for.
+#[derive(Debug)]
+pub struct Catalog {
+    providers: Vec<Arc<Provider>>,
+    routes: HashMap<String, Arc<Route>>,
+    default_provider: Option<String>,
+    discovered: Arc<Discovered>,
+}
+
+/// One line of the model list.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// What to ask for.
+    pub id: String,
+    /// Unix time; 0 when it is not known.
+    pub created: u64,
+    /// The provider, or `mynah` for configured names.
+    pub owner: String,
+}
+
+impl Catalog {
+    /// The routes of a configuration.
+    pub fn new(config: &Config, discovered: Arc<Discovered>) -> Self {
+        let mut providers = config.providers.clone();
+        providers.push(Arc::new(Provider::built_in()));
+        for provider in &providers {
+            if let Some(models) = &provider.models {
+                let listed = models.iter().map(|id| Listed {
+                    id: id.clone(),
+                    created: 0,
+                });
+                discovered.note(&provider.name, &listed.collect::<Vec<_>>());
+            }
+        }
+        let mut catalog = Self {
+            providers,
+            routes: HashMap::new(),
+            default_provider: config.default_provider.clone(),
+            discovered,
+        };
+        for (name, targets) in &config.models {
+            let target = |target: &crate::config::TargetName| {
+                Some(Target {
+                    provider: catalog.provider(&target.provider)?.clone(),
+                    model: target.model.clone(),
+                })
+            };
+            let targets = targets.iter().filter_map(target).collect();
+            let route = Route {
+                name: name.clone(),
+                targets,
+            };
+            catalog.routes.insert(name.clone(), Arc::new(route));
+        }
+        catalog
+    }
+
+    /// All providers, the built-in one last.
+    pub fn providers(&self) -> &[Arc<Provider>] {
+        &self.providers
+    }
+
+    fn provider(&self, name: &str) -> Option<&Arc<Provider>> {
+        self.providers.iter().find(|provider| provider.name == name)
+    }
+
+    /// Where a model may be answered for this caller. `pinned` is the provider that the caller insists on.
+    pub async fn resolve(&self, model: &str, pinned: Option<&str>, caller: &Caller) -> Result<Arc<Route>, Failure> {
+        let pinned = pinned.map(|name| self.pinned(name)).transpose()?;
+        let mut route = self.find(model, pinned);
+        if route.is_none() && !self.discovered.is_complete() {
+            self.discovered.completed().await;
+            route = self.find(model, pinned);
+        }
+        let route = route.ok_or_else(|| self.unknown(model))?;
+        permitted(route, caller)
+    }
+
+    /// Where a route that names no model goes for this caller.
+    pub fn resolve_without_model(&self, pinned: Option<&str>, caller: &Caller) -> Result<Arc<Route>, Failure> {
+        let provider = match (pinned, &self.default_provider) {
+            (Some(name), _) => self.pinned(name)?,
+            (None, Some(name)) => self.provider(name).ok_or_else(Failure::provider_missing)?,
+            (None, None) => return Err(Failure::provider_missing()),
+        };
+        if !caller.may_use_all_of(&provider.name) {
+            return Err(Failure::model_forbidden(&format!("{}/*", provider.name)));
+        }
+        let target = Target {
+            provider: provider.clone(),
+            model: String::new(),
+        };
+        Ok(Arc::new(Route {
+            name: provider.name.clone(),
+            targets: vec![target],
+        }))
+    }
+
+    fn pinned(&self, name: &str) -> Result<&Arc<Provider>, Failure> {
+        self.provider(name).ok_or_else(|| {
+            let hint = did_you_mean(name, self.providers.iter().map(|provider| provider.name.as_str()));
+            Failure::provider_unknown(name, &hint)
+        })
+    }
+
+    /// A configured name, then `provider/model`, then what discovery found.
+    fn find(&self, model: &str, pinned: Option<&Arc<Provider>>) -> Option<Arc<Route>> {
+        let to = |provider: &Arc<Provider>, model: &str| Target {
+            provider: provider.clone(),
+            model: model.to_owned(),
+        };
+        let route = |targets: Vec<Target>| {
+            Some(Arc::new(Route {
+                name: model.to_owned(),
+                targets,
+            }))
+        };
+        let prefixed = model.split_once('/').filter(|(_, rest)| !rest.is_empty());
+        let exists = |provider: &Arc<Provider>, rest: &str| !provider.is_built_in() || rest == BUILT_IN_MODEL;
+        if let Some(provider) = pinned {
+            let own = prefixed
+                .filter(|(prefix, _)| *prefix == provider.name)
+                .map_or(model, |(_, rest)| rest);
+            return route(vec![to(provider, own)]);
+        }
+        if let Some(route) = self.routes.get(model) {
+            return Some(route.clone());
+        }
+        if let Some((provider, rest)) = prefixed.and_then(|(prefix, rest)| Some((self.provider(prefix)?, rest))) {
+            return exists(provider, rest)
+                .then(|| to(provider, rest))
+                .and_then(|target| route(vec![target]));
+        }
+        let discovered = self.discovered.snapshot.load();
+        let serving = discovered.by_id.get(model)?;
+        let serves = |provider: &&Arc<Provider>| serving.contains(&provider.name);
+        let targets: Vec<Target> = self
+            .providers
+            .iter()
+            .filter(serves)
+            .map(|provider| to(provider, model))
+            .collect();
+        if targets.is_empty() { None } else { route(targets) }
+    }
+
+    fn unknown(&self, model: &str) -> Failure {
+        let model: String = model.chars().take(MAX_SHOWN).collect();
+        let discovered = self.discovered.snapshot.load();
+        let ids = discovered.by_id.keys().map(String::as_str);
+        let hint = did_you_mean(&model, self.routes.keys().map(String::as_str).chain(ids));
+        Failure::model_unknown(&model, hint.trim_end_matches('?'))
+    }
+
+    /// Every name that a caller may ask for: configured ones, then what discovery found. An id that several providers
+    /// serve, or that is also a configured name, is listed once as it is and once for each further provider as
+    /// `provider/id`.
+    pub fn list(&self, caller: &Caller) -> Vec<Entry> {
+        let mut names: Vec<&String> = self.routes.keys().collect();
+        names.sort();
+        let configured = names.into_iter().map(|name| Entry {
+            id: name.clone(),
+            created: 0,
+            owner: BUILT_IN.into(),
+        });
+        let mut entries: Vec<Entry> = configured.collect();
+        let mut seen: HashSet<String> = entries.iter().map(|entry| entry.id.clone()).collect();
+        let discovered = self.discovered.snapshot.load();
+        for provider in &self.providers {
+            for listed in discovered.by_provider.get(&provider.name).into_iter().flatten() {
+                let bare = !provider.is_built_in() && seen.insert(listed.id.clone());
+                let id = if bare {
+                    listed.id.clone()
+                } else {
+                    format!("{}/{}", provider.name, listed.id)
+                };
+                entries.push(Entry {
+                    id,
+                    created: listed.created,
+                    owner: provider.name.clone(),
+                });
+            }
+        }
+        entries.retain(|entry| {
+            self.find(&entry.id, None)
+                .is_some_and(|route| permitted(route, caller).is_ok())
+        });
+        entries
+    }
+}
+
+/// The part of a route that a caller may use: all of it when its name is allowed, else the targets that are.
+fn permitted(route: Arc<Route>, caller: &Caller) -> Result<Arc<Route>, Failure> {
+    if caller.may_use(&route.name) {
+        return Ok(route);
+    }
+    let allowed = |target: &&Target| caller.may_use(&target.name());
+    let targets: Vec<Target> = route.targets.iter().filter(allowed).cloned().collect();
+    if targets.is_empty() {
+        return Err(Failure::model_forbidden(&route.name));
+    }
+    Ok(Arc::new(Route {
+        name: route.name.clone(),
+        targets,
+    }))
+}

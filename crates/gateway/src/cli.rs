@@ -1,0 +1,195 @@
+//! The command line.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::document::Document;
+use crate::config::env::Env;
+use crate::config::problem::Problem;
+use crate::config::{self, Loaded};
+use crate::{serve, telemetry};
+
+/// The file that is read when none is named.
+const DEFAULT_FILE: &str = "mynah.toml";
+
+/// One small, fast gateway between applications and every model provider.
+///
+/// Applications keep the OpenAI API that they already speak and are pointed at Mynah; Mynah finds a provider that can
+/// answer and passes everything on unchanged. Without a command, it serves.
+///
+/// Without a configuration file, it uses the providers whose keys are in the environment or in .env (OPENAI_API_KEY,
+/// GROQ_API_KEY, ...) and the local servers that answer (Ollama, LM Studio, vLLM, ...). The model mynah/echo always
+/// answers, offline.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    max_term_width = 100,
+    after_help = "Examples:
+  mynah                                   serve on 127.0.0.1:8080 with what the environment offers
+  mynah serve --config production.toml    serve what a file says
+  mynah check                             list everything that is wrong with mynah.toml
+  mynah config show                       what takes effect, and where each value comes from"
+)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    source: Source,
+}
+
+#[derive(Debug, Args)]
+struct Source {
+    /// The configuration file [default: mynah.toml, if there is one]
+    #[arg(short, long, global = true, value_name = "FILE", env = "MYNAH_CONFIG")]
+    config: Option<PathBuf>,
+    /// Listen here instead of where the file says
+    #[arg(short, long, global = true, value_name = "ADDRESS:PORT", env = "MYNAH_LISTEN")]
+    listen: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway (this is what happens without a command)
+    Serve,
+    /// Check the configuration: report every problem with its place, and exit with 1 if there is one
+    Check,
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Print the configuration as it takes effect, with the origin of every value and without secrets
+    Show,
+    /// Print the JSON Schema of mynah.toml, for editors
+    Schema,
+}
+
+/// Runs the command.
+pub fn run(arguments: &Arguments) -> ExitCode {
+    let done = match &arguments.command {
+        None | Some(Command::Serve) => serve_command(&arguments.source),
+        Some(Command::Check) => check(&arguments.source),
+        Some(Command::Config(ConfigCommand::Show)) => show(&arguments.source),
+        Some(Command::Config(ConfigCommand::Schema)) => schema(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve_command(source: &Source) -> anyhow::Result<()> {
+    let file = source.file()?;
+    let env = environment()?;
+    let loaded = source
+        .load(file.as_deref(), &env)
+        .map_err(|problems| report(&problems))?
+        .1;
+    telemetry::start(&loaded.config.log, &env).map_err(anyhow::Error::msg)?;
+    let (source, again) = (source.clone(), file.clone());
+    let load: serve::Load = Box::new(move || {
+        let env = Env::read(Path::new("."))?;
+        source.load(again.as_deref(), &env).map(|(_, loaded)| loaded)
+    });
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let served = runtime.block_on(serve::run(loaded, file, load));
+    runtime.shutdown_background();
+    served
+}
+
+fn check(source: &Source) -> anyhow::Result<()> {
+    let file = source.file()?;
+    let (_, loaded) = source
+        .load(file.as_deref(), &environment()?)
+        .map_err(|problems| report(&problems))?;
+    let name = file.as_deref().unwrap_or(Path::new("the environment")).display();
+    let Loaded { config, effective } = loaded;
+    let (providers, models, clients) = (
+        config.providers.len(),
+        config.models.len(),
+        effective.file.clients.len(),
+    );
+    writeln!(
+        std::io::stdout(),
+        "{name} is fine. Providers: {providers}, models: {models}, clients: {clients}."
+    )?;
+    Ok(())
+}
+
+fn show(source: &Source) -> anyhow::Result<()> {
+    let file = source.file()?;
+    let (document, loaded) = source
+        .load(file.as_deref(), &environment()?)
+        .map_err(|problems| report(&problems))?;
+    write!(
+        std::io::stdout(),
+        "{}",
+        config::show::show(&loaded.effective, &document)
+    )?;
+    Ok(())
+}
+
+fn schema() -> anyhow::Result<()> {
+    writeln!(
+        std::io::stdout(),
+        "{}",
+        serde_json::to_string_pretty(&config::schema::schema())?
+    )?;
+    Ok(())
+}
+
+impl Clone for Source {
+    fn clone(&self) -> Self {
+        Self {
+            config: self.config.clone(),
+            listen: self.listen.clone(),
+        }
+    }
+}
+
+impl Source {
+    /// The configuration file: the named one, which must be there, or the default one, which may.
+    fn file(&self) -> anyhow::Result<Option<PathBuf>> {
+        match &self.config {
+            Some(file) if file.is_file() => Ok(Some(file.clone())),
+            Some(file) => anyhow::bail!("there is no configuration file {}", file.display()),
+            None => Ok(Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.is_file())),
+        }
+    }
+
+    fn load(&self, file: Option<&Path>, env: &Env) -> Result<(Document, Loaded), Vec<Problem>> {
+        let problem = |message: String| vec![Problem::without_place(message)];
+        let (name, text) = match file {
+            Some(file) => {
+                let name = file.display().to_string();
+                let text =
+                    std::fs::read_to_string(file).map_err(|error| problem(format!("cannot read {name}: {error}")))?;
+                (name, text)
+            }
+            None => (String::new(), String::new()),
+        };
+        config::load(&name, &text, env, self.listen.as_deref())
+    }
+}
+
+fn environment() -> anyhow::Result<Env> {
+    Env::read(Path::new(".")).map_err(|problems| report(&problems))
+}
+
+/// All problems, one on a line, and how many there are.
+fn report(problems: &[Problem]) -> anyhow::Error {
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    let count = match problems.len() {
+        1 => "1 problem".to_owned(),
+        count => format!("{count} problems"),
+    };
+    anyhow::anyhow!("{}\n{count} in the configuration.", lines.join("\n"))
+}

@@ -1,0 +1,146 @@
+//! From text, environment and catalog to a configuration that is known to be right, or to the list of all problems.
+//!
+//! [`document`] reads TOML with the place of every value, [`schema`] holds it against the JSON Schema of [`file`],
+//! [`effective`] fills in what the catalog and the environment know, and [`check`] makes the runtime values.
+
+pub mod check;
+pub mod document;
+pub mod effective;
+pub mod env;
+pub mod file;
+pub mod problem;
+pub mod reload;
+pub mod schema;
+pub mod secret;
+pub mod show;
+pub mod units;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::HeaderValue;
+
+use crate::caller::Callers;
+use crate::provider::Provider;
+use problem::Problem;
+
+/// Everything that a running gateway is built from. Checked: nothing in here can be wrong any more.
+#[derive(Debug)]
+pub struct Config {
+    /// The public listener.
+    pub server: ServerConfig,
+    /// Providers by the order in which they were named.
+    pub providers: Vec<Arc<Provider>>,
+    /// Configured model names, each with `provider/model` targets in order.
+    pub models: Vec<(String, Vec<TargetName>)>,
+    /// Who may call.
+    pub callers: Callers,
+    /// The provider of routes that name no model.
+    pub default_provider: Option<String>,
+    /// Where upstream connections go through.
+    pub network: NetworkConfig,
+    /// What is logged.
+    pub log: file::Log,
+}
+
+/// A provider's name and a model as that provider knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetName {
+    /// The provider.
+    pub provider: String,
+    /// The model, as sent upstream.
+    pub model: String,
+}
+
+/// The public listener.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Certificate and key files.
+    pub tls: Option<TlsFiles>,
+    /// Web origins that browsers may call from.
+    pub cors_origins: CorsOrigins,
+    /// The largest body that is held in memory, in bytes.
+    pub max_body: usize,
+    /// The largest body that is streamed through, in bytes.
+    pub max_upload: u64,
+    /// Connections at a time.
+    pub max_connections: usize,
+    /// Requests at a time.
+    pub max_requests: usize,
+    /// How long the head of a request may take to arrive.
+    pub header_timeout: Duration,
+    /// How long a body may pause.
+    pub body_timeout: Duration,
+    /// How long a connection may be kept without a request.
+    pub keep_alive: Duration,
+    /// How long requests in flight may take after the signal to stop.
+    pub drain: Duration,
+}
+
+/// A certificate chain and its private key, PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The chain, leaf first.
+    pub cert: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+}
+
+/// Which web origins browsers may call from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CorsOrigins {
+    /// Every origin.
+    Any,
+    /// These, and no others.
+    List(Vec<HeaderValue>),
+}
+
+/// How upstream connections are made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkConfig {
+    /// URL of an HTTP proxy for all upstream calls; that of the environment when `None`.
+    pub proxy: Option<String>,
+    /// Hosts that are called without the proxy.
+    pub no_proxy: Option<String>,
+    /// Extra certificate authorities, PEM.
+    pub ca: Vec<PathBuf>,
+    /// How long an idle connection is kept.
+    pub keep_alive: Duration,
+    /// Idle connections kept for each origin.
+    pub max_idle: usize,
+}
+
+/// A configuration with the account of where its values come from.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What the gateway runs on.
+    pub config: Config,
+    /// What `mynah config show` prints.
+    pub effective: effective::Effective,
+}
+
+/// Reads a configuration file's text. `name` is how problems call the file; `listen` overrides `server.listen`.
+pub fn load(
+    name: &str,
+    text: &str,
+    env: &env::Env,
+    listen: Option<&str>,
+) -> Result<(document::Document, Loaded), Vec<Problem>> {
+    let document = document::Document::parse(name, text, env)?;
+    let mut file = schema::read(&document)?;
+    if let Some(listen) = listen {
+        listen.clone_into(&mut file.server.listen);
+    }
+    let mut effective = effective::fill_in(file, &document, env)?;
+    if listen.is_some() {
+        effective
+            .origins
+            .insert("server.listen".to_owned(), "command line".to_owned());
+    }
+    let config = check::check(&effective, &document)?;
+    Ok((document, Loaded { config, effective }))
+}

@@ -1,0 +1,381 @@
+//! From what a file says to what a gateway runs on: everything that needs more than a schema to be judged.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use axum::http::{HeaderName, HeaderValue};
+use mynah_dialect::Dialect;
+
+use super::document::{Document, join};
+use super::effective::{Effective, Row};
+use super::file::{self, File};
+use super::problem::{Problem, did_you_mean};
+use super::{Config, CorsOrigins, NetworkConfig, ServerConfig, TargetName, TlsFiles};
+use crate::caller::{Caller, Callers, KeyHash, hash};
+use crate::keys::KeyRing;
+use crate::known::PathStyle;
+use crate::provider::{BUILT_IN, Endpoint, Provider, Timeouts};
+use crate::upstream::auth::Auth;
+use crate::upstream::base::BaseUrl;
+
+/// Checks the whole file and reports everything that is wrong with it.
+pub fn check(effective: &Effective, document: &Document) -> Result<Config, Vec<Problem>> {
+    let mut check = Check {
+        file: &effective.file,
+        document,
+        problems: Vec::new(),
+    };
+    let server = check.server();
+    let network = check.network();
+    check.log();
+    let providers = check.providers(&effective.rows);
+    let models = check.models();
+    let callers = check.callers();
+    let default_provider = check.default_provider(&providers);
+    match server {
+        Some(server) if check.problems.is_empty() => Ok(Config {
+            server,
+            providers: providers.into_iter().map(Arc::new).collect(),
+            models,
+            callers,
+            default_provider,
+            network,
+            log: effective.file.log.clone(),
+        }),
+        _ => {
+            check.problems.sort_by_key(|problem| problem.at);
+            Err(check.problems)
+        }
+    }
+}
+
+struct Check<'a> {
+    file: &'a File,
+    document: &'a Document,
+    problems: Vec<Problem>,
+}
+
+impl Check<'_> {
+    fn report(&mut self, path: &str, message: impl Into<String>) {
+        self.problems.push(self.document.problem(path, message));
+    }
+
+    /// The value, or a report.
+    fn take<T>(&mut self, path: &str, result: Result<T, String>) -> Option<T> {
+        result.map_err(|message| self.report(path, message)).ok()
+    }
+
+    fn server(&mut self) -> Option<ServerConfig> {
+        let server = &self.file.server;
+        let listen = self.take("server.listen", listen_address(&server.listen));
+        if let Some(listen) = listen
+            && !listen.ip().is_loopback()
+            && self.file.clients.is_empty()
+            && !server.allow_anonymous
+        {
+            let message = "this address can be reached from other machines, so callers need keys: add [[clients]], or set `server.allow_anonymous = true`";
+            self.report("server.listen", message);
+        }
+        for (path, value) in [
+            ("server.max_connections", server.max_connections),
+            ("server.max_requests", server.max_requests),
+        ] {
+            if value == 0 {
+                self.report(path, "must be at least 1");
+            }
+        }
+        let tls = server.tls.as_ref().map(|tls| TlsFiles {
+            cert: tls.cert.clone(),
+            key: tls.key.clone(),
+        });
+        if let Some(tls) = &tls {
+            self.take("server.tls", crate::http::tls::load(tls).map(drop));
+        }
+        let cors_origins = self.cors_origins();
+        Some(ServerConfig {
+            listen: listen?,
+            tls,
+            cors_origins,
+            max_body: usize::try_from(server.max_body.0).unwrap_or(usize::MAX),
+            max_upload: server.max_upload.0,
+            max_connections: server.max_connections as usize,
+            max_requests: server.max_requests as usize,
+            header_timeout: server.header_timeout.0,
+            body_timeout: server.body_timeout.0,
+            keep_alive: server.keep_alive.0,
+            drain: server.drain.0,
+        })
+    }
+
+    fn cors_origins(&mut self) -> CorsOrigins {
+        let mut origins = Vec::new();
+        for (index, origin) in self.file.server.cors_origins.iter().enumerate() {
+            if origin == "*" {
+                return CorsOrigins::Any;
+            }
+            let is_origin = origin
+                .split_once("://")
+                .is_some_and(|(_, host)| !host.is_empty() && !host.contains('/'));
+            match HeaderValue::try_from(origin.as_str()) {
+                Ok(value) if is_origin => origins.push(value),
+                _ => self.report(
+                    &format!("server.cors_origins.{index}"),
+                    format!("`{origin}` is not an origin such as https://app.example.com (no path, no trailing slash)"),
+                ),
+            }
+        }
+        CorsOrigins::List(origins)
+    }
+
+    fn network(&mut self) -> NetworkConfig {
+        let network = &self.file.network;
+        if let Some(proxy) = &network.proxy
+            && !proxy.expose().starts_with("http://")
+        {
+            self.report(
+                "network.proxy",
+                "must be the URL of an HTTP proxy, such as http://proxy:3128",
+            );
+        }
+        for (index, path) in network.ca.iter().enumerate() {
+            self.take(
+                &format!("network.ca.{index}"),
+                crate::upstream::tls::authorities(path).map(drop),
+            );
+        }
+        NetworkConfig {
+            proxy: network.proxy.as_ref().map(|proxy| proxy.expose().to_owned()),
+            no_proxy: network.no_proxy.clone(),
+            ca: network.ca.clone(),
+            keep_alive: network.keep_alive.0,
+            max_idle: network.max_idle as usize,
+        }
+    }
+
+    fn log(&mut self) {
+        self.take("log.level", crate::telemetry::filter(&self.file.log.level).map(drop));
+    }
+
+    fn providers(&mut self, rows: &BTreeMap<String, Row>) -> Vec<Provider> {
+        let file = self.file;
+        let provider = |(name, provider): (&String, &file::Provider)| {
+            let path = join("providers", name);
+            if name == BUILT_IN || name.contains('/') || name.is_empty() {
+                self.report(&path, format!("a provider cannot be called `{name}`"));
+            }
+            self.provider(name, &path, provider, rows.get(name)?)
+        };
+        file.providers.iter().filter_map(provider).collect()
+    }
+
+    fn provider(&mut self, name: &str, path: &str, provider: &file::Provider, row: &Row) -> Option<Provider> {
+        if let Some(resource) = &provider.resource
+            && !resource
+                .chars()
+                .all(|letter| letter.is_ascii_alphanumeric() || letter == '-')
+        {
+            self.report(
+                &join(path, "resource"),
+                "may consist of letters, digits and dashes only",
+            );
+            return None;
+        }
+        let endpoints = self.endpoints(path, provider, row);
+        for (index, key) in provider.api_keys.iter().enumerate() {
+            if HeaderValue::try_from(key.expose()).is_err() {
+                self.report(
+                    &format!("{path}.api_keys.{index}"),
+                    "holds characters that no header can carry",
+                );
+            }
+        }
+        let headers = self.headers(path, provider);
+        Some(Provider {
+            name: name.to_owned(),
+            endpoints: endpoints?,
+            keys: KeyRing::new(provider.api_keys.clone()),
+            headers,
+            timeouts: Timeouts {
+                connect: provider.timeouts.connect.0,
+                first_byte: provider.timeouts.first_byte.0,
+                between_bytes: provider.timeouts.between_bytes.0,
+            },
+            discovery: row.known.discovery(),
+            models_url: row.known.models_url.clone(),
+            models: provider.models.clone(),
+            path_style: row.known.path_style,
+            api_version: provider.api_version.clone(),
+            http_version: provider.http_version.unwrap_or_default(),
+            quirks: provider.quirks.clone().unwrap_or_default(),
+            probed: row.probed,
+        })
+    }
+
+    /// The addresses of a provider: its own, and those of other dialects where nothing replaces the catalog's.
+    fn endpoints(&mut self, path: &str, provider: &file::Provider, row: &Row) -> Option<Vec<Endpoint>> {
+        let Some(base_url) = &provider.base_url else {
+            let azure = row.known.path_style == PathStyle::AzureDeployments;
+            let missing = if azure {
+                "needs a `resource` or a `base_url`"
+            } else {
+                "needs a `base_url`"
+            };
+            self.report(path, missing);
+            return None;
+        };
+        let version = provider.version.as_deref().unwrap_or(row.known.version());
+        let base = self.take(&join(path, "base_url"), BaseUrl::parse(base_url, version));
+        let auth = provider.auth.as_ref().unwrap_or(&row.known.auth);
+        let auth = self.take(&join(path, "auth"), Auth::parse(auth));
+        let mut endpoints = vec![Endpoint {
+            dialect: row.known.dialect,
+            base: base?,
+            auth: auth?,
+            pool: OnceLock::new(),
+        }];
+        let others = [
+            (Dialect::OpenAi, &row.known.openai_base_url),
+            (Dialect::Anthropic, &row.known.anthropic_base_url),
+        ];
+        for (dialect, url) in others.into_iter().filter(|_| row.at_home) {
+            if let Some(Ok(base)) = url.as_ref().map(|url| BaseUrl::parse(url, "")) {
+                endpoints.push(Endpoint {
+                    dialect,
+                    base,
+                    auth: Auth::Scheme("Bearer"),
+                    pool: OnceLock::new(),
+                });
+            }
+        }
+        Some(endpoints)
+    }
+
+    fn headers(&mut self, path: &str, provider: &file::Provider) -> Vec<(HeaderName, HeaderValue)> {
+        let mut headers = Vec::new();
+        for (name, value) in &provider.headers {
+            match (name.parse(), HeaderValue::try_from(value.as_str())) {
+                (Ok(name), Ok(value)) => headers.push((name, value)),
+                _ => self.report(&format!("{path}.headers.{name}"), "is not a header that can be sent"),
+            }
+        }
+        headers
+    }
+
+    fn models(&mut self) -> Vec<(String, Vec<TargetName>)> {
+        let file = self.file;
+        let mut models = Vec::new();
+        for (name, model) in &file.models {
+            let path = format!("models.{name}.targets");
+            if model.targets.is_empty() {
+                self.report(&path, "needs at least one target");
+            }
+            let mut targets = Vec::new();
+            for (index, target) in model.targets.iter().enumerate() {
+                let target = self.target(target.name());
+                targets.extend(self.take(&format!("{path}.{index}"), target));
+            }
+            models.push((name.clone(), targets));
+        }
+        models
+    }
+
+    fn target(&self, target: &str) -> Result<TargetName, String> {
+        let Some((provider, model)) = target.split_once('/').filter(|(_, model)| !model.is_empty()) else {
+            return Err(format!("`{target}` must be written as `provider/model`"));
+        };
+        if provider != BUILT_IN && !self.file.providers.contains_key(provider) {
+            let hint = did_you_mean(provider, self.file.providers.keys().map(String::as_str));
+            return Err(format!(
+                "there is no provider `{provider}`{hint}; add [providers.{provider}]"
+            ));
+        }
+        Ok(TargetName {
+            provider: provider.to_owned(),
+            model: model.to_owned(),
+        })
+    }
+
+    fn callers(&mut self) -> Callers {
+        let file = self.file;
+        let mut clients: BTreeMap<KeyHash, Caller> = BTreeMap::new();
+        for (index, client) in file.clients.iter().enumerate() {
+            let path = format!("clients.{index}");
+            let Some(hash) = self.take(&path, key_hash(client)) else {
+                continue;
+            };
+            let caller = Caller {
+                name: client.name.clone(),
+                models: client.models.clone(),
+                anonymous: false,
+            };
+            if let Some(other) = clients.insert(hash, caller) {
+                self.report(&path, format!("has the same key as the client `{}`", other.name));
+            }
+        }
+        Callers::new(clients, file.clients.is_empty() || file.server.allow_anonymous)
+    }
+
+    /// The provider of routes without a model: the named one, or the only one that speaks the dialect of these routes.
+    fn default_provider(&mut self, providers: &[Provider]) -> Option<String> {
+        if let Some(name) = &self.file.server.default_provider {
+            if !self.file.providers.contains_key(name) {
+                let hint = did_you_mean(name, self.file.providers.keys().map(String::as_str));
+                self.report(
+                    "server.default_provider",
+                    format!("there is no provider `{name}`{hint}"),
+                );
+            }
+            return Some(name.clone());
+        }
+        let mut fitting = providers
+            .iter()
+            .filter(|provider| !provider.probed && provider.endpoint(Dialect::OpenAi).is_some());
+        let only = fitting.next()?;
+        fitting.next().is_none().then(|| only.name.clone())
+    }
+}
+
+/// An address to listen on: `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080`, `:8080`.
+fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    let wrong = || format!("`{text}` is not an address and port such as 127.0.0.1:8080");
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    if let Some(port) = text.strip_prefix(':') {
+        return format!("0.0.0.0:{port}").parse().map_err(|_| wrong());
+    }
+    let mut addresses = text.to_socket_addrs().map_err(|_| wrong())?;
+    addresses.next().ok_or_else(wrong)
+}
+
+fn key_hash(client: &file::Client) -> Result<KeyHash, String> {
+    match (&client.key, &client.key_sha256) {
+        (Some(key), None) if key.expose().trim().is_empty() => Err("`key` is empty".to_owned()),
+        (Some(key), None) => Ok(hash(key.expose().trim().as_bytes())),
+        (None, Some(hex)) => from_hex(hex).ok_or_else(|| "`key_sha256` must be 64 hexadecimal digits".to_owned()),
+        _ => Err("needs either `key` or `key_sha256`".to_owned()),
+    }
+}
+
+fn from_hex(hex: &str) -> Option<KeyHash> {
+    let mut hash = KeyHash::default();
+    if hex.len() != 64 || !hex.is_ascii() {
+        return None;
+    }
+    for (index, byte) in hash.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&hex[index * 2..index * 2 + 2], 16).ok()?;
+    }
+    Some(hash)
+}
+
+/// The files that a configuration depends on, beside itself.
+pub fn files(config: &Config) -> Vec<PathBuf> {
+    let tls = config
+        .server
+        .tls
+        .iter()
+        .flat_map(|tls| [tls.cert.clone(), tls.key.clone()]);
+    tls.chain(config.network.ca.iter().cloned()).collect()
+}

@@ -1,0 +1,326 @@
+//! `mynah.toml` as it is written: every key, its type and its meaning. The JSON Schema is made from these types.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use indexmap::IndexMap;
+use mynah_dialect::quirks::Quirks;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::secret::Secret;
+use super::units::{Size, Span};
+
+/// The configuration of Mynah. Everything in it is optional.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "mynah.toml")]
+pub struct File {
+    /// The public listener.
+    pub server: Server,
+    /// How upstream connections are made.
+    pub network: Network,
+    /// What is logged.
+    pub log: Log,
+    /// Providers by name. A name from the catalog brings its base URL, dialect and key variables. Without any
+    /// provider here, those are used whose key variables are set, and local servers that answer.
+    pub providers: IndexMap<String, Provider>,
+    /// Names that clients ask for, each with targets in order.
+    pub models: IndexMap<String, Model>,
+    /// Who may call, each with a key. Without clients, every caller on this machine may.
+    pub clients: Vec<Client>,
+}
+
+/// The public listener.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Server {
+    /// Address and port. An address other than loopback needs clients, or `allow_anonymous`.
+    pub listen: String,
+    /// Accept callers without a key, also from other machines.
+    pub allow_anonymous: bool,
+    /// Use providers whose key variables are set and local servers that answer. Default: only when the file names no
+    /// provider.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detect: Option<bool>,
+    /// The provider for routes that name no model (files, batches, …). Default: the only OpenAI-compatible one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_provider: Option<String>,
+    /// Web origins whose pages may call, or `*`.
+    pub cors_origins: Vec<String>,
+    /// Serve HTTPS with these files, which are read again when they change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+    /// The largest request body of a route that names a model.
+    pub max_body: Size,
+    /// The largest request body of routes that are passed through (file uploads).
+    pub max_upload: Size,
+    /// Connections at a time; more wait to be accepted.
+    pub max_connections: u32,
+    /// Requests at a time; more are answered with 503.
+    pub max_requests: u32,
+    /// How long the head of a request may take to arrive.
+    pub header_timeout: Span,
+    /// How long a request's body may pause.
+    pub body_timeout: Span,
+    /// How long a connection is kept open without a request.
+    pub keep_alive: Span,
+    /// How long requests in flight may take after the signal to stop.
+    pub drain: Span,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8080".to_owned(),
+            allow_anonymous: false,
+            detect: None,
+            default_provider: None,
+            cors_origins: Vec::new(),
+            tls: None,
+            max_body: Size::mebibytes(32),
+            max_upload: Size::mebibytes(1024),
+            max_connections: 20_000,
+            max_requests: 10_000,
+            header_timeout: Span::seconds(15),
+            body_timeout: Span::seconds(30),
+            keep_alive: Span::seconds(90),
+            drain: Span::seconds(30),
+        }
+    }
+}
+
+/// A certificate chain and its private key, PEM.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// The chain, leaf first.
+    pub cert: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+}
+
+/// How upstream connections are made.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Network {
+    /// An HTTP proxy for upstream calls, such as `http://proxy:3128`. Default: HTTPS_PROXY, HTTP_PROXY and ALL_PROXY of
+    /// the environment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<Secret>,
+    /// Hosts that are called without the proxy, separated by commas. Default: NO_PROXY of the environment. This machine
+    /// is always called directly.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_proxy: Option<String>,
+    /// Files with certificate authorities (PEM) that are trusted beside those of the system.
+    pub ca: Vec<PathBuf>,
+    /// How long an idle upstream connection is kept.
+    pub keep_alive: Span,
+    /// Idle upstream connections that are kept for each origin.
+    pub max_idle: u32,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self {
+            proxy: None,
+            no_proxy: None,
+            ca: Vec::new(),
+            keep_alive: Span::seconds(60),
+            max_idle: 512,
+        }
+    }
+}
+
+/// What is logged, to standard error.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// The least level that is logged, or a filter such as `info,hyper=debug`. `MYNAH_LOG` overrides it.
+    pub level: String,
+    /// One line for each request. Default: when standard error is a terminal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests: Option<bool>,
+    /// `text` or `json`.
+    pub format: LogFormat,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            level: "info".to_owned(),
+            requests: None,
+            format: LogFormat::Text,
+        }
+    }
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A provider. What is not given comes from the catalog's row of that name or `kind`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Provider {
+    /// A name from the catalog, or a dialect: openai, anthropic, gemini, cohere. Default: the provider's own name where
+    /// that is in the catalog, else openai.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// What the provider's own SDK calls its base URL; with or without the version segment and a trailing slash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<String>,
+    /// The version segment that is appended to a `base_url` that has none; empty for an API without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The key. Default: the variables NAME_API_KEY, NAME_API_KEY_1, … and those of the catalog.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_key: Option<Secret>,
+    /// Several keys, used in turn.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub api_keys: Vec<Secret>,
+    /// How a key is sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth: Option<Auth>,
+    /// Headers that are sent with every call.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// The models that it serves. Default: those that it lists itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub models: Option<Vec<String>>,
+    /// Azure: the name of the resource, as in `https://RESOURCE.openai.azure.com`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
+    /// Azure: the API version of the deployments API; without one, the v1 API is called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_version: Option<String>,
+    /// The HTTP version: `auto` (HTTP/2 where TLS agrees on it), `1.1` or `2`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http_version: Option<HttpVersion>,
+    /// How long to wait.
+    pub timeouts: Timeouts,
+    /// Known deviations from the dialect.
+    #[schemars(with = "Option<BTreeMap<String, serde_json::Value>>")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quirks: Option<Quirks>,
+}
+
+/// How a key is sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Auth {
+    /// `Authorization: Bearer KEY`.
+    Bearer,
+    /// `Authorization: OAuth KEY`.
+    OAuth,
+    /// Not at all.
+    None,
+    /// In the header of this name.
+    #[serde(untagged)]
+    Header {
+        /// The header's name.
+        header: String,
+    },
+    /// In the query parameter of this name.
+    #[serde(untagged)]
+    Query {
+        /// The parameter's name.
+        query: String,
+    },
+}
+
+/// The HTTP version of upstream calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum HttpVersion {
+    /// HTTP/2 where TLS agrees on it, else HTTP/1.1.
+    #[default]
+    #[serde(rename = "auto")]
+    Auto,
+    /// HTTP/1.1.
+    #[serde(rename = "1.1")]
+    Http1,
+    /// HTTP/2, also in clear.
+    #[serde(rename = "2")]
+    Http2,
+}
+
+/// How long to wait for a provider.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Timeouts {
+    /// For a connection, TLS included.
+    pub connect: Span,
+    /// From the request to the first content of the answer.
+    pub first_byte: Span,
+    /// Between two pieces of an answer.
+    pub between_bytes: Span,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Span::seconds(10),
+            first_byte: Span::seconds(600),
+            between_bytes: Span::seconds(300),
+        }
+    }
+}
+
+/// A name that clients ask for.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// `provider/model`, in the order in which they are tried.
+    pub targets: Vec<Target>,
+}
+
+/// One place where a model is found.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Target {
+    /// `provider/model`.
+    Name(String),
+    /// The same as a table.
+    Table(TargetTable),
+}
+
+/// One place where a model is found.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TargetTable {
+    /// `provider/model`.
+    pub target: String,
+}
+
+impl Target {
+    /// `provider/model`.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Name(name) => name,
+            Self::Table(table) => &table.target,
+        }
+    }
+}
+
+/// Someone who may call.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Client {
+    /// A name for the log.
+    pub name: String,
+    /// The key. Only its SHA-256 is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Secret>,
+    /// The key's SHA-256 in hexadecimal, instead of the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_sha256: Option<String>,
+    /// The models that may be asked for: names, `provider/model`, with `*` for any text. Default: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub models: Option<Vec<String>>,
+}

@@ -1,0 +1,181 @@
+//! Accepts connections and serves them until the gateway stops.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Version};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt as _;
+use uuid::Uuid;
+
+use super::head_timeout::{Busy, HeadTimeout, Sent};
+use super::reply::REQUEST_ID;
+use crate::app::App;
+
+static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+static OUR_REQUEST_ID: HeaderName = HeaderName::from_static(REQUEST_ID);
+
+/// How long a TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// One configuration as it is served.
+pub struct Site {
+    /// What the routes work with.
+    pub app: Arc<App>,
+    /// The routes.
+    pub router: Router,
+    /// TLS for new connections.
+    pub tls: Option<TlsAcceptor>,
+}
+
+/// Serves connections until `stopped` ends; then those that are open may finish within the `drain` of the site.
+pub async fn serve(listener: TcpListener, site: Arc<ArcSwap<Site>>, stopped: impl Future<Output = ()>) {
+    let graceful = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(site.load().app.server.max_connections));
+    tokio::pin!(stopped);
+    loop {
+        let place = tokio::select! {
+            () = &mut stopped => break,
+            place = places.clone().acquire_owned() => place,
+        };
+        let accepted = tokio::select! {
+            () = &mut stopped => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((tcp, peer)) => {
+                let (site, watcher) = (site.clone(), graceful.watcher());
+                tokio::spawn(async move {
+                    connection(tcp, peer, site, watcher).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                // Out of file descriptors, most likely: more will be free when requests end.
+                tracing::error!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+    drop(listener);
+    let drain = site.load().app.server.drain;
+    if tokio::time::timeout(drain, graceful.shutdown()).await.is_err() {
+        tracing::warn!(?drain, "requests were still in flight; they are cut off");
+    }
+}
+
+async fn connection(tcp: TcpStream, peer: SocketAddr, site: Arc<ArcSwap<Site>>, watcher: Watcher) {
+    // Without this, the first event of a stream waits for the acknowledgement of its head.
+    if let Err(error) = tcp.set_nodelay(true) {
+        tracing::debug!(%error, %peer, "connection lost");
+        return;
+    }
+    let now = site.load_full();
+    let result = match &now.tls {
+        None => http(TokioIo::new(tcp), site, watcher).await,
+        Some(tls) => match tokio::time::timeout(HANDSHAKE, tls.accept(tcp)).await {
+            Ok(Ok(stream)) => http(TokioIo::new(stream), site, watcher).await,
+            Ok(Err(error)) => Err(error.into()),
+            Err(elapsed) => Err(elapsed.into()),
+        },
+    };
+    if let Err(error) = result {
+        tracing::debug!(%error, %peer, "connection ended");
+    }
+}
+
+async fn http<T>(
+    io: T,
+    site: Arc<ArcSwap<Site>>,
+    watcher: Watcher,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>>
+where
+    T: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static,
+{
+    let settings = site.load().app.server.clone();
+    let busy = Busy::default();
+    let io = HeadTimeout::new(io, busy.clone(), settings.header_timeout);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let router = site.load().router.clone();
+        let in_flight = busy.begin();
+        if request.version() == Version::HTTP_2 {
+            busy.for_ever();
+        }
+        async move {
+            let response = respond(router, request.map(Body::new)).await;
+            Ok::<_, Infallible>(response.map(|body| Sent {
+                body,
+                request: in_flight,
+            }))
+        }
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(settings.keep_alive)
+        .pipeline_flush(true);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_timeout(Duration::from_secs(20))
+        .max_concurrent_streams(1_000)
+        .max_header_list_size(64 * 1024)
+        .adaptive_window(true);
+    let connection = builder.serve_connection(io, service);
+    watcher.watch(connection).await
+}
+
+/// Answers one request, and gives it an id.
+///
+/// The id of the reply is the caller's own when it sent a sane one, else the provider's, else ours; ours is always
+/// there under a name of its own.
+async fn respond(router: Router, mut request: Request<Body>) -> Response<Body> {
+    let callers = request.headers().get(&X_REQUEST_ID).filter(|id| is_sane(id)).cloned();
+    let ours = callers.clone().unwrap_or_else(new_id);
+    request.headers_mut().insert(OUR_REQUEST_ID.clone(), ours.clone());
+    // The error type is `Infallible`: there is always a response.
+    let mut response = router.oneshot(request).await.unwrap_or_default();
+    name(response.headers_mut(), callers, ours);
+    response
+}
+
+fn name(headers: &mut HeaderMap, callers: Option<HeaderValue>, ours: HeaderValue) {
+    match callers {
+        Some(id) => {
+            headers.insert(X_REQUEST_ID.clone(), id);
+        }
+        None => {
+            headers.entry(X_REQUEST_ID.clone()).or_insert_with(|| ours.clone());
+        }
+    }
+    headers.insert(OUR_REQUEST_ID.clone(), ours);
+}
+
+/// Whether a caller's request id can be repeated in logs and headers.
+fn is_sane(id: &HeaderValue) -> bool {
+    let id = id.as_bytes();
+    (1..=128).contains(&id.len())
+        && id
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:+/=".contains(byte))
+}
+
+fn new_id() -> HeaderValue {
+    let mut buffer = Uuid::encode_buffer();
+    let id = Uuid::now_v7().hyphenated().encode_lower(&mut buffer);
+    HeaderValue::from_str(id).unwrap_or(HeaderValue::from_static("unknown"))
+}

@@ -1,0 +1,276 @@
+//! What the caller gets: the answer's head with what the gateway adds, and its body as it comes.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::response::Response;
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use mynah_dialect::relay::Relay;
+use mynah_dialect::usage::Usage;
+use tokio::time::Instant;
+
+use crate::app::InFlight;
+use crate::attempt::{Answer, AnswerBody, is_events};
+use crate::caller::Caller;
+use crate::failure::Failure;
+use crate::upstream::send::{BodyError, UpstreamBody};
+
+/// The header by which the gateway knows a request; the listener puts it on every request.
+pub const REQUEST_ID: &str = "x-mynah-request-id";
+
+static MODEL: HeaderName = HeaderName::from_static("x-mynah-model");
+static ATTEMPTS: HeaderName = HeaderName::from_static("x-mynah-attempts");
+static SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+/// The reply to a caller. `ours` is the time that the gateway itself took so far.
+pub fn reply(answer: Answer, ours: Duration, mut entry: Entry, permit: InFlight) -> Response {
+    let events = is_events(&answer.headers);
+    let metered = events
+        || answer
+            .headers
+            .get(CONTENT_TYPE)
+            .is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+    let relay = match () {
+        () if events && answer.withholds_usage => Some(Relay::withholding_usage()),
+        () if metered => Some(Relay::transparent()),
+        () => None,
+    };
+    entry.answered(&answer);
+    let AnswerBody { held, rest } = answer.body;
+    let body = ReplyBody {
+        held,
+        rest,
+        relay,
+        events,
+        ends_in_error: false,
+        entry,
+        _permit: permit,
+    };
+    let mut response = Response::new(Body::new(body));
+    *response.status_mut() = answer.status;
+    *response.headers_mut() = answer.headers;
+    let headers = response.headers_mut();
+    let timing = format!(
+        "gateway;dur={}, upstream;dur={}",
+        Milliseconds(ours),
+        Milliseconds(answer.waited)
+    );
+    headers.extend(HeaderValue::try_from(timing).map(|value| (SERVER_TIMING.clone(), value)));
+    headers.extend(HeaderValue::try_from(answer.model).map(|value| (MODEL.clone(), value)));
+    headers.insert(ATTEMPTS.clone(), HeaderValue::from(answer.attempts));
+    response
+}
+
+struct Milliseconds(Duration);
+
+impl std::fmt::Display for Milliseconds {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let micros = self.0.as_micros();
+        write!(formatter, "{}.{:03}", micros / 1000, micros % 1000)
+    }
+}
+
+/// A body on its way to the caller. It is read as fast as the caller reads, and dropping it cancels the call.
+struct ReplyBody {
+    held: VecDeque<Bytes>,
+    rest: Option<UpstreamBody>,
+    relay: Option<Relay>,
+    events: bool,
+    /// The provider broke off, and the error that says so was sent.
+    ends_in_error: bool,
+    entry: Entry,
+    _permit: InFlight,
+}
+
+impl ReplyBody {
+    fn relayed(&mut self, piece: Bytes) -> Bytes {
+        match &mut self.relay {
+            Some(relay) => relay.push(piece),
+            None => piece,
+        }
+    }
+
+    /// What the relay still holds back.
+    fn remainder(&mut self) -> Bytes {
+        let remainder = self.relay.as_mut().map(Relay::finish).unwrap_or_default();
+        self.entry.usage = self.relay.as_ref().and_then(Relay::usage);
+        remainder
+    }
+
+    /// A stream that breaks off must not look as if it had ended: it ends in an error event. Any other body is cut
+    /// off, so that the caller's HTTP library notices.
+    fn broken_off(&mut self, error: BodyError) -> Option<Result<Frame<Bytes>, BodyError>> {
+        tracing::warn!(model = self.entry.model, id = self.entry.id, %error, "answer broke off");
+        self.entry.error = Some("upstream_broken");
+        self.rest = None;
+        if !self.events {
+            return Some(Err(error));
+        }
+        self.ends_in_error = true;
+        let failure = match error {
+            BodyError::Cut(_) => Failure::broken_off("The provider broke off in the middle of its answer.".to_owned()),
+            BodyError::Stalled(_) => Failure::timed_out("The provider stopped in the middle of its answer.".to_owned()),
+        };
+        // The event that was cut off is ended first, so that it does not swallow the error.
+        let event = [&self.remainder(), b"\n\n".as_slice(), &failure.body().to_event()].concat();
+        Some(Ok(Frame::data(Bytes::from(event))))
+    }
+}
+
+impl HttpBody for ReplyBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        loop {
+            let piece = if let Some(piece) = self.held.pop_front() {
+                piece
+            } else if let Some(rest) = &mut self.rest {
+                match ready!(Pin::new(rest).poll_frame(cx)) {
+                    Some(Ok(frame)) => match frame.into_data() {
+                        Ok(piece) => piece,
+                        Err(_trailers) => continue,
+                    },
+                    Some(Err(error)) => return Poll::Ready(self.broken_off(error)),
+                    None => {
+                        self.rest = None;
+                        continue;
+                    }
+                }
+            } else if self.ends_in_error {
+                return Poll::Ready(None);
+            } else {
+                let remainder = self.remainder();
+                return Poll::Ready((!remainder.is_empty()).then(|| Ok(Frame::data(remainder))));
+            };
+            let piece = self.relayed(piece);
+            if !piece.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(piece))));
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let more = self.rest.as_ref().is_some_and(|rest| !rest.is_end_stream());
+        self.held.is_empty() && !more && !self.relay.as_ref().is_some_and(Relay::holds)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        if self.events {
+            return SizeHint::default();
+        }
+        let held = self.held.iter().map(Bytes::len).sum::<usize>() as u64;
+        match self.rest.as_ref().map_or(Some(0), |rest| rest.size_hint().exact()) {
+            Some(rest) => SizeHint::with_exact(held + rest),
+            None => SizeHint::default(),
+        }
+    }
+}
+
+impl Drop for ReplyBody {
+    fn drop(&mut self) {
+        self.entry.usage = self.relay.as_ref().and_then(Relay::usage);
+        if !self.is_end_stream() && !self.ends_in_error && self.entry.error.is_none() {
+            self.entry.error = Some("caller_hung_up");
+        }
+    }
+}
+
+/// One line of the request log, written when the request is over in whatever way.
+#[derive(Debug, Default)]
+pub struct Entry {
+    begun: Option<Instant>,
+    method: Method,
+    path: String,
+    id: String,
+    client: String,
+    asked: String,
+    model: String,
+    status: StatusCode,
+    attempts: u32,
+    error: Option<&'static str>,
+    usage: Option<Usage>,
+}
+
+impl Entry {
+    /// A request that begins now; empty when requests are not logged.
+    pub fn new(parts: &Parts) -> Self {
+        if !crate::telemetry::logs_requests() {
+            return Self::default();
+        }
+        let id = parts
+            .headers
+            .get(REQUEST_ID)
+            .and_then(|id| id.to_str().ok())
+            .unwrap_or_default()
+            .to_owned();
+        // The query may hold a key.
+        let path = parts.uri.path().to_owned();
+        let mut entry = Self::default();
+        (entry.begun, entry.method, entry.path, entry.id) = (Some(Instant::now()), parts.method.clone(), path, id);
+        entry
+    }
+
+    /// Moves the entry to where the request ends.
+    pub fn take(&mut self) -> Self {
+        std::mem::take(self)
+    }
+
+    /// Notes who is calling.
+    pub fn called_by(&mut self, caller: &Caller) {
+        if self.begun.is_some() {
+            self.client.clone_from(&caller.name);
+        }
+    }
+
+    /// Notes what is asked for.
+    pub fn asked(&mut self, model: &str) {
+        if self.begun.is_some() {
+            model.clone_into(&mut self.asked);
+        }
+    }
+
+    /// Notes that the request ends without an answer.
+    pub fn failed(&mut self, failure: Failure) -> Failure {
+        self.status = failure.status;
+        self.error = failure.code;
+        failure
+    }
+
+    fn answered(&mut self, answer: &Answer) {
+        if self.begun.is_some() {
+            self.status = answer.status;
+            self.attempts = answer.attempts;
+            self.model.clone_from(&answer.model);
+        }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let Some(begun) = self.begun else { return };
+        let usage = self.usage.unwrap_or_default();
+        tracing::info!(
+            target: crate::telemetry::REQUESTS,
+            method = %self.method,
+            path = self.path,
+            status = self.status.as_u16(),
+            asked = self.asked,
+            model = self.model,
+            client = self.client,
+            attempts = self.attempts,
+            input_tokens = usage.input,
+            output_tokens = usage.output,
+            milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            error = self.error,
+            id = self.id,
+        );
+    }
+}

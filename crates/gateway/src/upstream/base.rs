@@ -1,0 +1,149 @@
+//! Where a provider is: a base URL in parts, from which the URL of every call is built.
+//!
+//! The scheme, host and base path come from configuration alone. A caller's path is only ever appended, and one that
+//! could climb out of the base path is refused.
+
+use axum::http::uri::{Authority, PathAndQuery, Scheme, Uri};
+
+/// A checked base URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseUrl {
+    /// `http` or `https`.
+    pub scheme: Scheme,
+    /// Host and, if it is not the default, port.
+    pub authority: Authority,
+    /// Empty, or with a leading and without a trailing slash.
+    pub path: String,
+}
+
+impl BaseUrl {
+    /// Reads a base URL. `version` is appended when its path has no version segment.
+    pub fn parse(text: &str, version: &str) -> Result<Self, String> {
+        let uri: Uri = text.trim().parse().map_err(|_| format!("`{text}` is not a URL"))?;
+        let parts = uri.into_parts();
+        let scheme = parts
+            .scheme
+            .filter(|scheme| *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS);
+        let scheme = scheme.ok_or_else(|| format!("`{text}` must begin with http:// or https://"))?;
+        let authority = parts.authority.ok_or_else(|| format!("`{text}` names no host"))?;
+        if authority.as_str().contains('@') {
+            return Err("a base URL must not hold credentials; give them as `api_keys`".to_owned());
+        }
+        let path = parts.path_and_query.unwrap_or_else(|| PathAndQuery::from_static("/"));
+        if path.query().is_some() {
+            return Err(format!("`{text}` must not have a query; give Azure's as `api_version`"));
+        }
+        let mut path = path.path().trim_end_matches('/').to_owned();
+        if !version.is_empty() && !path.split('/').any(is_version) {
+            path = format!("{path}/{version}");
+        }
+        Ok(Self {
+            scheme,
+            authority,
+            path,
+        })
+    }
+
+    /// The URL of a call: `below` the base path (with a leading slash, percent-encoded), and a query.
+    pub fn call(&self, below: &str, query: &str) -> Result<Uri, NotBelow> {
+        if below.split('/').any(climbs) {
+            return Err(NotBelow);
+        }
+        let path = match query {
+            "" => format!("{}{below}", self.path),
+            query => format!("{}{below}?{query}", self.path),
+        };
+        self.with_path(&path)
+    }
+
+    /// The URL of a path on this host.
+    pub fn with_path(&self, path: &str) -> Result<Uri, NotBelow> {
+        Uri::builder()
+            .scheme(self.scheme.clone())
+            .authority(self.authority.clone())
+            .path_and_query(path)
+            .build()
+            .map_err(|_| NotBelow)
+    }
+}
+
+impl std::fmt::Display for BaseUrl {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}://{}{}", self.scheme, self.authority, self.path)
+    }
+}
+
+/// A path that is not a URL path below the base.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the path must not contain `.` or `..` segments")]
+pub struct NotBelow;
+
+/// Whether a path segment is a version: `v1`, `v1beta`, `v2`, `v4`.
+fn is_version(segment: &str) -> bool {
+    segment
+        .strip_prefix('v')
+        .is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
+}
+
+/// Whether a segment is `.` or `..`, however it is encoded.
+fn climbs(segment: &str) -> bool {
+    let plain = segment.to_ascii_lowercase().replace("%2e", ".");
+    plain == "." || plain == ".." || plain.contains("%2f..") || plain.contains("..%2f") || plain.contains('\\')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn with_or_without_version_and_slash() {
+        for (text, version, expected) in [
+            ("https://api.openai.com/v1", "v1", "https://api.openai.com/v1"),
+            ("https://api.openai.com/v1/", "v1", "https://api.openai.com/v1"),
+            ("https://api.openai.com", "v1", "https://api.openai.com/v1"),
+            ("http://10.0.0.5:8000/", "v1", "http://10.0.0.5:8000/v1"),
+            ("https://host/gateway", "v1", "https://host/gateway/v1"),
+            ("https://host/v1beta/openai", "v1", "https://host/v1beta/openai"),
+            ("https://host/inference", "", "https://host/inference"),
+            ("https://host/api/paas/v4", "v1", "https://host/api/paas/v4"),
+            ("https://host/vllm", "v1", "https://host/vllm/v1"),
+        ] {
+            assert_eq!(BaseUrl::parse(text, version).unwrap().to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_no_base_url_is_refused() {
+        for text in [
+            "",
+            "api.openai.com/v1",
+            "ftp://x",
+            "http://",
+            "http://k@host",
+            "http://h/v1?x=1",
+            "http://h h/",
+        ] {
+            assert!(BaseUrl::parse(text, "v1").is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_call_stays_below_the_base() {
+        let base = BaseUrl::parse("http://h/v1", "").unwrap();
+        assert_eq!(
+            base.call("/files/a%20b", "limit=1").unwrap(),
+            "http://h/v1/files/a%20b?limit=1"
+        );
+        for path in [
+            "/..",
+            "/a/../b",
+            "/%2e%2e/x",
+            "/.%2E/x",
+            "/./x",
+            "/a%2f..%2fb",
+            "/a\\..\\b",
+        ] {
+            assert_eq!(base.call(path, ""), Err(NotBelow), "{path}");
+        }
+    }
+}

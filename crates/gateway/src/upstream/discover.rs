@@ -1,0 +1,201 @@
+//! Asks providers which models they serve.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::{HeaderMap, Method, Uri};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Limited};
+use serde_json::Value;
+use tokio::task::JoinSet;
+
+use super::pool::Pools;
+use super::send::{Call, CallBody, send};
+use crate::catalog::{Discovered, Listed};
+use crate::known::Discovery;
+use crate::provider::Provider;
+
+/// How long a list may take to arrive.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a server may take that nobody asked for.
+const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
+/// The largest list that is read.
+const MAX_LIST: usize = 16 * 1024 * 1024;
+
+/// Asks every provider that has a list, all at the same time, and notes what each says. Returns what went wrong, by
+/// provider.
+pub async fn discover(
+    providers: &[Arc<Provider>],
+    pools: &Arc<Pools>,
+    discovered: &Arc<Discovered>,
+) -> Vec<(Arc<Provider>, String)> {
+    let mut asked = JoinSet::new();
+    for provider in providers.iter().filter(|provider| provider.models.is_none()) {
+        if provider.discovery == Discovery::None {
+            continue;
+        }
+        let (provider, pools, discovered) = (provider.clone(), pools.clone(), discovered.clone());
+        asked.spawn(async move {
+            let patience = if provider.probed { PROBE_TIMEOUT } else { TIMEOUT };
+            let listed = tokio::time::timeout(patience, ask(&provider, &pools)).await;
+            let listed = listed.unwrap_or_else(|_| Err(format!("no model list within {patience:?}")));
+            match listed {
+                Ok(models) => {
+                    discovered.note(&provider.name, &models);
+                    None
+                }
+                Err(message) => Some((provider, message)),
+            }
+        });
+    }
+    asked.join_all().await.into_iter().flatten().collect()
+}
+
+async fn ask(provider: &Provider, pools: &Pools) -> Result<Vec<Listed>, String> {
+    let endpoint = provider.endpoints.first().ok_or("it has no address")?;
+    let mut query = match provider.discovery {
+        Discovery::Anthropic => "limit=1000".to_owned(),
+        Discovery::Gemini => "pageSize=1000".to_owned(),
+        _ => String::new(),
+    };
+    let mut headers = HeaderMap::new();
+    headers.extend(provider.headers.iter().cloned());
+    if let Some(key) = provider.keys.all().first() {
+        endpoint
+            .auth
+            .attach(key, &mut headers, &mut query)
+            .ok_or("its key cannot be sent in a header")?;
+    }
+    let url: Result<Uri, _> = match &provider.models_url {
+        None => endpoint.base.call("/models", &query),
+        Some(path) if query.is_empty() => endpoint.base.with_path(path),
+        Some(path) => endpoint
+            .base
+            .with_path(&format!("{path}{}{query}", if path.contains('?') { '&' } else { '?' })),
+    };
+    let url = url.map_err(|error| error.to_string())?;
+    let pool = endpoint.pool(pools, provider.http_version);
+    let mut call = Call {
+        method: Method::GET,
+        url,
+        headers,
+        body: CallBody::Held(vec![Bytes::new()]),
+    };
+    let response = send(pool, &mut call, provider.timeouts.connect, TIMEOUT)
+        .await
+        .map_err(|error| error.to_string())?;
+    let status = response.status();
+    if !status.is_success() {
+        return Err(format!("its model list answers {status}"));
+    }
+    let body = Limited::new(response.into_body(), MAX_LIST)
+        .collect()
+        .await
+        .map_err(|error| error.to_string())?;
+    read_list(provider.discovery, &body.to_bytes()).ok_or_else(|| "its model list is not what it should be".to_owned())
+}
+
+/// Reads a model list; `None` when the text is something else. Entries that make no sense are passed over.
+pub fn read_list(shape: Discovery, text: &[u8]) -> Option<Vec<Listed>> {
+    let list: Value = serde_json::from_slice(text).ok()?;
+    if shape == Discovery::Ocf {
+        return ocf_table(&list);
+    }
+    let entries = list
+        .as_array()
+        .or_else(|| list["data"].as_array())
+        .or_else(|| list["models"].as_array())?;
+    let listed = |entry: &Value| {
+        let name = ["id", "model", "name"].iter().find_map(|key| entry[key].as_str())?;
+        let id = if shape == Discovery::Gemini {
+            name.strip_prefix("models/").unwrap_or(name)
+        } else {
+            name
+        };
+        let created = entry["created"].as_u64().unwrap_or(0);
+        (!id.is_empty()).then(|| Listed {
+            id: id.to_owned(),
+            created,
+        })
+    };
+    Some(entries.iter().filter_map(listed).collect())
+}
+
+/// The node table of an OCF head: nodes by peer id, each with services whose identity groups name models. Nodes that
+/// say that they are not connected are left out.
+fn ocf_table(table: &Value) -> Option<Vec<Listed>> {
+    let mut ids: Vec<&str> = Vec::new();
+    for node in table.as_object()?.values().filter(|node| node["connected"] != false) {
+        for service in node["service"].as_array().into_iter().flatten() {
+            for identity in service["identity_group"].as_array().into_iter().flatten() {
+                let model = identity.as_str().and_then(|identity| identity.strip_prefix("model="));
+                ids.extend(model.filter(|model| !model.is_empty() && *model != "*"));
+            }
+        }
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    Some(
+        ids.into_iter()
+            .map(|id| Listed {
+                id: id.to_owned(),
+                created: 0,
+            })
+            .collect(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(shape: Discovery, text: &str) -> Option<String> {
+        let list = read_list(shape, text.as_bytes())?;
+        Some(
+            list.iter()
+                .map(|listed| listed.id.as_str())
+                .collect::<Vec<_>>()
+                .join(" "),
+        )
+    }
+
+    #[test]
+    fn every_shape_of_list_is_read() {
+        for (shape, text, expected) in [
+            (
+                Discovery::OpenAi,
+                r#"{"object":"list","data":[{"id":"a","created":7},{"id":"org/b"},{"x":1}]}"#,
+                "a org/b",
+            ),
+            (Discovery::OpenAi, r#"[{"id":"a"}]"#, "a"),
+            (
+                Discovery::Anthropic,
+                r#"{"data":[{"type":"model","id":"claude"}],"has_more":false}"#,
+                "claude",
+            ),
+            (Discovery::Gemini, r#"{"models":[{"name":"models/gemini"}]}"#, "gemini"),
+            (Discovery::Cohere, r#"{"models":[{"name":"command"}]}"#, "command"),
+            (
+                Discovery::Ollama,
+                r#"{"models":[{"name":"l:8b","model":"l:8b"}]}"#,
+                "l:8b",
+            ),
+            (
+                Discovery::Ocf,
+                r#"{"/A":{"connected":true,"service":[{"name":"llm","identity_group":["model=org/m=1","model=*","all"]}]},
+                    "/B":{"connected":false,"service":[{"identity_group":["model=gone"]}]},
+                    "/C":{"service":null},"/D":{"service":[{"identity_group":null},{"identity_group":["model=org/m=1"]}]}}"#,
+                "org/m=1",
+            ),
+        ] {
+            assert_eq!(ids(shape, text).as_deref(), Some(expected), "{shape:?}");
+        }
+    }
+
+    #[test]
+    fn something_else_is_no_list() {
+        for text in ["", "<html>", "{}", "7", r#"{"data":{}}"#] {
+            assert_eq!(ids(Discovery::OpenAi, text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The understudy as a process.
+
+fn main() {}

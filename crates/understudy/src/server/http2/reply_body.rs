@@ -1,0 +1,128 @@
+//! The body of a reply as frames.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame};
+use tokio::time::Sleep;
+
+use crate::received::Outcome;
+use crate::reply::{BodyEnd, BodyStep, StopManner};
+use crate::stage::Stage;
+
+/// Notes how the exchange ended: as aborted, if it is dropped before anything else was said.
+#[derive(Debug)]
+pub(super) struct Guard {
+    stage: Arc<Stage>,
+    pub(super) number: u64,
+    outcome: Option<Outcome>,
+}
+
+/// The stream is to be reset.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StreamReset;
+
+/// The body of a reply.
+#[derive(Debug)]
+pub(super) struct ReplyBody {
+    steps: VecDeque<BodyStep>,
+    end: BodyEnd,
+    sleep: Option<Pin<Box<Sleep>>>,
+    guard: Guard,
+}
+
+// === impl Guard ===
+
+impl Guard {
+    pub(super) fn new(stage: Arc<Stage>) -> Self {
+        Self {
+            stage,
+            number: 0,
+            outcome: None,
+        }
+    }
+
+    pub(super) fn finish(&mut self, outcome: Outcome) {
+        if self.outcome.is_none() {
+            self.outcome = Some(outcome);
+            self.stage.record.finish(self.number, outcome);
+        }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.finish(Outcome::Aborted);
+    }
+}
+
+// === impl ReplyBody ===
+
+impl ReplyBody {
+    pub(super) fn new(steps: Vec<BodyStep>, end: BodyEnd, mut guard: Guard) -> Self {
+        if steps.is_empty() && end == BodyEnd::Complete {
+            // An empty body is never polled.
+            guard.finish(Outcome::Completed);
+        }
+        Self {
+            steps: steps.into(),
+            end,
+            sleep: None,
+            guard,
+        }
+    }
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = StreamReset;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, StreamReset>>> {
+        loop {
+            if let Some(sleep) = &mut self.sleep {
+                ready!(sleep.as_mut().poll(context));
+                self.sleep = None;
+            }
+            match self.steps.pop_front() {
+                Some(BodyStep::Wait(delay)) => self.sleep = Some(Box::pin(tokio::time::sleep(delay))),
+                Some(BodyStep::Data(data)) => {
+                    self.guard
+                        .stage
+                        .record
+                        .count(|counters| counters.bytes_sent += data.len() as u64);
+                    if self.is_end_stream() {
+                        self.guard.finish(Outcome::Completed);
+                    }
+                    return Poll::Ready(Some(Ok(Frame::data(data))));
+                }
+                None if self.end == BodyEnd::Stopped(StopManner::Hang) => return Poll::Pending,
+                None => {
+                    self.guard.finish(Outcome::Completed);
+                    let is_cut = self.end != BodyEnd::Complete;
+                    return Poll::Ready(is_cut.then_some(Err(StreamReset)));
+                }
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.steps.is_empty() && self.end == BodyEnd::Complete && self.sleep.is_none()
+    }
+}
+
+// === impl StreamReset ===
+
+impl fmt::Display for StreamReset {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the script has the stream reset")
+    }
+}
+
+impl std::error::Error for StreamReset {}
