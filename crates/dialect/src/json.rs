@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use wide::u8x16;
+
 /// The deepest nesting that is accepted; the same bound as `serde_json` has.
 pub(crate) const MAX_DEPTH: u32 = 128;
 
@@ -202,16 +204,22 @@ impl<'a> Scanner<'a> {
         }
         self.at += 1;
         loop {
-            self.at += plain_prefix(&self.bytes[self.at..]);
-            match self.bytes.get(self.at) {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(start..self.at);
+            let base = self.at;
+            let mut specials = Specials::of(&self.bytes[base..]);
+            // An escape may reach beyond the block; then the next block begins behind it.
+            while let Some(offset) = specials.next_from(self.at - base) {
+                self.at = base + offset;
+                match self.bytes.get(self.at) {
+                    Some(b'"') => {
+                        self.at += 1;
+                        return Ok(start..self.at);
+                    }
+                    Some(b'\\') => self.escape()?,
+                    Some(_) => return Err(self.fault("an escaped control character")),
+                    None => return Err(self.fault("a closing quote")),
                 }
-                Some(b'\\') => self.escape()?,
-                Some(_) => return Err(self.fault("an escaped control character")),
-                None => return Err(self.fault("a closing quote")),
             }
+            self.at = self.at.max(base + BLOCK);
         }
     }
 
@@ -263,49 +271,52 @@ impl Nest {
     }
 }
 
-/// How many bytes from the start are neither a quote, a backslash nor a control character.
+/// Bytes of a string that are looked at together.
+const BLOCK: usize = 64;
+
+/// Which bytes of a block are a quote, a backslash or a control character: one bit each, lowest first.
 ///
-/// Prompts are long strings, so this loop is where a peek spends its time: blocks of 32 bytes (which the compiler
-/// turns into vector instructions), then words of 8.
-fn plain_prefix(bytes: &[u8]) -> usize {
-    let mut at = 0;
-    for block in bytes.chunks_exact(32) {
-        let is_special = |byte: u8| u8::from(byte == b'"') | u8::from(byte == b'\\') | u8::from(byte < 0x20);
-        if block.iter().fold(0, |special, &byte| special | is_special(byte)) != 0 {
-            break;
+/// Prompts are long strings with a line break or a quote every few words, so this is where a peek spends its time. The
+/// block is compared as a whole, and only the bytes that were found are looked at one by one.
+struct Specials(u64);
+
+impl Specials {
+    /// Those at the start of `bytes`. The end of the bytes counts as special too.
+    fn of(bytes: &[u8]) -> Self {
+        if let Some(block) = bytes.first_chunk() {
+            return Self(special_bits(block));
         }
-        at += 32;
+        let mut block = [b'"'; BLOCK];
+        block[..bytes.len()].copy_from_slice(bytes);
+        Self(special_bits(&block))
     }
-    for word in bytes[at..].chunks_exact(8) {
-        let found = special_bytes(word);
-        if found != 0 {
-            return at + (found.trailing_zeros() / 8) as usize;
-        }
-        at += 8;
+
+    /// The offset of the first one at or after `offset`.
+    fn next_from(&mut self, offset: usize) -> Option<usize> {
+        let ahead = u32::try_from(offset).ok().and_then(|offset| u64::MAX.checked_shl(offset)).unwrap_or(0);
+        self.0 &= ahead;
+        (self.0 != 0).then(|| self.0.trailing_zeros() as usize)
     }
-    let tail = &bytes[at..];
-    at + tail
-        .iter()
-        .position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20)
-        .unwrap_or(tail.len())
 }
 
-/// The high bit of each byte of an 8-byte word that is special, exact for the lowest one.
-fn special_bytes(word: &[u8]) -> u64 {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
-    let word = word.iter().rev().fold(0_u64, |word, &byte| word << 8 | u64::from(byte));
-    let zero_in = |value: u64| value.wrapping_sub(ONES) & !value;
-    let quotes = zero_in(word ^ (ONES * u64::from(b'"')));
-    let backslashes = zero_in(word ^ (ONES * u64::from(b'\\')));
-    let controls = word.wrapping_sub(ONES * 0x20) & !word;
-    (quotes | backslashes | controls) & HIGHS
+fn special_bits(block: &[u8; BLOCK]) -> u64 {
+    let (quote, backslash, control) = (u8x16::splat(b'"'), u8x16::splat(b'\\'), u8x16::splat(0x1f));
+    let (vectors, _) = block.as_chunks::<16>();
+    vectors.iter().enumerate().fold(0, |bits, (index, &vector)| {
+        let vector = u8x16::new(vector);
+        let found = vector.simd_eq(quote) | vector.simd_eq(backslash) | vector.min(control).simd_eq(vector);
+        bits | u64::from(found.to_bitmask()) << (16 * index)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn is_special(byte: u8) -> bool {
+        byte == b'"' || byte == b'\\' || byte < 0x20
+    }
 
     fn accepts(text: &[u8]) -> bool {
         let mut scanner = Scanner::new(text);
@@ -384,11 +395,22 @@ mod tests {
         }
 
         #[test]
-        fn finds_the_first_special_byte(text in prop::collection::vec(any::<u8>(), 0..200), plain in 0_usize..150) {
-            let mut bytes = vec![b'x'; plain];
-            bytes.extend(text);
-            let expected = bytes.iter().position(|&b| b == b'"' || b == b'\\' || b < 0x20).unwrap_or(bytes.len());
-            prop_assert_eq!(plain_prefix(&bytes), expected);
+        fn finds_every_special_byte(bytes in prop::collection::vec(prop_oneof![Just(b'x'), Just(b'"'), any::<u8>()], 0..100)) {
+            let mut specials = Specials::of(&bytes);
+            let mut found = Vec::new();
+            while let Some(at) = specials.next_from(found.last().map_or(0, |last| last + 1)) {
+                found.push(at);
+            }
+            let expected = |at: &usize| bytes.get(*at).is_none_or(|&byte| is_special(byte));
+            prop_assert_eq!(found, (0..BLOCK).filter(expected).collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn strings_of_any_length_end_where_they_end(text in ".{0,150}", after in "[ ,}]{0,80}") {
+            let literal = serde_json::to_string(&text).unwrap();
+            let json = format!("{literal}{after}");
+            prop_assert_eq!(Scanner::new(json.as_bytes()).value(), Ok(0..literal.len()));
+            prop_assert!(!accepts(&json.as_bytes()[..literal.len() - 1]));
         }
 
         #[test]

@@ -1,10 +1,12 @@
 //! Asks one target after the other until one answers. The only home of the rule when another is asked.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
@@ -20,12 +22,14 @@ use tokio::time::Instant;
 use crate::app::App;
 use crate::catalog::{Route, Target};
 use crate::config::secret::Secret;
+use crate::echo;
 use crate::failure::Failure;
 use crate::known::PathStyle;
 use crate::operation::Operation;
 use crate::provider::Endpoint;
-use crate::upstream::send::{Call, CallBody, SendError, UpstreamBody, send};
-use crate::{echo, upstream};
+use crate::upstream::auth::Credential;
+use crate::upstream::headers::{to_caller, to_upstream};
+use crate::upstream::send::{Call, Outgoing, SendError, UpstreamBody, send};
 
 /// No request is tried more often than this, however many targets and keys there are.
 const MAX_ATTEMPTS: u32 = 16;
@@ -50,8 +54,8 @@ pub struct Ask<'a> {
     pub operation: Option<Operation>,
     /// The query without its question mark.
     pub query: &'a str,
-    /// The headers that providers get.
-    pub headers: HeaderMap,
+    /// The caller's headers.
+    pub headers: &'a HeaderMap,
     /// The body.
     pub body: AskBody<'a>,
     /// Distinguishes the request.
@@ -81,7 +85,7 @@ pub struct Answer {
     /// The usage event is ours, and is withheld from the caller.
     pub withholds_usage: bool,
     /// `provider/model` that answered.
-    pub model: String,
+    pub target: String,
     /// How many times somebody was asked.
     pub attempts: u32,
     /// The time that was spent waiting for providers.
@@ -121,7 +125,7 @@ pub async fn first_success(app: &App, route: &Route, ask: &mut Ask<'_>) -> Resul
             failure.get_or_insert_with(|| Failure::cannot_translate(&route.name, ask.path));
             continue;
         };
-        for key in target.provider.keys.in_turn() {
+        for key in target.provider.turns.in_turn() {
             if attempts == MAX_ATTEMPTS || (attempts > 0 && !ask.can_be_sent_again()) {
                 break 'targets;
             }
@@ -136,7 +140,7 @@ pub async fn first_success(app: &App, route: &Route, ask: &mut Ask<'_>) -> Resul
                 }
                 Outcome::Refused(answer, verdict) => {
                     tracing::warn!(
-                        target = target.name(),
+                        target = target.name,
                         status = answer.status.as_u16(),
                         id = ask.id,
                         "refused"
@@ -152,7 +156,7 @@ pub async fn first_success(app: &App, route: &Route, ask: &mut Ask<'_>) -> Resul
                     }
                 }
                 Outcome::Failed(reason) => {
-                    tracing::warn!(target = target.name(), reason = %reason.message, id = ask.id, "failed");
+                    tracing::warn!(target = target.name, reason = %reason.message, id = ask.id, "failed");
                     failure = Some(reason);
                     break;
                 }
@@ -212,25 +216,43 @@ fn answered(status: StatusCode, headers: HeaderMap, body: AnswerBody, target: &T
         headers,
         body,
         withholds_usage: false,
-        model: target.name(),
+        target: target.name.clone(),
         attempts,
         waited: Duration::ZERO,
     }
 }
 
-async fn ask_once(app: &App, target: &Target, endpoint: &Endpoint, key: Option<&Secret>, ask: &mut Ask<'_>) -> Outcome {
-    let (mut call, withholds_usage) = match ask.call(target, endpoint, key) {
-        Ok(call) => call,
+async fn ask_once(app: &App, target: &Target, endpoint: &Endpoint, key: Option<usize>, ask: &mut Ask<'_>) -> Outcome {
+    let credential = endpoint.credential(key);
+    let path = match ask.path_for(target, endpoint, credential) {
+        Ok(path) => path,
         Err(failure) => return Outcome::Failed(failure),
+    };
+    let (mut body, withholds_usage) = ask.body.for_target(target, ask.operation);
+    let (method, asked) = (&ask.method, ask.headers);
+    let call = || {
+        let mut headers = to_upstream(asked, &app.process.via);
+        for (name, value) in &target.provider.headers {
+            headers.insert(name.clone(), value.clone());
+        }
+        credential.extend_headers(&mut headers);
+        let body = body.again()?;
+        Some(Call {
+            method: method.clone(),
+            base: &endpoint.base,
+            path: path.clone(),
+            headers,
+            body,
+        })
     };
     let timeouts = target.provider.timeouts;
     let pool = endpoint.pool(&app.pools, target.provider.http_version);
     let opening = async {
-        let response = send(pool, &mut call, timeouts.connect, timeouts.between_bytes)
+        let response = send(pool, call, timeouts.connect, timeouts.between_bytes)
             .await
             .map_err(|error| sending_failed(target, &error))?;
         let (head, body) = response.into_parts();
-        let headers = upstream::headers::to_caller(head.headers);
+        let headers = to_caller(head.headers);
         let mut body = AnswerBody {
             held: VecDeque::new(),
             rest: Some(body),
@@ -238,7 +260,7 @@ async fn ask_once(app: &App, target: &Target, endpoint: &Endpoint, key: Option<&
         let verdict = Verdict::of_status(head.status.as_u16());
         if verdict != Verdict::Healthy {
             body.hold_error().await;
-            body.redact(target.provider.keys.all());
+            body.redact(&target.provider.keys);
             return Ok((answered(head.status, headers, body, target, 0), verdict));
         }
         match body
@@ -259,8 +281,7 @@ async fn ask_once(app: &App, target: &Target, endpoint: &Endpoint, key: Option<&
     match tokio::time::timeout(timeouts.first_byte, opening).await {
         Err(_) => Outcome::Failed(Failure::timed_out(format!(
             "{} did not answer within {:?}.",
-            target.name(),
-            timeouts.first_byte
+            target.name, timeouts.first_byte
         ))),
         Ok(Err(failure)) => Outcome::Failed(failure),
         Ok(Ok((mut answer, verdict))) => {
@@ -281,14 +302,14 @@ fn in_place_of_stream(status: u16, error: &[u8], mut headers: HeaderMap, target:
         held: VecDeque::from([Bytes::copy_from_slice(error)]),
         rest: None,
     };
-    body.redact(target.provider.keys.all());
+    body.redact(&target.provider.keys);
     let verdict = Verdict::of_status(status);
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
     (answered(status, headers, body, target, 0), verdict)
 }
 
 fn sending_failed(target: &Target, error: &SendError) -> Failure {
-    let message = format!("{} did not answer: {error}.", target.name());
+    let message = format!("{} did not answer: {error}.", target.name);
     match error {
         SendError::Unreachable(_) => Failure::unreachable(message),
         SendError::ConnectTimeout(_) => Failure::timed_out(message),
@@ -297,7 +318,7 @@ fn sending_failed(target: &Target, error: &SendError) -> Failure {
 }
 
 fn broken(target: &Target, message: &str) -> Failure {
-    Failure::broken_off(format!("{} did not answer: {message}.", target.name()))
+    Failure::broken_off(format!("{} did not answer: {message}.", target.name))
 }
 
 // === impl Ask ===
@@ -307,44 +328,27 @@ impl Ask<'_> {
         !matches!(self.body, AskBody::Streamed(None))
     }
 
-    /// The call that puts this to a target, and whether it asks for a usage event that the caller did not ask for.
-    fn call(&mut self, target: &Target, endpoint: &Endpoint, key: Option<&Secret>) -> Result<(Call, bool), Failure> {
-        let mut headers = self.headers.clone();
-        for (name, value) in &target.provider.headers {
-            headers.insert(name.clone(), value.clone());
-        }
+    /// The path and query of this at a target.
+    fn path_for(&self, target: &Target, endpoint: &Endpoint, credential: &Credential) -> Result<PathAndQuery, Failure> {
         let mut query = self.query.to_owned();
         let path = below_base(target, self.path, &mut query);
-        if let Some(key) = key {
-            let attached = endpoint.auth.attach(key, &mut headers, &mut query);
-            attached.ok_or_else(|| Failure::unreachable("A provider's key cannot be sent in a header.".to_owned()))?;
-        }
-        let url = endpoint
+        credential.extend_query(&mut query);
+        endpoint
             .base
             .call(&path, &query)
-            .map_err(|error| Failure::path_refused(error.to_string()))?;
-        let (body, withholds_usage) = self.body.for_target(target, self.operation);
-        Ok((
-            Call {
-                method: self.method.clone(),
-                url,
-                headers,
-                body,
-            },
-            withholds_usage,
-        ))
+            .map_err(|error| Failure::path_refused(error.to_string()))
     }
 }
 
 /// The path below the base URL. Azure's deployments have the model in it, and the API's version in the query.
-fn below_base(target: &Target, path: &str, query: &mut String) -> String {
+fn below_base<'a>(target: &Target, path: &'a str, query: &mut String) -> Cow<'a, str> {
     let provider = &target.provider;
     let Some(version) = provider
         .api_version
         .as_ref()
         .filter(|_| provider.path_style == PathStyle::AzureDeployments)
     else {
-        return path.to_owned();
+        return Cow::Borrowed(path);
     };
     let others = query
         .split('&')
@@ -355,13 +359,16 @@ fn below_base(target: &Target, path: &str, query: &mut String) -> String {
         .collect::<Vec<_>>()
         .join("&");
     if target.model.is_empty() {
-        return path.to_owned();
+        return Cow::Borrowed(path);
     }
-    format!("/deployments/{}{path}", utf8_percent_encode(&target.model, SEGMENT))
+    Cow::Owned(format!(
+        "/deployments/{}{path}",
+        utf8_percent_encode(&target.model, SEGMENT)
+    ))
 }
 
 impl AskBody<'_> {
-    fn for_target(&mut self, target: &Target, operation: Option<Operation>) -> (CallBody, bool) {
+    fn for_target(&mut self, target: &Target, operation: Option<Operation>) -> (TargetBody, bool) {
         match self {
             Self::Json(bytes, gist) => {
                 let mut edits: Vec<Edit> = Vec::new();
@@ -372,15 +379,33 @@ impl AskBody<'_> {
                 let usage = usage.flatten();
                 let withholds_usage = usage.is_some();
                 edits.extend(usage);
-                (CallBody::Held(splice(bytes, edits)), withholds_usage)
+                (TargetBody::Held(splice(bytes, edits)), withholds_usage)
             }
             Self::Form(bytes, model) => {
                 let edit = model
                     .as_ref()
                     .and_then(|model| multipart::replace_model(model, &target.model));
-                (CallBody::Held(splice(bytes, edit.into_iter().collect())), false)
+                (TargetBody::Held(splice(bytes, edit.into_iter().collect())), false)
             }
-            Self::Streamed(body) => (CallBody::Streamed(body.take()), false),
+            Self::Streamed(body) => (TargetBody::Streamed(body.take()), false),
+        }
+    }
+}
+
+/// A body as one target gets it.
+enum TargetBody {
+    /// Held in memory, in pieces.
+    Held(Vec<Bytes>),
+    /// Streamed through: can be sent once.
+    Streamed(Option<Body>),
+}
+
+impl TargetBody {
+    /// The body to be sent; `None` when it was sent already and cannot be sent again.
+    fn again(&mut self) -> Option<Outgoing> {
+        match self {
+            Self::Held(pieces) => Some(Outgoing::held(pieces.clone())),
+            Self::Streamed(body) => body.take().map(Outgoing::Streamed),
         }
     }
 }

@@ -22,12 +22,20 @@ pub struct Target {
     pub provider: Arc<Provider>,
     /// The model; empty for a route that names none.
     pub model: String,
+    /// `provider/model`, or the provider alone.
+    pub name: String,
 }
 
 impl Target {
-    /// `provider/model`.
-    pub fn name(&self) -> String {
-        format!("{}/{}", self.provider.name, self.model)
+    /// A model of a provider; an empty `model` for a route that names none.
+    pub fn new(provider: &Arc<Provider>, model: &str) -> Self {
+        let separator = if model.is_empty() { "" } else { "/" };
+        let name = [&provider.name, separator, model].concat();
+        Self {
+            provider: provider.clone(),
+            model: model.to_owned(),
+            name,
+        }
     }
 }
 
@@ -152,10 +160,7 @@ impl Catalog {
         };
         for (name, targets) in &config.models {
             let target = |target: &crate::config::TargetName| {
-                Some(Target {
-                    provider: catalog.provider(&target.provider)?.clone(),
-                    model: target.model.clone(),
-                })
+                Some(Target::new(catalog.provider(&target.provider)?, &target.model))
             };
             let targets = targets.iter().filter_map(target).collect();
             let route = Route {
@@ -198,13 +203,9 @@ impl Catalog {
         if !caller.may_use_all_of(&provider.name) {
             return Err(Failure::model_forbidden(&format!("{}/*", provider.name)));
         }
-        let target = Target {
-            provider: provider.clone(),
-            model: String::new(),
-        };
         Ok(Arc::new(Route {
             name: provider.name.clone(),
-            targets: vec![target],
+            targets: vec![Target::new(provider, "")],
         }))
     }
 
@@ -217,10 +218,6 @@ impl Catalog {
 
     /// A configured name, then `provider/model`, then what discovery found.
     fn find(&self, model: &str, pinned: Option<&Arc<Provider>>) -> Option<Arc<Route>> {
-        let to = |provider: &Arc<Provider>, model: &str| Target {
-            provider: provider.clone(),
-            model: model.to_owned(),
-        };
         let route = |targets: Vec<Target>| {
             Some(Arc::new(Route {
                 name: model.to_owned(),
@@ -233,14 +230,14 @@ impl Catalog {
             let own = prefixed
                 .filter(|(prefix, _)| *prefix == provider.name)
                 .map_or(model, |(_, rest)| rest);
-            return route(vec![to(provider, own)]);
+            return route(vec![Target::new(provider, own)]);
         }
         if let Some(route) = self.routes.get(model) {
             return Some(route.clone());
         }
         if let Some((provider, rest)) = prefixed.and_then(|(prefix, rest)| Some((self.provider(prefix)?, rest))) {
             return exists(provider, rest)
-                .then(|| to(provider, rest))
+                .then(|| Target::new(provider, rest))
                 .and_then(|target| route(vec![target]));
         }
         let discovered = self.discovered.snapshot.load();
@@ -250,7 +247,7 @@ impl Catalog {
             .providers
             .iter()
             .filter(serves)
-            .map(|provider| to(provider, model))
+            .map(|provider| Target::new(provider, model))
             .collect();
         if targets.is_empty() { None } else { route(targets) }
     }
@@ -305,7 +302,7 @@ fn permitted(route: Arc<Route>, caller: &Caller) -> Result<Arc<Route>, Failure> 
     if caller.may_use(&route.name) {
         return Ok(route);
     }
-    let allowed = |target: &&Target| caller.may_use(&target.name());
+    let allowed = |target: &&Target| caller.may_use(&target.name);
     let targets: Vec<Target> = route.targets.iter().filter(allowed).cloned().collect();
     if targets.is_empty() {
         return Err(Failure::model_forbidden(&route.name));

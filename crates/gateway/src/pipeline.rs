@@ -21,7 +21,6 @@ use crate::failure::Failure;
 use crate::http::body::{limited, read_whole};
 use crate::http::reply::{Entry, REQUEST_ID, reply};
 use crate::operation::Operation;
-use crate::upstream::headers::to_upstream;
 
 /// The header with which a caller chooses the provider.
 pub const PROVIDER: &str = "x-mynah-provider";
@@ -77,7 +76,7 @@ async fn answer_model(
         },
     };
     entry.asked(&route.name);
-    let mut ask = ask(app, parts, operation.path, Some(operation), body);
+    let mut ask = ask(parts, operation.path, Some(operation), body);
     let answer = first_success(app, &route, &mut ask).await?;
     Ok(finish(answer, started, entry, permit))
 }
@@ -94,7 +93,7 @@ async fn answer_other(
     let permit = app.admit()?;
     let route = app.catalog.resolve_without_model(pinned(&parts.headers)?, &caller)?;
     let body = limited(body, &parts.headers, app.server.max_upload, app.server.body_timeout)?;
-    let mut ask = ask(app, parts, path, None, AskBody::Streamed(Some(body)));
+    let mut ask = ask(parts, path, None, AskBody::Streamed(Some(body)));
     let answer = first_success(app, &route, &mut ask).await?;
     Ok(finish(answer, started, entry, permit))
 }
@@ -166,13 +165,13 @@ impl<'a> AskBody<'a> {
     }
 }
 
-fn ask<'a>(app: &App, parts: &'a Parts, path: &'a str, operation: Option<Operation>, body: AskBody<'a>) -> Ask<'a> {
+fn ask<'a>(parts: &'a Parts, path: &'a str, operation: Option<Operation>, body: AskBody<'a>) -> Ask<'a> {
     Ask {
         method: parts.method.clone(),
         path,
         operation,
         query: parts.uri.query().unwrap_or_default(),
-        headers: to_upstream(&parts.headers, &app.process.via),
+        headers: &parts.headers,
         body,
         id: parts
             .headers

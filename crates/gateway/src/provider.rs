@@ -8,9 +8,10 @@ use mynah_dialect::Dialect;
 use mynah_dialect::quirks::Quirks;
 
 use crate::config::file::HttpVersion;
+use crate::config::secret::Secret;
 use crate::keys::KeyRing;
 use crate::known::{Discovery, PathStyle};
-use crate::upstream::auth::Auth;
+use crate::upstream::auth::Credential;
 use crate::upstream::base::BaseUrl;
 use crate::upstream::connect::Origin;
 use crate::upstream::pool::{Pool, Pools};
@@ -29,7 +30,9 @@ pub struct Provider {
     /// Where and in which dialects it is called; the native one first.
     pub endpoints: Vec<Endpoint>,
     /// Its keys.
-    pub keys: KeyRing,
+    pub keys: Vec<Secret>,
+    /// Whose turn it is among the keys.
+    pub turns: KeyRing,
     /// Sent with every call.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// How long to wait for it.
@@ -59,8 +62,8 @@ pub struct Endpoint {
     pub dialect: Dialect,
     /// Where it is.
     pub base: BaseUrl,
-    /// How the key is sent there.
-    pub auth: Auth,
+    /// The provider's keys, in the same order, as they are sent there.
+    pub credentials: Vec<Credential>,
     /// The connections to it, once the first call was made.
     pub pool: OnceLock<Arc<Pool>>,
 }
@@ -82,7 +85,8 @@ impl Provider {
         Self {
             name: BUILT_IN.to_owned(),
             endpoints: Vec::new(),
-            keys: KeyRing::default(),
+            keys: Vec::new(),
+            turns: KeyRing::default(),
             headers: Vec::new(),
             timeouts: Timeouts {
                 connect: Duration::ZERO,
@@ -119,6 +123,12 @@ impl Endpoint {
             authority: self.base.authority.clone(),
             version,
         }
+    }
+
+    /// A key as it is sent here.
+    pub fn credential(&self, key: Option<usize>) -> &Credential {
+        key.and_then(|index| self.credentials.get(index))
+            .unwrap_or(&Credential::None)
     }
 
     /// The connections to this address.

@@ -21,7 +21,10 @@
 
 mod base64;
 pub mod bench;
+mod body_decoder;
 mod control;
+pub mod duration;
+pub mod load;
 mod multipart;
 mod persona;
 mod received;

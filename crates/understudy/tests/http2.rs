@@ -1,4 +1,5 @@
 //! TLS, and HTTP/2 in clear and over TLS.
+#![cfg(test)]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! The persona answers chat completions and models as an OpenAI-like provider does.
+#![cfg(test)]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! A reply goes out as the script says, byte by byte and at its time.
+#![cfg(test)]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! The first rule that matches answers.
+#![cfg(test)]
 
 mod support;
 

@@ -17,7 +17,7 @@ use crate::caller::{Caller, Callers, KeyHash, hash};
 use crate::keys::KeyRing;
 use crate::known::PathStyle;
 use crate::provider::{BUILT_IN, Endpoint, Provider, Timeouts};
-use crate::upstream::auth::Auth;
+use crate::upstream::auth::{Auth, Credential};
 use crate::upstream::base::BaseUrl;
 
 /// Checks the whole file and reports everything that is wrong with it.
@@ -183,19 +183,13 @@ impl Check<'_> {
             return None;
         }
         let endpoints = self.endpoints(path, provider, row);
-        for (index, key) in provider.api_keys.iter().enumerate() {
-            if HeaderValue::try_from(key.expose()).is_err() {
-                self.report(
-                    &format!("{path}.api_keys.{index}"),
-                    "holds characters that no header can carry",
-                );
-            }
-        }
+
         let headers = self.headers(path, provider);
         Some(Provider {
             name: name.to_owned(),
             endpoints: endpoints?,
-            keys: KeyRing::new(provider.api_keys.clone()),
+            keys: provider.api_keys.clone(),
+            turns: KeyRing::new(provider.api_keys.len()),
             headers,
             timeouts: Timeouts {
                 connect: provider.timeouts.connect.0,
@@ -225,14 +219,20 @@ impl Check<'_> {
             self.report(path, missing);
             return None;
         };
-        let version = provider.version.as_deref().unwrap_or(row.known.version());
+        let (base_url, version) = match (row.known.path_style, &provider.version, &provider.api_version) {
+            (_, Some(version), _) => (base_url.as_str(), version.as_str()),
+            (PathStyle::Plain, None, _) => (base_url.as_str(), row.known.version()),
+            (PathStyle::AzureDeployments, None, Some(_)) => (without_openai(base_url), "openai"),
+            (PathStyle::AzureDeployments, None, None) => (without_openai(base_url), "openai/v1"),
+        };
         let base = self.take(&join(path, "base_url"), BaseUrl::parse(base_url, version));
         let auth = provider.auth.as_ref().unwrap_or(&row.known.auth);
         let auth = self.take(&join(path, "auth"), Auth::parse(auth));
+        let credentials = self.credentials(path, provider, &auth?);
         let mut endpoints = vec![Endpoint {
             dialect: row.known.dialect,
             base: base?,
-            auth: auth?,
+            credentials,
             pool: OnceLock::new(),
         }];
         let others = [
@@ -241,15 +241,23 @@ impl Check<'_> {
         ];
         for (dialect, url) in others.into_iter().filter(|_| row.at_home) {
             if let Some(Ok(base)) = url.as_ref().map(|url| BaseUrl::parse(url, "")) {
+                let credentials = self.credentials(path, provider, &Auth::Scheme("Bearer"));
                 endpoints.push(Endpoint {
                     dialect,
                     base,
-                    auth: Auth::Scheme("Bearer"),
+                    credentials,
                     pool: OnceLock::new(),
                 });
             }
         }
         Some(endpoints)
+    }
+
+    /// The keys as they are sent.
+    fn credentials(&mut self, path: &str, provider: &file::Provider, auth: &Auth) -> Vec<Credential> {
+        let keys = provider.api_keys.iter().enumerate();
+        keys.filter_map(|(index, key)| self.take(&format!("{path}.api_keys.{index}"), auth.credential(key)))
+            .collect()
     }
 
     fn headers(&mut self, path: &str, provider: &file::Provider) -> Vec<(HeaderName, HeaderValue)> {
@@ -348,6 +356,12 @@ fn listen_address(text: &str) -> Result<SocketAddr, String> {
     }
     let mut addresses = text.to_socket_addrs().map_err(|_| wrong())?;
     addresses.next().ok_or_else(wrong)
+}
+
+/// The address of an Azure resource, where people also write it with the first segment of its API.
+fn without_openai(base_url: &str) -> &str {
+    let base_url = base_url.trim_end_matches('/');
+    base_url.strip_suffix("/openai").unwrap_or(base_url)
 }
 
 fn key_hash(client: &file::Client) -> Result<KeyHash, String> {

@@ -1,14 +1,14 @@
-//! A connection that gives up on a request whose head does not arrive in time.
+//! A connection that gives up on a client that keeps it waiting.
 //!
-//! hyper's own timer also runs while a kept connection waits for its next request. Here the two are told apart: an idle
-//! connection may wait long (hyper's timer), a head that has begun may not (this one).
+//! hyper has one timer for the head of a request and for the time before it, and sets it anew for every request. Here the
+//! two are told apart: an idle connection may wait long, a head that has begun may not.
 
 use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http_body::{Body, Frame, SizeHint};
@@ -76,23 +76,61 @@ impl<B: Body + Unpin> Body for Sent<B> {
 pub struct HeadTimeout<T> {
     io: T,
     busy: Busy,
-    limit: Duration,
-    /// When the head that is coming in began.
-    begun: Option<Instant>,
-    /// Set when a head does not come in one piece.
+    limits: Limits,
+    /// What the connection waits for, and since when; `None` while it is busy.
+    waiting: Option<(Wait, Instant)>,
+    /// One timer for the connection's whole life: it is moved when it rings too early, not for every request.
     timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// How long a connection may wait.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// For the rest of a head that has begun.
+    pub head: Duration,
+    /// For the next request.
+    pub idle: Duration,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    NextRequest,
+    RestOfHead,
 }
 
 impl<T> HeadTimeout<T> {
     /// Watches `io`, which counts its requests in `busy`.
-    pub fn new(io: T, busy: Busy, limit: Duration) -> Self {
+    pub fn new(io: T, busy: Busy, limits: Limits) -> Self {
         Self {
             io,
             busy,
-            limit,
-            begun: None,
+            limits,
+            waiting: None,
             timer: None,
         }
+    }
+
+    /// Ready when the connection has waited for too long.
+    fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let (wait, since) = *self.waiting.get_or_insert_with(|| (Wait::NextRequest, Instant::now()));
+        let limit = if wait == Wait::NextRequest {
+            self.limits.idle
+        } else {
+            self.limits.head
+        };
+        let deadline = since + limit;
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        if timer.deadline() > deadline {
+            timer.as_mut().reset(deadline);
+        }
+        ready!(timer.as_mut().poll(cx));
+        if timer.deadline() < deadline {
+            timer.as_mut().reset(deadline);
+            ready!(timer.as_mut().poll(cx));
+        }
+        Poll::Ready(())
     }
 }
 
@@ -100,27 +138,16 @@ impl<T: Read + Unpin> Read for HeadTimeout<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.io).poll_read(cx, buffer);
         if self.busy.is_busy() {
-            (self.begun, self.timer) = (None, None);
+            self.waiting = None;
             return polled;
         }
-        let begun = match (self.begun, &polled) {
-            (Some(begun), _) => begun,
-            (None, Poll::Pending) => return polled,
-            (None, Poll::Ready(_)) => {
-                // Normally the whole head, so that the timer is never needed.
-                self.begun = Some(Instant::now());
-                return polled;
-            }
-        };
-        let deadline = begun + self.limit;
-        let timer = self
-            .timer
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-        if timer.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Err(io::Error::new(
-                io::ErrorKind::TimedOut,
-                "the head of a request took too long",
-            )));
+        if polled.is_ready() && !matches!(self.waiting, Some((Wait::RestOfHead, _))) {
+            // Normally this is the whole head, and the next call finds the connection busy.
+            self.waiting = Some((Wait::RestOfHead, Instant::now()));
+            return polled;
+        }
+        if self.poll_overdue(cx).is_ready() {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "no request came in time")));
         }
         polled
     }

@@ -20,7 +20,7 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
-use super::head_timeout::{Busy, HeadTimeout, Sent};
+use super::head_timeout::{Busy, HeadTimeout, Limits, Sent};
 use super::reply::REQUEST_ID;
 use crate::app::App;
 
@@ -106,7 +106,14 @@ where
 {
     let settings = site.load().app.server.clone();
     let busy = Busy::default();
-    let io = HeadTimeout::new(io, busy.clone(), settings.header_timeout);
+    let io = HeadTimeout::new(
+        io,
+        busy.clone(),
+        Limits {
+            head: settings.header_timeout,
+            idle: settings.keep_alive,
+        },
+    );
     let service = service_fn(move |request: Request<Incoming>| {
         let router = site.load().router.clone();
         let in_flight = busy.begin();
@@ -122,11 +129,7 @@ where
         }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(settings.keep_alive)
-        .pipeline_flush(true);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(None);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -141,8 +144,8 @@ where
 
 /// Answers one request, and gives it an id.
 ///
-/// The id of the reply is the caller's own when it sent a sane one, else the provider's, else ours; ours is always
-/// there under a name of its own.
+/// The id of the reply is the caller's own when it sent a sane one, else the provider's, else ours; where it is not
+/// ours, ours is there under a name of its own.
 async fn respond(router: Router, mut request: Request<Body>) -> Response<Body> {
     let callers = request.headers().get(&X_REQUEST_ID).filter(|id| is_sane(id)).cloned();
     let ours = callers.clone().unwrap_or_else(new_id);
@@ -162,7 +165,9 @@ fn name(headers: &mut HeaderMap, callers: Option<HeaderValue>, ours: HeaderValue
             headers.entry(X_REQUEST_ID.clone()).or_insert_with(|| ours.clone());
         }
     }
-    headers.insert(OUR_REQUEST_ID.clone(), ours);
+    if headers.get(&X_REQUEST_ID) != Some(&ours) {
+        headers.insert(OUR_REQUEST_ID.clone(), ours);
+    }
 }
 
 /// Whether a caller's request id can be repeated in logs and headers.

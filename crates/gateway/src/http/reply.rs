@@ -63,7 +63,7 @@ pub fn reply(answer: Answer, ours: Duration, mut entry: Entry, permit: InFlight)
         Milliseconds(answer.waited)
     );
     headers.extend(HeaderValue::try_from(timing).map(|value| (SERVER_TIMING.clone(), value)));
-    headers.extend(HeaderValue::try_from(answer.model).map(|value| (MODEL.clone(), value)));
+    headers.extend(HeaderValue::try_from(answer.target).map(|value| (MODEL.clone(), value)));
     headers.insert(ATTEMPTS.clone(), HeaderValue::from(answer.attempts));
     response
 }
@@ -248,7 +248,7 @@ impl Entry {
         if self.begun.is_some() {
             self.status = answer.status;
             self.attempts = answer.attempts;
-            self.model.clone_from(&answer.model);
+            self.model.clone_from(&answer.target);
         }
     }
 }

@@ -34,24 +34,55 @@ impl Auth {
         })
     }
 
-    /// Attaches a key to the headers or the query of a call. Fails when the key cannot be sent as a header, of which
-    /// configuration was checked to be free.
-    pub fn attach(&self, key: &Secret, headers: &mut HeaderMap, query: &mut String) -> Option<()> {
+    /// What a key adds to a call.
+    pub fn credential(&self, key: &Secret) -> Result<Credential, String> {
         let (name, text) = match self {
-            Self::None => return Some(()),
+            Self::None => return Ok(Credential::None),
             Self::Scheme(scheme) => (AUTHORIZATION, format!("{scheme} {}", key.expose())),
             Self::Header(name) => (name.clone(), key.expose().to_owned()),
             Self::Query(name) => {
                 let escaped = percent_encoding::utf8_percent_encode(key.expose(), percent_encoding::NON_ALPHANUMERIC);
-                let separator = if query.is_empty() { "" } else { "&" };
-                query.push_str(&format!("{separator}{name}={escaped}"));
-                return Some(());
+                return Ok(Credential::Query(format!("{name}={escaped}")));
             }
         };
-        let mut value = HeaderValue::try_from(text).ok()?;
+        let unsendable = |_| "holds characters that no header can carry".to_owned();
+        let mut value = HeaderValue::try_from(text).map_err(unsendable)?;
         value.set_sensitive(true);
-        headers.insert(name, value);
-        Some(())
+        Ok(Credential::Header(name, value))
+    }
+}
+
+/// A key, ready to be attached to a call.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// In a header.
+    Header(HeaderName, HeaderValue),
+    /// In the query.
+    Query(String),
+    /// Not at all.
+    None,
+}
+
+impl Credential {
+    /// Attaches the key to the query of a call.
+    pub fn extend_query(&self, query: &mut String) {
+        if let Self::Query(pair) = self {
+            query.push_str(if query.is_empty() { "" } else { "&" });
+            query.push_str(pair);
+        }
+    }
+
+    /// Attaches the key to the headers of a call.
+    pub fn extend_headers(&self, headers: &mut HeaderMap) {
+        if let Self::Header(name, value) = self {
+            headers.insert(name.clone(), value.clone());
+        }
+    }
+}
+
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Credential(redacted)")
     }
 }
 
@@ -63,7 +94,10 @@ mod tests {
     fn every_scheme_puts_the_key_in_its_place() {
         let attach = |auth: Auth| {
             let (mut headers, mut query) = (HeaderMap::new(), "a=1".to_owned());
-            auth.attach(&Secret::new("k&y"), &mut headers, &mut query).unwrap();
+            let credential = auth.credential(&Secret::new("k&y")).unwrap();
+            credential.extend_query(&mut query);
+            credential.extend_headers(&mut headers);
+            assert!(!format!("{credential:?}").contains("k&y"));
             let header = headers
                 .iter()
                 .next()

@@ -3,7 +3,9 @@
 //! The scheme, host and base path come from configuration alone. A caller's path is only ever appended, and one that
 //! could climb out of the base path is refused.
 
-use axum::http::uri::{Authority, PathAndQuery, Scheme, Uri};
+use axum::http::HeaderValue;
+use axum::http::uri::{Authority, Parts, PathAndQuery, Scheme, Uri};
+use bytes::Bytes;
 
 /// A checked base URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +16,8 @@ pub struct BaseUrl {
     pub authority: Authority,
     /// Empty, or with a leading and without a trailing slash.
     pub path: String,
+    /// The `Host` header.
+    pub host: HeaderValue,
 }
 
 impl BaseUrl {
@@ -37,33 +41,32 @@ impl BaseUrl {
         if !version.is_empty() && !path.split('/').any(is_version) {
             path = format!("{path}/{version}");
         }
+        let host = HeaderValue::try_from(authority.as_str()).map_err(|error| error.to_string())?;
         Ok(Self {
             scheme,
             authority,
             path,
+            host,
         })
     }
 
-    /// The URL of a call: `below` the base path (with a leading slash, percent-encoded), and a query.
-    pub fn call(&self, below: &str, query: &str) -> Result<Uri, NotBelow> {
-        if below.split('/').any(climbs) {
+    /// The path and query of a call: `below` the base path (with a leading slash, percent-encoded).
+    pub fn call(&self, below: &str, query: &str) -> Result<PathAndQuery, NotBelow> {
+        if below.contains(['.', '%', '\\']) && below.split('/').any(climbs) {
             return Err(NotBelow);
         }
-        let path = match query {
-            "" => format!("{}{below}", self.path),
-            query => format!("{}{below}?{query}", self.path),
-        };
-        self.with_path(&path)
+        let separator = if query.is_empty() { "" } else { "?" };
+        let path = [&self.path, below, separator, query].concat();
+        PathAndQuery::from_maybe_shared(Bytes::from(path)).map_err(|_| NotBelow)
     }
 
-    /// The URL of a path on this host.
-    pub fn with_path(&self, path: &str) -> Result<Uri, NotBelow> {
-        Uri::builder()
-            .scheme(self.scheme.clone())
-            .authority(self.authority.clone())
-            .path_and_query(path)
-            .build()
-            .map_err(|_| NotBelow)
+    /// The whole URL of a call.
+    pub fn url(&self, call: PathAndQuery) -> Uri {
+        let mut parts = Parts::default();
+        (parts.scheme, parts.authority) = (Some(self.scheme.clone()), Some(self.authority.clone()));
+        parts.path_and_query = Some(call);
+        // All three parts are there, so that they always make a URL.
+        Uri::from_parts(parts).unwrap_or_default()
     }
 }
 
@@ -130,10 +133,7 @@ mod tests {
     #[test]
     fn a_call_stays_below_the_base() {
         let base = BaseUrl::parse("http://h/v1", "").unwrap();
-        assert_eq!(
-            base.call("/files/a%20b", "limit=1").unwrap(),
-            "http://h/v1/files/a%20b?limit=1"
-        );
+        assert_eq!(base.call("/files/a%20b", "limit=1").unwrap(), "/v1/files/a%20b?limit=1");
         for path in [
             "/..",
             "/a/../b",

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{HeaderMap, Method, Uri};
-use bytes::Bytes;
+use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderMap, Method};
 use http_body_util::{BodyExt as _, Limited};
 use serde_json::Value;
 use tokio::task::JoinSet;
 
 use super::pool::Pools;
-use super::send::{Call, CallBody, send};
+use super::send::{Call, Outgoing, send};
 use crate::catalog::{Discovered, Listed};
 use crate::known::Discovery;
 use crate::provider::Provider;
@@ -58,30 +58,29 @@ async fn ask(provider: &Provider, pools: &Pools) -> Result<Vec<Listed>, String> 
         Discovery::Gemini => "pageSize=1000".to_owned(),
         _ => String::new(),
     };
-    let mut headers = HeaderMap::new();
-    headers.extend(provider.headers.iter().cloned());
-    if let Some(key) = provider.keys.all().first() {
-        endpoint
-            .auth
-            .attach(key, &mut headers, &mut query)
-            .ok_or("its key cannot be sent in a header")?;
-    }
-    let url: Result<Uri, _> = match &provider.models_url {
-        None => endpoint.base.call("/models", &query),
-        Some(path) if query.is_empty() => endpoint.base.with_path(path),
-        Some(path) => endpoint
+    let credential = endpoint.credential((!provider.keys.is_empty()).then_some(0));
+    credential.extend_query(&mut query);
+    let path = match &provider.models_url {
+        None => endpoint
             .base
-            .with_path(&format!("{path}{}{query}", if path.contains('?') { '&' } else { '?' })),
+            .call("/models", &query)
+            .map_err(|error| error.to_string())?,
+        Some(path) => rooted(path, &query).ok_or("the place of its model list is not a path")?,
     };
-    let url = url.map_err(|error| error.to_string())?;
+    let call = || {
+        let mut headers = HeaderMap::from_iter(provider.headers.iter().cloned());
+        credential.extend_headers(&mut headers);
+        let body = Outgoing::held(Vec::new());
+        Some(Call {
+            method: Method::GET,
+            base: &endpoint.base,
+            path: path.clone(),
+            headers,
+            body,
+        })
+    };
     let pool = endpoint.pool(pools, provider.http_version);
-    let mut call = Call {
-        method: Method::GET,
-        url,
-        headers,
-        body: CallBody::Held(vec![Bytes::new()]),
-    };
-    let response = send(pool, &mut call, provider.timeouts.connect, TIMEOUT)
+    let response = send(pool, call, provider.timeouts.connect, TIMEOUT)
         .await
         .map_err(|error| error.to_string())?;
     let status = response.status();
@@ -93,6 +92,16 @@ async fn ask(provider: &Provider, pools: &Pools) -> Result<Vec<Listed>, String> 
         .await
         .map_err(|error| error.to_string())?;
     read_list(provider.discovery, &body.to_bytes()).ok_or_else(|| "its model list is not what it should be".to_owned())
+}
+
+/// A path from the root of the host, with a query of its own or ours.
+fn rooted(path: &str, query: &str) -> Option<PathAndQuery> {
+    let separator = match (query.is_empty(), path.contains('?')) {
+        (true, _) => "",
+        (false, true) => "&",
+        (false, false) => "?",
+    };
+    [path, separator, query].concat().parse().ok()
 }
 
 /// Reads a model list; `None` when the text is something else. Entries that make no sense are passed over.

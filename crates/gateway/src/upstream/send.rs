@@ -9,35 +9,30 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::{HOST, PROXY_AUTHORIZATION};
-use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version};
+use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderMap, Method, Request, Response, Uri, Version};
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
+use super::base::BaseUrl;
 use super::connect::causes;
 use super::pool::{Leased, Pool, Sender1, Stream};
 
-/// What is asked of a provider. It can be sent more than once if its body can.
+/// What is asked of a provider, once.
 #[derive(Debug)]
-pub struct Call {
+pub struct Call<'a> {
     /// The method.
     pub method: Method,
-    /// The whole URL.
-    pub url: Uri,
+    /// Where to.
+    pub base: &'a BaseUrl,
+    /// The path and query on that host.
+    pub path: PathAndQuery,
     /// Everything but `Host`, lengths and transfer encodings.
     pub headers: HeaderMap,
     /// The body.
-    pub body: CallBody,
-}
-
-/// The body of a call.
-#[derive(Debug)]
-pub enum CallBody {
-    /// Held in memory, in pieces.
-    Held(Vec<Bytes>),
-    /// Streamed through: can be sent once.
-    Streamed(Option<Body>),
+    pub body: Outgoing,
 }
 
 /// Why an exchange failed.
@@ -56,23 +51,29 @@ pub enum SendError {
 
 /// Sends a call and waits for the head of its answer.
 ///
-/// A request that meets a kept connection which the provider has just closed is sent again on a fresh one.
-pub async fn send(
+/// A request that meets a kept connection which the provider has just closed is sent again on a fresh one, if `call` can
+/// make it again.
+pub async fn send<'a>(
     pool: &Arc<Pool>,
-    call: &mut Call,
+    mut call: impl FnMut() -> Option<Call<'a>>,
     connect: Duration,
     idle: Duration,
 ) -> Result<Response<UpstreamBody>, SendError> {
-    let mut fresh = false;
+    let mut given_up = None;
     loop {
-        let lease = tokio::time::timeout(connect, pool.lease(fresh))
+        let lease = tokio::time::timeout(connect, pool.lease(given_up.is_some()))
             .await
             .map_err(|_| SendError::ConnectTimeout(connect))?
             .map_err(SendError::Unreachable)?;
         let reused = matches!(lease, Leased::Http1(_, true) | Leased::Http2(_, true));
+        let Some(call) = call() else {
+            return Err(SendError::Broken(
+                given_up.unwrap_or_else(|| "the request cannot be made".to_owned()),
+            ));
+        };
         match exchange(pool, call, lease, idle).await {
             Ok(response) => return Ok(response),
-            Err(error) if reused && call.body.can_be_sent_again() && met_a_closed_connection(&error) => fresh = true,
+            Err(error) if reused && met_a_closed_connection(&error) => given_up = Some(causes(&error)),
             Err(error) => return Err(SendError::Broken(causes(&error))),
         }
     }
@@ -94,80 +95,47 @@ fn met_a_closed_connection(error: &hyper::Error) -> bool {
 
 async fn exchange(
     pool: &Arc<Pool>,
-    call: &mut Call,
+    call: Call<'_>,
     lease: Leased,
     idle: Duration,
 ) -> hyper::Result<Response<UpstreamBody>> {
     match lease {
         Leased::Http1(mut sender, _) => {
-            let request = http1_request(call, &sender);
-            let response = sender.requests.send_request(request).await?;
+            let response = sender.requests.send_request(http1_request(call, &sender)).await?;
             let kept = Kept::Http1(Some((pool.clone(), sender)));
             Ok(response.map(|body| UpstreamBody::new(body, kept, idle)))
         }
         Leased::Http2(mut stream, _) => {
-            let request = http2_request(call);
-            let response = stream.requests.send_request(request).await?;
+            let response = stream.requests.send_request(http2_request(call)).await?;
             Ok(response.map(|body| UpstreamBody::new(body, Kept::Http2(stream), idle)))
         }
     }
 }
 
-fn http1_request(call: &mut Call, sender: &Sender1) -> Request<Outgoing> {
-    let mut request = request(call);
-    if let Some(authority) = call.url.authority() {
-        if let Ok(host) = HeaderValue::from_str(authority.as_str()) {
-            request.headers_mut().insert(HOST, host);
-        }
-    }
+fn http1_request(call: Call<'_>, sender: &Sender1) -> Request<Outgoing> {
+    let mut request = Request::new(call.body);
+    *request.method_mut() = call.method;
+    *request.headers_mut() = call.headers;
+    request.headers_mut().insert(HOST, call.base.host.clone());
     match &sender.proxy {
+        None => *request.uri_mut() = Uri::from(call.path),
         Some(proxy) => {
-            *request.uri_mut() = call.url.clone();
+            *request.uri_mut() = call.base.url(call.path);
             if let Some(authorization) = &proxy.authorization {
                 request.headers_mut().insert(PROXY_AUTHORIZATION, authorization.clone());
             }
         }
-        None => {
-            if let Some(path) = call.url.path_and_query() {
-                *request.uri_mut() = Uri::from(path.clone());
-            }
-        }
     }
     request
 }
 
-fn http2_request(call: &mut Call) -> Request<Outgoing> {
-    let mut request = request(call);
+fn http2_request(call: Call<'_>) -> Request<Outgoing> {
+    let mut request = Request::new(call.body);
     *request.version_mut() = Version::HTTP_2;
-    *request.uri_mut() = call.url.clone();
+    *request.method_mut() = call.method;
+    *request.uri_mut() = call.base.url(call.path);
+    *request.headers_mut() = call.headers;
     request
-}
-
-fn request(call: &mut Call) -> Request<Outgoing> {
-    let mut request = Request::new(call.body.outgoing());
-    *request.method_mut() = call.method.clone();
-    *request.headers_mut() = call.headers.clone();
-    request
-}
-
-impl CallBody {
-    fn can_be_sent_again(&self) -> bool {
-        matches!(self, Self::Held(_) | Self::Streamed(Some(_)))
-    }
-
-    fn outgoing(&mut self) -> Outgoing {
-        match self {
-            Self::Held(pieces) => {
-                let left = pieces.iter().map(Bytes::len).sum::<usize>() as u64;
-                Outgoing::Held {
-                    pieces: pieces.clone(),
-                    next: 0,
-                    left,
-                }
-            }
-            Self::Streamed(body) => Outgoing::Streamed(body.take().unwrap_or_default()),
-        }
-    }
 }
 
 /// A request body on its way out.
@@ -184,6 +152,14 @@ pub enum Outgoing {
     },
     /// What the caller sends, as it comes.
     Streamed(Body),
+}
+
+impl Outgoing {
+    /// A body that is held in memory.
+    pub fn held(pieces: Vec<Bytes>) -> Self {
+        let left = pieces.iter().map(Bytes::len).sum::<usize>() as u64;
+        Self::Held { pieces, next: 0, left }
+    }
 }
 
 impl HttpBody for Outgoing {

@@ -151,7 +151,12 @@ impl Connection {
             self.transport.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
         }
         loop {
-            if most > 0 && head.body.decode(&mut self.input, body).is_err() {
+            if most > 0
+                && head
+                    .body
+                    .decode(&mut self.input, |data| body.extend_from_slice(data))
+                    .is_err()
+            {
                 return Ok(BodyRead::Broken);
             }
             if body.len() > most || (body.len() == most && !head.body.is_done()) {

@@ -2,7 +2,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::body_decoder::BodyDecoder;
+use crate::body_decoder::BodyDecoder;
 use crate::received::{Outcome, Received};
 use crate::reply::Request;
 
@@ -39,7 +39,8 @@ pub(super) fn parse(input: &mut BytesMut) -> Parsed {
         Err(_) => return Parsed::Malformed,
     };
     input.advance(length);
-    let Some(body) = BodyDecoder::for_head(&received) else {
+    let framing = BodyDecoder::for_headers(received.header("transfer-encoding"), received.header("content-length"));
+    let Ok(body) = framing.map(|body| body.unwrap_or(BodyDecoder::Length(0))) else {
         return Parsed::Malformed;
     };
     let connection = received

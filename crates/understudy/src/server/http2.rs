@@ -1,6 +1,7 @@
 //! HTTP/2, by way of hyper.
 
 mod reply_body;
+mod written;
 
 use std::io::Cursor;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::AsyncReadExt;
 
 use self::reply_body::{Guard, ReplyBody, StreamReset};
+use self::written::{Counted, Written};
 use super::transport::Transport;
 use crate::received::{Outcome, Received};
 use crate::reply::{BodyEnd, Reply, Stop, StopManner, StopPlace};
@@ -31,14 +33,18 @@ pub(super) async fn serve(
 ) {
     let tls = transport.is_secure();
     let (reader, writer) = tokio::io::split(transport);
-    let io = tokio::io::join(Cursor::new(prefix).chain(reader), writer);
+    let written = Arc::new(Written::default());
+    let io = tokio::io::join(
+        Cursor::new(prefix).chain(reader),
+        Counted::new(writer, Arc::clone(&written)),
+    );
     let service = service_fn(|request: http::Request<Incoming>| {
         let (parts, body) = request.into_parts();
         let mut received = received(&parts);
         received.connection = number;
         received.tls = tls;
         received.server_name.clone_from(&server_name);
-        answer(Arc::clone(&stage), received, body)
+        answer(Arc::clone(&stage), received, body, Arc::clone(&written))
     });
     // How it ends is seen by each exchange.
     let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
@@ -48,7 +54,12 @@ pub(super) async fn serve(
         .await;
 }
 
-async fn answer(stage: Arc<Stage>, mut received: Received, body: Incoming) -> Result<Response<ReplyBody>, StreamReset> {
+async fn answer(
+    stage: Arc<Stage>,
+    mut received: Received,
+    body: Incoming,
+    written: Arc<Written>,
+) -> Result<Response<ReplyBody>, StreamReset> {
     stage.record.count(|counters| counters.heads += 1);
     let reading = stage.reading(&received);
     let mut guard = Guard::new(Arc::clone(&stage));
@@ -63,10 +74,10 @@ async fn answer(stage: Arc<Stage>, mut received: Received, body: Incoming) -> Re
         guard.number = received.number;
     }
     let answer = stage.answer(&received);
-    respond(answer.reply(), guard).await
+    respond(answer.reply(), guard, written).await
 }
 
-async fn respond(reply: &Reply, mut guard: Guard) -> Result<Response<ReplyBody>, StreamReset> {
+async fn respond(reply: &Reply, mut guard: Guard, written: Arc<Written>) -> Result<Response<ReplyBody>, StreamReset> {
     if let Some(delay) = reply.before_head {
         tokio::time::sleep(delay).await;
     }
@@ -93,7 +104,7 @@ async fn respond(reply: &Reply, mut guard: Guard) -> Result<Response<ReplyBody>,
     } else {
         (Vec::new(), BodyEnd::Complete)
     };
-    let mut response = Response::new(ReplyBody::new(steps, end, guard));
+    let mut response = Response::new(ReplyBody::new(steps, end, guard, written));
     *response.status_mut() = http::StatusCode::from_u16(reply.code()).unwrap_or_default();
     for (name, value) in &reply.headers {
         // Headers of the connection have no place in HTTP/2, and neither has what is no header at all.

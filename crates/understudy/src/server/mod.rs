@@ -1,6 +1,5 @@
 //! Accepting connections and serving them.
 
-mod body_decoder;
 mod connection;
 mod exchange;
 mod head;

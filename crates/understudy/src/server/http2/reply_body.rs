@@ -8,8 +8,8 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame};
-use tokio::time::Sleep;
 
+use super::written::Written;
 use crate::received::Outcome;
 use crate::reply::{BodyEnd, BodyStep, StopManner};
 use crate::stage::Stage;
@@ -27,13 +27,18 @@ pub(super) struct Guard {
 pub(super) struct StreamReset;
 
 /// The body of a reply.
-#[derive(Debug)]
 pub(super) struct ReplyBody {
     steps: VecDeque<BodyStep>,
     end: BodyEnd,
-    sleep: Option<Pin<Box<Sleep>>>,
+    waits_for: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     guard: Guard,
+    written: Arc<Written>,
+    /// How far the count of written bytes has to come before a reset may follow.
+    due: u64,
 }
+
+/// How long the head of a frame is.
+const FRAME_HEAD: u64 = 9;
 
 // === impl Guard ===
 
@@ -63,17 +68,32 @@ impl Drop for Guard {
 // === impl ReplyBody ===
 
 impl ReplyBody {
-    pub(super) fn new(steps: Vec<BodyStep>, end: BodyEnd, mut guard: Guard) -> Self {
+    pub(super) fn new(steps: Vec<BodyStep>, end: BodyEnd, mut guard: Guard, written: Arc<Written>) -> Self {
         if steps.is_empty() && end == BodyEnd::Complete {
             // An empty body is never polled.
             guard.finish(Outcome::Completed);
         }
+        let due = written.bytes() + FRAME_HEAD;
         Self {
             steps: steps.into(),
             end,
-            sleep: None,
+            waits_for: None,
             guard,
+            written,
+            due,
         }
+    }
+}
+
+impl ReplyBody {
+    fn frame(&mut self, data: Bytes) -> Frame<Bytes> {
+        let length = data.len() as u64;
+        self.due += FRAME_HEAD + length;
+        self.guard.stage.record.count(|counters| counters.bytes_sent += length);
+        if self.is_end_stream() {
+            self.guard.finish(Outcome::Completed);
+        }
+        Frame::data(data)
     }
 }
 
@@ -86,34 +106,31 @@ impl Body for ReplyBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, StreamReset>>> {
         loop {
-            if let Some(sleep) = &mut self.sleep {
-                ready!(sleep.as_mut().poll(context));
-                self.sleep = None;
+            if let Some(event) = &mut self.waits_for {
+                ready!(event.as_mut().poll(context));
+                self.waits_for = None;
             }
             match self.steps.pop_front() {
-                Some(BodyStep::Wait(delay)) => self.sleep = Some(Box::pin(tokio::time::sleep(delay))),
-                Some(BodyStep::Data(data)) => {
-                    self.guard
-                        .stage
-                        .record
-                        .count(|counters| counters.bytes_sent += data.len() as u64);
-                    if self.is_end_stream() {
-                        self.guard.finish(Outcome::Completed);
-                    }
-                    return Poll::Ready(Some(Ok(Frame::data(data))));
+                Some(BodyStep::Wait(delay)) => self.waits_for = Some(Box::pin(tokio::time::sleep(delay))),
+                Some(BodyStep::Data(data)) => return Poll::Ready(Some(Ok(self.frame(data)))),
+                None if self.end == BodyEnd::Complete => {
+                    self.guard.finish(Outcome::Completed);
+                    return Poll::Ready(None);
                 }
                 None if self.end == BodyEnd::Stopped(StopManner::Hang) => return Poll::Pending,
+                None if self.written.bytes() < self.due => {
+                    self.waits_for = Some(Box::pin(Arc::clone(&self.written).reaches(self.due)));
+                }
                 None => {
                     self.guard.finish(Outcome::Completed);
-                    let is_cut = self.end != BodyEnd::Complete;
-                    return Poll::Ready(is_cut.then_some(Err(StreamReset)));
+                    return Poll::Ready(Some(Err(StreamReset)));
                 }
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.steps.is_empty() && self.end == BodyEnd::Complete && self.sleep.is_none()
+        self.steps.is_empty() && self.end == BodyEnd::Complete && self.waits_for.is_none()
     }
 }
 

@@ -1,12 +1,10 @@
-//! Taking the framing off the body of a request.
+//! Taking the framing off the body of a message.
 
 use bytes::{Buf, BytesMut};
 
-use crate::received::Received;
-
 /// How much of the body is to come, and in which framing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum BodyDecoder {
+pub(crate) enum BodyDecoder {
     /// So many bytes are missing.
     Length(u64),
     /// At the size of a chunk.
@@ -17,40 +15,54 @@ pub(super) enum BodyDecoder {
     ChunkEnd,
     /// At a line after the last chunk.
     Trailer,
+    /// All that comes is body, until the connection ends.
+    UntilClose,
 }
 
 /// The body is framed wrongly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Malformed;
+pub(crate) struct Malformed;
 
 impl BodyDecoder {
-    /// How the body after this head is framed; `None` if the head contradicts itself.
-    pub(super) fn for_head(head: &Received) -> Option<Self> {
-        if let Some(encoding) = head.header_text("transfer-encoding") {
-            return encoding
-                .trim()
-                .to_ascii_lowercase()
-                .ends_with("chunked")
-                .then_some(Self::ChunkSize);
+    /// How the body is framed that comes after a head with these headers.
+    ///
+    /// `Ok(None)` if no header says so; an error if they make no sense.
+    pub(crate) fn for_headers(
+        transfer_encoding: Option<&[u8]>,
+        length: Option<&[u8]>,
+    ) -> Result<Option<Self>, Malformed> {
+        if let Some(encoding) = transfer_encoding {
+            let is_chunked = encoding.trim_ascii().to_ascii_lowercase().ends_with(b"chunked");
+            return if is_chunked {
+                Ok(Some(Self::ChunkSize))
+            } else {
+                Err(Malformed)
+            };
         }
-        match head.header("content-length") {
-            None => Some(Self::Length(0)),
-            Some(value) => std::str::from_utf8(value).ok()?.trim().parse().ok().map(Self::Length),
-        }
+        let Some(length) = length else { return Ok(None) };
+        let length = std::str::from_utf8(length).map_err(|_| Malformed)?;
+        length
+            .trim()
+            .parse()
+            .map(|missing| Some(Self::Length(missing)))
+            .map_err(|_| Malformed)
     }
 
     /// Whether the whole body was decoded.
-    pub(super) fn is_done(self) -> bool {
+    pub(crate) fn is_done(self) -> bool {
         self == Self::Length(0)
     }
 
-    /// Moves what `input` holds of the body to `body`.
-    pub(super) fn decode(&mut self, input: &mut BytesMut, body: &mut BytesMut) -> Result<(), Malformed> {
+    /// Takes what `input` holds of the body, and hands it to `sink` piece by piece.
+    pub(crate) fn decode(&mut self, input: &mut BytesMut, mut sink: impl FnMut(&[u8])) -> Result<(), Malformed> {
         while !self.is_done() && !input.is_empty() {
             match self {
-                Self::Length(missing) => *missing -= take(input, body, *missing),
+                Self::Length(missing) => *missing -= take(input, &mut sink, *missing),
+                Self::UntilClose => {
+                    take(input, &mut sink, u64::MAX);
+                }
                 Self::ChunkData(missing) => {
-                    *missing -= take(input, body, *missing);
+                    *missing -= take(input, &mut sink, *missing);
                     if *missing == 0 {
                         *self = Self::ChunkEnd;
                     }
@@ -87,15 +99,11 @@ impl BodyDecoder {
     }
 }
 
-/// Moves at most `most` bytes and returns how many it were.
-fn take(input: &mut BytesMut, body: &mut BytesMut, most: u64) -> u64 {
+/// Hands on at most `most` bytes and returns how many it were.
+fn take(input: &mut BytesMut, sink: &mut impl FnMut(&[u8]), most: u64) -> u64 {
     let count = usize::try_from(most).unwrap_or(usize::MAX).min(input.len());
-    if body.is_empty() {
-        *body = input.split_to(count);
-    } else {
-        body.extend_from_slice(&input[..count]);
-        input.advance(count);
-    }
+    sink(&input[..count]);
+    input.advance(count);
     count as u64
 }
 
@@ -107,11 +115,13 @@ mod tests {
     fn chunks_may_be_split_anywhere() {
         let wire = b"3\r\nabc\r\n4;ext=1\r\nde\r\n\r\n0\r\nTrailer: x\r\n\r\nGET";
         for step in 1..wire.len() {
-            let (mut input, mut body) = (BytesMut::new(), BytesMut::new());
+            let (mut input, mut body) = (BytesMut::new(), Vec::new());
             let mut decoder = BodyDecoder::ChunkSize;
             for piece in wire.chunks(step) {
                 input.extend_from_slice(piece);
-                decoder.decode(&mut input, &mut body).expect("well formed");
+                decoder
+                    .decode(&mut input, |data| body.extend_from_slice(data))
+                    .expect("well formed");
             }
             assert!(decoder.is_done());
             assert_eq!(&body[..], b"abcde\r\n");
@@ -121,10 +131,9 @@ mod tests {
 
     #[test]
     fn a_wrong_chunk_is_found_out() {
-        let mut body = BytesMut::new();
         let mut decoder = BodyDecoder::ChunkSize;
         assert_eq!(
-            decoder.decode(&mut BytesMut::from(&b"1\r\nab\r\n"[..]), &mut body),
+            decoder.decode(&mut BytesMut::from(&b"1\r\nab\r\n"[..]), |_| ()),
             Err(Malformed)
         );
     }

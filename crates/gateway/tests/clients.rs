@@ -1,0 +1,203 @@
+//! Who may call, and for what.
+
+mod support;
+
+use mynah_understudy::{Reply, Understudy};
+use support::{Gateway, Request, command};
+
+async fn up(clients: &str) -> (Understudy, Gateway) {
+    let understudy = Understudy::start(Reply::json(&serde_json::json!({"ok": 1})))
+        .await
+        .unwrap();
+    let gateway = Gateway::start_with(
+        &format!(
+            "{clients}\n[providers.up]\nbase_url = '{}'\nmodels = ['gpt-a', 'gpt-b', 'other']\n\
+             [models.smart]\ntargets = ['up/gpt-a']\n[models.secret]\ntargets = ['up/other']\n",
+            understudy.url()
+        ),
+        &[("TEAM_KEY", "key-of-the-team")],
+    );
+    (understudy, gateway)
+}
+
+const CLIENTS: &str = "[[clients]]\nname = 'team'\nkey = '${TEAM_KEY}'\nmodels = ['smart', 'up/gpt-*']\n\
+    [[clients]]\nname = 'all'\nkey_sha256 = '11b61ff8f27ebdeaa6f43de31efa2bb959b0c03b95f5943338d0f95797a6bbd2'\n";
+
+fn chat(model: &str) -> Request {
+    Request::chat(&format!(r#"{{"model":"{model}"}}"#))
+}
+
+#[tokio::test]
+async fn without_a_key_nobody_gets_in() {
+    let (understudy, gateway) = up(CLIENTS).await;
+    let reply = gateway.send(&chat("smart")).await;
+    assert_eq!((reply.status, reply.error_code().as_str()), (401, "missing_api_key"));
+    for path in ["/v1/models", "/v1/models/smart", "/v1/files"] {
+        assert_eq!(gateway.get(path).await.status, 401, "{path}");
+    }
+    assert_eq!(gateway.get("/health").await.status, 200);
+    let wrong = gateway
+        .send(&chat("smart").header("authorization", "Bearer key-of-another"))
+        .await;
+    assert_eq!((wrong.status, wrong.error_code().as_str()), (401, "invalid_api_key"));
+    assert!(!wrong.text().contains("key-of-another"));
+    assert_eq!(understudy.received().len(), 0);
+}
+
+#[tokio::test]
+async fn a_key_is_accepted_in_every_usual_form() {
+    let (_understudy, gateway) = up(CLIENTS).await;
+    for (name, value) in [
+        ("Authorization", "Bearer key-of-the-team"),
+        ("authorization", "bearer key-of-the-team"),
+        ("authorization", "key-of-the-team"),
+        ("X-Api-Key", "key-of-the-team"),
+        ("api-key", "key-of-the-team"),
+    ] {
+        assert_eq!(
+            gateway.send(&chat("smart").header(name, value)).await.status,
+            200,
+            "{name}: {value}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_client_gets_the_models_that_it_may_use() {
+    let (_understudy, gateway) = up(CLIENTS).await;
+    let as_team = |request: Request| request.header("authorization", "Bearer key-of-the-team");
+    for (model, status) in [
+        ("smart", 200),
+        ("gpt-a", 200),
+        ("up/gpt-b", 200),
+        ("up/gpt-not-listed", 200),
+        ("secret", 403),
+        ("other", 403),
+        ("up/other", 403),
+        ("mynah/echo", 403),
+        ("nothing", 404),
+    ] {
+        assert_eq!(gateway.send(&as_team(chat(model))).await.status, status, "{model}");
+    }
+    let list = gateway.send(&as_team(Request::new("GET", "/v1/models"))).await.json();
+    let ids: Vec<&str> = list["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|model| model["id"].as_str().unwrap())
+        .collect();
+    assert_eq!(ids, ["smart", "gpt-a", "gpt-b"]);
+    assert_eq!(
+        gateway
+            .send(&as_team(Request::new("GET", "/v1/models/secret")))
+            .await
+            .status,
+        403
+    );
+    // Routes without a model need everything of the provider.
+    assert_eq!(
+        gateway.send(&as_team(Request::new("GET", "/v1/files"))).await.status,
+        403
+    );
+}
+
+#[tokio::test]
+async fn the_model_that_is_checked_is_the_model_that_is_sent() {
+    let (understudy, gateway) = up(CLIENTS).await;
+    for body in [
+        r#"{"model":"smart","model":"up/other"}"#,
+        r#"{"model":"smart","mod\u0065l":"up/other"}"#,
+        r#"{"mod\u0065l":"up/other"}"#,
+    ] {
+        let reply = gateway
+            .send(&Request::chat(body).header("authorization", "key-of-the-team"))
+            .await;
+        assert!(matches!(reply.status, 400 | 403), "{body}: {}", reply.status);
+    }
+    assert_eq!(understudy.received().len(), 0);
+}
+
+#[tokio::test]
+async fn without_clients_whatever_an_sdk_sends_means_nothing() {
+    let (_understudy, gateway) = up("").await;
+    assert_eq!(
+        gateway
+            .send(&chat("smart").header("authorization", "Bearer sk-none"))
+            .await
+            .status,
+        200
+    );
+    assert_eq!(gateway.send(&chat("smart")).await.status, 200);
+}
+
+#[tokio::test]
+async fn anonymous_callers_can_be_let_in_beside_clients() {
+    let (_understudy, gateway) = up(&format!("[server]\nallow_anonymous = true\n{CLIENTS}")).await;
+    assert_eq!(gateway.send(&chat("secret")).await.status, 200);
+    assert_eq!(
+        gateway
+            .send(&chat("secret").header("authorization", "key-of-the-team"))
+            .await
+            .status,
+        403
+    );
+    assert_eq!(
+        gateway
+            .send(&chat("secret").header("authorization", "key-of-nobody"))
+            .await
+            .status,
+        401
+    );
+}
+
+#[test]
+fn listening_to_the_world_needs_clients() {
+    let directory = tempfile::tempdir().unwrap();
+    let check = |config: &str| {
+        std::fs::write(directory.path().join("mynah.toml"), config).unwrap();
+        let output = command(directory.path()).arg("check").output().unwrap();
+        (output.status.success(), String::from_utf8(output.stderr).unwrap())
+    };
+    for listen in ["0.0.0.0:9", "[::]:9", ":9", "192.168.0.1:9"] {
+        let (fine, problems) = check(&format!("[server]\nlisten = '{listen}'\n"));
+        assert!(
+            !fine && problems.contains("mynah.toml:2:1") && problems.contains("[[clients]]"),
+            "{listen}: {problems}"
+        );
+        assert!(check(&format!("[server]\nlisten = '{listen}'\nallow_anonymous = true\n")).0);
+        assert!(
+            check(&format!(
+                "[server]\nlisten = '{listen}'\n[[clients]]\nname = 'a'\nkey = 'b'\n"
+            ))
+            .0
+        );
+    }
+    assert!(check("[server]\nlisten = '127.0.0.2:9'\n").0);
+}
+
+#[tokio::test]
+async fn web_pages_call_only_from_where_they_may() {
+    let (understudy, gateway) = up("[server]\ncors_origins = ['https://app.example']\n").await;
+    let from = |origin: &str, request: Request| request.header("origin", origin);
+    let reply = gateway.send(&from("https://app.example", chat("smart"))).await;
+    assert_eq!(
+        (reply.status, reply.header("access-control-allow-origin")),
+        (200, Some("https://app.example"))
+    );
+    let preflight = Request::new("OPTIONS", "/v1/chat/completions")
+        .header("access-control-request-method", "POST")
+        .header("access-control-request-headers", "authorization,x-stainless-lang");
+    let reply = gateway.send(&from("https://app.example", preflight.clone())).await;
+    assert_eq!(reply.status, 200);
+    assert_eq!(
+        reply.header("access-control-allow-headers"),
+        Some("authorization,x-stainless-lang")
+    );
+    let reply = gateway.send(&from("https://evil.example", preflight)).await;
+    assert_eq!(reply.header("access-control-allow-origin"), None);
+    // A page that needs no key could spend money without reading the answer.
+    understudy.clear();
+    let reply = gateway.send(&from("https://evil.example", chat("smart"))).await;
+    assert_eq!((reply.status, reply.error_code().as_str()), (403, "origin_not_allowed"));
+    assert_eq!(understudy.received().len(), 0);
+}
