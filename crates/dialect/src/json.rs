@@ -8,7 +8,7 @@ use std::ops::Range;
 use wide::u8x16;
 
 /// The deepest nesting that is accepted; the same bound as `serde_json` has.
-pub(crate) const MAX_DEPTH: u32 = 128;
+pub(crate) const MAX_DEPTH: u32 = 127;
 
 /// Why some bytes are not JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -293,7 +293,10 @@ impl Specials {
 
     /// The offset of the first one at or after `offset`.
     fn next_from(&mut self, offset: usize) -> Option<usize> {
-        let ahead = u32::try_from(offset).ok().and_then(|offset| u64::MAX.checked_shl(offset)).unwrap_or(0);
+        let ahead = u32::try_from(offset)
+            .ok()
+            .and_then(|offset| u64::MAX.checked_shl(offset))
+            .unwrap_or(0);
         self.0 &= ahead;
         (self.0 != 0).then(|| self.0.trailing_zeros() as usize)
     }
@@ -383,6 +386,10 @@ mod tests {
     fn nesting_is_bounded() {
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
         assert!(accepts(nested(MAX_DEPTH as usize).as_bytes()));
+        for depth in [MAX_DEPTH as usize, MAX_DEPTH as usize + 1] {
+            let serde_json = serde_json::from_str::<serde_json::Value>(&nested(depth)).is_ok();
+            assert_eq!(accepts(nested(depth).as_bytes()), serde_json);
+        }
         assert!(!accepts(nested(MAX_DEPTH as usize + 1).as_bytes()));
         assert!(!accepts("[".repeat(1_000_000).as_bytes()));
     }

@@ -5,10 +5,12 @@
 //!
 //! In the order in which a request meets them: [`peek`] and [`multipart`] find which model a body asks for,
 //! [`splice`] edits just those spans, [`verdict`] judges what the provider answered, [`opening`] says when a stream
-//! has begun to carry content, [`relay`] passes it on while [`usage`] reads the token counts from it.
+//! has begun to carry content, [`relay`] passes it on while [`usage`] reads the token counts from it, [`closing`] says
+//! whether it came to its end.
 
 mod json;
 
+pub mod closing;
 pub mod dialect;
 pub mod frame;
 pub mod multipart;

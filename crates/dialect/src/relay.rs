@@ -2,33 +2,47 @@
 //!
 //! The one exception is what the gateway itself caused: when it asked for a usage event that the caller did not ask
 //! for, that event is withheld again. Reading along cannot fail and cannot alter anything.
+//!
+//! Events are passed on whole: half an event is of no use to a reader, and when the sender breaks off in the middle of
+//! one, the reader must not take that half for an event.
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use memchr::memmem;
 
 use crate::frame::{Frame, Splitter};
 use crate::usage::{Usage, UsageTap};
 
-/// A partial event larger than this is passed on rather than held: a usage event is never that long.
+/// A partial event larger than this is passed on rather than held.
 const MAX_HELD: usize = 64 * 1024;
 
 /// Passes a reply on and reads the usage from it.
 #[derive(Debug, Default)]
 pub struct Relay {
     tap: UsageTap,
-    withheld: Option<Withholder>,
+    events: Option<Events>,
 }
 
 impl Relay {
-    /// A relay whose output is its input.
-    pub fn transparent() -> Self {
+    /// A relay for a body that is not a stream of events.
+    pub fn bytes() -> Self {
         Self::default()
     }
 
-    /// A relay for a stream of events that leaves out the event that carries only the usage.
-    pub fn withholding_usage() -> Self {
+    /// A relay for a stream of events.
+    pub fn events() -> Self {
         Self {
-            withheld: Some(Withholder::default()),
+            events: Some(Events::default()),
+            ..Self::default()
+        }
+    }
+
+    /// A relay for a stream of events that leaves out the event that carries only the usage.
+    pub fn events_without_usage() -> Self {
+        Self {
+            events: Some(Events {
+                withholds_usage: true,
+                ..Events::default()
+            }),
             ..Self::default()
         }
     }
@@ -36,25 +50,25 @@ impl Relay {
     /// Takes a chunk and returns what can be sent on now (which may be nothing).
     pub fn push(&mut self, chunk: Bytes) -> Bytes {
         self.tap.push(&chunk);
-        match &mut self.withheld {
+        match &mut self.events {
             None => chunk,
-            Some(withholder) => withholder.push(chunk),
+            Some(events) => events.push(chunk),
         }
     }
 
     /// What is left at the end of the stream.
     pub fn finish(&mut self) -> Bytes {
-        self.withheld
-            .as_mut()
-            .map(|withholder| withholder.splitter.take_rest())
-            .unwrap_or_default()
+        self.events.as_mut().map(Events::rest).unwrap_or_default()
     }
 
     /// Whether something is held back.
     pub fn holds(&self) -> bool {
-        self.withheld
-            .as_ref()
-            .is_some_and(|withholder| withholder.splitter.held() > 0)
+        self.events.as_ref().is_some_and(|events| events.splitter.held() > 0)
+    }
+
+    /// Whether everything that was passed on ends with a whole event.
+    pub fn is_between_events(&self) -> bool {
+        self.events.as_ref().is_some_and(|events| !events.passing)
     }
 
     /// The last usage that passed by.
@@ -65,18 +79,21 @@ impl Relay {
 
 /// Holds back an event until it is whole, and drops it when it is the usage event.
 #[derive(Debug, Default)]
-struct Withholder {
+struct Events {
+    withholds_usage: bool,
     /// The event that has begun and not ended.
     splitter: Splitter,
     /// The event that has begun is already being passed on, because it is too long to be held.
     passing: bool,
+    /// The last event was dropped and ended in CR: an LF that follows is the rest of its line end.
+    half_dropped: bool,
 }
 
-impl Withholder {
+impl Events {
     fn push(&mut self, chunk: Bytes) -> Bytes {
         // By far the most chunks: whole events without usage, with nothing held before them.
-        let at_start = self.splitter.held() == 0 && !self.passing;
-        if at_start && ends_an_event(&chunk) && !may_hold_usage(&chunk) {
+        let at_start = self.splitter.held() == 0 && !self.passing && !self.half_dropped;
+        if at_start && ends_an_event(&chunk) && !(self.withholds_usage && may_hold_usage(&chunk)) {
             return chunk;
         }
         let mut out = BytesMut::with_capacity(self.splitter.held() + chunk.len());
@@ -86,16 +103,35 @@ impl Withholder {
             return out.freeze();
         }
         while let Some(event) = self.splitter.next_block() {
-            if self.passing || !is_usage_event(&event) {
+            let event = self.without_dropped_half(event);
+            if self.passing || !self.withholds_usage || !is_usage_event(&event) {
                 out.extend_from_slice(&event);
+            } else {
+                if event.starts_with(b"\n") {
+                    // The rest of the line end before, from which a chunk boundary had parted it.
+                    out.extend_from_slice(b"\n");
+                }
+                self.half_dropped = event.ends_with(b"\r");
             }
             self.passing = false;
         }
-        if self.passing || self.splitter.held() > MAX_HELD {
+        if self.splitter.held() > 0 && (self.passing || self.splitter.held() > MAX_HELD) {
             self.passing = true;
-            out.extend_from_slice(&self.splitter.take_rest());
+            out.extend_from_slice(&self.rest());
         }
         out.freeze()
+    }
+
+    fn rest(&mut self) -> Bytes {
+        let rest = self.splitter.take_rest();
+        self.without_dropped_half(rest)
+    }
+
+    fn without_dropped_half(&mut self, mut bytes: Bytes) -> Bytes {
+        if std::mem::take(&mut self.half_dropped) && bytes.starts_with(b"\n") {
+            bytes.advance(1);
+        }
+        bytes
     }
 }
 
@@ -164,7 +200,7 @@ mod tests {
     #[test]
     fn only_the_usage_event_is_withheld() {
         let stream = [CONTENT, ": ping\n\n", FINISH, USAGE, DONE].concat();
-        let (out, usage) = relayed(Relay::withholding_usage(), &[stream.as_bytes()]);
+        let (out, usage) = relayed(Relay::events_without_usage(), &[stream.as_bytes()]);
         assert_eq!(
             String::from_utf8(out).unwrap(),
             [CONTENT, ": ping\n\n", FINISH, DONE].concat()
@@ -182,7 +218,7 @@ mod tests {
     #[test]
     fn crlf_streams_too() {
         let stream = [CONTENT, USAGE, DONE].concat().replace('\n', "\r\n");
-        let (out, _) = relayed(Relay::withholding_usage(), &[stream.as_bytes()]);
+        let (out, _) = relayed(Relay::events_without_usage(), &[stream.as_bytes()]);
         assert_eq!(
             String::from_utf8(out).unwrap(),
             [CONTENT, DONE].concat().replace('\n', "\r\n")
@@ -192,13 +228,23 @@ mod tests {
     #[test]
     fn a_first_event_without_choices_is_kept() {
         let azure = "data: {\"choices\":[],\"prompt_filter_results\":[]}\n\n";
-        let (out, _) = relayed(Relay::withholding_usage(), &[azure.as_bytes()]);
+        let (out, _) = relayed(Relay::events_without_usage(), &[azure.as_bytes()]);
         assert_eq!(out, azure.as_bytes());
     }
 
     #[test]
+    fn an_event_is_passed_on_when_it_is_whole() {
+        let mut relay = Relay::events();
+        let (begin, end) = CONTENT.split_at(20);
+        assert_eq!(relay.push(Bytes::from([DONE, begin].concat())), DONE);
+        assert!(relay.holds() && relay.is_between_events());
+        assert_eq!(relay.push(Bytes::from(end)), CONTENT);
+        assert!(!relay.holds());
+    }
+
+    #[test]
     fn a_long_event_is_not_held() {
-        let mut relay = Relay::withholding_usage();
+        let mut relay = Relay::events_without_usage();
         let sent = relay.push(Bytes::from(vec![b'x'; MAX_HELD + 1]));
         assert_eq!(sent.len(), MAX_HELD + 1);
         assert_eq!(relay.push(Bytes::from_static(b"y")).len(), 1);
@@ -208,16 +254,17 @@ mod tests {
     proptest! {
         /// Law 6: relay output is relay input, garbage included.
         #[test]
-        fn transparent_is_the_identity(chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..50), 0..10)) {
+        fn relaying_is_the_identity(chunks in prop::collection::vec(prop::collection::vec(prop_oneof![Just(b'\n'), Just(b'\r'), any::<u8>()], 0..50), 0..10)) {
             let slices: Vec<&[u8]> = chunks.iter().map(Vec::as_slice).collect();
-            prop_assert_eq!(relayed(Relay::transparent(), &slices).0, chunks.concat());
+            prop_assert_eq!(relayed(Relay::bytes(), &slices).0, chunks.concat());
+            prop_assert_eq!(relayed(Relay::events(), &slices).0, chunks.concat());
         }
 
         /// Law 6 for a withholding relay: without a usage event nothing changes.
         #[test]
         fn withholding_without_usage_is_the_identity(chunks in prop::collection::vec(r#"(\n|\r|data: |\{"choices":\[\]|"usage"|:null|[a-z]|\})*"#, 0..10)) {
             let slices: Vec<&[u8]> = chunks.iter().map(String::as_bytes).collect();
-            prop_assert_eq!(relayed(Relay::withholding_usage(), &slices).0, chunks.concat().into_bytes());
+            prop_assert_eq!(relayed(Relay::events_without_usage(), &slices).0, chunks.concat().into_bytes());
         }
 
         /// Law 2: chunking does not change what comes out, nor the usage.
@@ -229,9 +276,9 @@ mod tests {
                 stream = stream.replace('\n', "\r\n");
                 expected = expected.replace('\n', "\r\n");
             }
-            let (out, usage) = relayed(Relay::withholding_usage(), &chunked(stream.as_bytes(), cuts));
+            let (out, usage) = relayed(Relay::events_without_usage(), &chunked(stream.as_bytes(), cuts));
             prop_assert_eq!(String::from_utf8(out).unwrap(), expected);
-            prop_assert_eq!(usage, relayed(Relay::transparent(), &[stream.as_bytes()]).1);
+            prop_assert_eq!(usage, relayed(Relay::bytes(), &[stream.as_bytes()]).1);
         }
     }
 }

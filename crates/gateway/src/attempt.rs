@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use memchr::memmem;
@@ -84,6 +84,8 @@ pub struct Answer {
     pub body: AnswerBody,
     /// The usage event is ours, and is withheld from the caller.
     pub withholds_usage: bool,
+    /// The body ends with its connection, so that HTTP cannot tell whether it is whole.
+    pub ends_with_connection: bool,
     /// `provider/model` that answered.
     pub target: String,
     /// How many times somebody was asked.
@@ -216,6 +218,7 @@ fn answered(status: StatusCode, headers: HeaderMap, body: AnswerBody, target: &T
         headers,
         body,
         withholds_usage: false,
+        ends_with_connection: false,
         target: target.name.clone(),
         attempts,
         waited: Duration::ZERO,
@@ -252,6 +255,9 @@ async fn ask_once(app: &App, target: &Target, endpoint: &Endpoint, key: Option<u
             .await
             .map_err(|error| sending_failed(target, &error))?;
         let (head, body) = response.into_parts();
+        let ends_with_connection = head.version < Version::HTTP_2
+            && !head.headers.contains_key(CONTENT_LENGTH)
+            && !head.headers.contains_key(TRANSFER_ENCODING);
         let headers = to_caller(head.headers);
         let mut body = AnswerBody {
             held: VecDeque::new(),
@@ -268,13 +274,17 @@ async fn ask_once(app: &App, target: &Target, endpoint: &Endpoint, key: Option<u
             .await
             .map_err(|message| broken(target, &message))?
         {
-            None => Ok((
-                Answer {
-                    withholds_usage,
-                    ..answered(head.status, headers, body, target, 0)
-                },
-                verdict,
-            )),
+            None => {
+                let answer = answered(head.status, headers, body, target, 0);
+                Ok((
+                    Answer {
+                        withholds_usage,
+                        ends_with_connection,
+                        ..answer
+                    },
+                    verdict,
+                ))
+            }
             Some(error) => Ok(in_place_of_stream(error.status, &error.body, headers, target)),
         }
     };

@@ -10,7 +10,7 @@ pub struct Operation {
 }
 
 /// Every operation of OpenAI's API that names a model, in its body as JSON or as a form.
-pub const OPERATIONS: [Operation; 14] = [
+pub const OPERATIONS: [Operation; 15] = [
     Operation {
         path: "/chat/completions",
         usage_on_demand: true,
@@ -64,25 +64,34 @@ pub const OPERATIONS: [Operation; 14] = [
         usage_on_demand: false,
     },
     Operation {
+        path: "/videos",
+        usage_on_demand: false,
+    },
+    Operation {
         path: "/rerank",
         usage_on_demand: false,
     },
 ];
 
-/// Families of OpenAI's API whose requests name no model: they are passed through, whatever lies below them.
-pub const FAMILIES: [&str; 16] = [
+/// Families of OpenAI's API whose requests name no model: they are passed through, whatever lies below them. Those that
+/// manage an account (its members, keys, vaults and web hooks) are not among them: they are the operator's business.
+pub const FAMILIES: [&str; 20] = [
+    "/agents",
     "/assistants",
     "/batches",
     "/chat/completions",
     "/chatkit",
     "/containers",
+    "/content_provenance_checks",
     "/conversations",
+    "/decisions",
     "/evals",
     "/files",
     "/fine_tuning",
-    "/organization",
+    "/live",
     "/realtime",
     "/responses",
+    "/skills",
     "/threads",
     "/uploads",
     "/vector_stores",

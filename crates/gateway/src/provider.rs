@@ -133,6 +133,6 @@ impl Endpoint {
 
     /// The connections to this address.
     pub fn pool(&self, pools: &Pools, version: HttpVersion) -> &Arc<Pool> {
-        self.pool.get_or_init(|| pools.of(self.origin(version)))
+        self.pool.get_or_init(|| pools.of(&self.origin(version)))
     }
 }

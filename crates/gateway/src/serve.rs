@@ -21,7 +21,7 @@ use crate::http::{routes, tls};
 use crate::upstream::discover::discover;
 
 /// How often the providers are asked again which models they serve.
-const REDISCOVER: Duration = Duration::from_secs(300);
+const REDISCOVER: Duration = Duration::from_mins(5);
 /// How often upstream connections are looked over.
 const EXPIRE: Duration = Duration::from_secs(10);
 /// Connections that the kernel keeps until they are accepted.

@@ -1,4 +1,10 @@
 //! Who may call, and for what.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failing helper is a failing test"
+)]
 
 mod support;
 

@@ -1,4 +1,10 @@
 //! A target that fails before its first content hands over to the next.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failing helper is a failing test"
+)]
 
 mod support;
 

@@ -1,4 +1,10 @@
 //! Nothing that a client sends, or does not send, takes the gateway down or ties it up.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failing helper is a failing test"
+)]
 
 mod support;
 

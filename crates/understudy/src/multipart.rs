@@ -67,10 +67,7 @@ fn parameter(parameters: &str, wanted: &str) -> Option<String> {
 }
 
 fn find(haystack: &[u8], needle: &[u8], from: usize) -> Option<usize> {
-    let rest = haystack.get(from..)?;
-    rest.windows(needle.len())
-        .position(|window| window == needle)
-        .map(|place| from + place)
+    memchr::memmem::find(haystack.get(from..)?, needle).map(|place| from + place)
 }
 
 #[cfg(test)]

@@ -152,3 +152,10 @@ async fn scripts_can_be_written_in_toml() {
     client.send("GET /raw HTTP/1.1\r\n\r\n").await;
     assert_eq!(client.rest().await.0, "garbage");
 }
+
+#[test]
+fn the_script_of_the_readme_can_be_read() {
+    let readme = include_str!("../README.md");
+    let script = readme.split_once("```toml\n").unwrap().1.split_once("```").unwrap().0;
+    assert!(Script::from_toml(script).is_ok());
+}

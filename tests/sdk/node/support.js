@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve as resolvePath } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, beforeEach } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -72,7 +72,7 @@ export async function start() {
 
 /** Starts a binary that says on standard output where it listens, and returns that. */
 async function run(variable, name, args, cwd) {
-  const binary = process.env[variable] || join(ROOT, 'target', 'debug', name);
+  const binary = resolvePath(ROOT, process.env[variable] || `target/debug/${name}`);
   const child = spawn(binary, args, { cwd, env: { PATH: process.env.PATH }, stdio: ['ignore', 'pipe', 'pipe'] });
   after(() => child.kill('SIGKILL'));
   let complaints = '';

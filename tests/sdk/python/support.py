@@ -22,7 +22,7 @@ class Process:
     """A child process that says on standard output where it listens."""
 
     def __init__(self, variable, name, *arguments, cwd):
-        binary = os.environ.get(variable) or ROOT / "target" / "debug" / name
+        binary = ROOT / (os.environ.get(variable) or f"target/debug/{name}")
         # Neither keys nor proxies of the machine may change what is tested.
         environment = {"PATH": os.environ.get("PATH", ""), "RUST_BACKTRACE": "1"}
         self.log = Path(cwd) / f"{name}.log"

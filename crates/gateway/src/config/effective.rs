@@ -44,7 +44,7 @@ pub fn fill_in(file: File, document: &Document, env: &Env) -> Result<Effective, 
         let path = join("providers", &name);
         match row_of(&name, &provider) {
             Ok((kind, known)) => {
-                let mut fill = Fill {
+                let mut filling = Fill {
                     name: &name,
                     kind,
                     known,
@@ -52,11 +52,11 @@ pub fn fill_in(file: File, document: &Document, env: &Env) -> Result<Effective, 
                     env,
                     origins: &mut effective.origins,
                 };
-                let at_home = fill.base_url(&mut provider, &effective.file.server.listen);
-                fill.keys(&mut provider);
-                fill.rest(&mut provider);
+                let at_home = filling.base_url(&mut provider, &effective.file.server.listen);
+                filling.keys(&mut provider);
+                filling.rest(&mut provider);
                 if at_home && provider.api_keys.is_empty() && needs_key(known) {
-                    let names = fill.key_names().join(" or ");
+                    let names = filling.key_names().join(" or ");
                     problems.push(document.problem(&path, format!("no key is given; set {names}, or `api_keys` here")));
                 }
                 effective.rows.insert(

@@ -25,8 +25,11 @@ impl Secret {
     /// Enough to tell two credentials apart, and nothing that helps to guess one.
     pub fn fingerprint(&self) -> String {
         let digest = Sha256::digest(self.0.as_bytes());
-        let hex: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-        format!("redacted:sha256:{hex}")
+        let start = digest
+            .iter()
+            .take(4)
+            .fold(0_u32, |start, byte| start << 8 | u32::from(*byte));
+        format!("redacted:sha256:{start:08x}")
     }
 }
 

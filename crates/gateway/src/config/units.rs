@@ -78,7 +78,7 @@ impl std::fmt::Display for Span {
         let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
         match units
             .iter()
-            .find(|(unit, _)| milliseconds >= *unit && milliseconds % unit == 0)
+            .find(|(unit, _)| milliseconds >= *unit && milliseconds.is_multiple_of(*unit))
         {
             Some((unit, name)) => write!(formatter, "{}{name}", milliseconds / unit),
             None => write!(formatter, "{milliseconds}ms"),

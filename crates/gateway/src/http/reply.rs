@@ -12,6 +12,7 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use mynah_dialect::closing::Finale;
 use mynah_dialect::relay::Relay;
 use mynah_dialect::usage::Usage;
 use tokio::time::Instant;
@@ -38,17 +39,20 @@ pub fn reply(answer: Answer, ours: Duration, mut entry: Entry, permit: InFlight)
             .get(CONTENT_TYPE)
             .is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
     let relay = match () {
-        () if events && answer.withholds_usage => Some(Relay::withholding_usage()),
-        () if metered => Some(Relay::transparent()),
+        () if events && answer.withholds_usage => Some(Relay::events_without_usage()),
+        () if events => Some(Relay::events()),
+        () if metered => Some(Relay::bytes()),
         () => None,
     };
     entry.answered(&answer);
+    let finale = (events && answer.ends_with_connection).then(Finale::default);
     let AnswerBody { held, rest } = answer.body;
     let body = ReplyBody {
         held,
         rest,
         relay,
         events,
+        finale,
         ends_in_error: false,
         entry,
         _permit: permit,
@@ -83,6 +87,8 @@ struct ReplyBody {
     rest: Option<UpstreamBody>,
     relay: Option<Relay>,
     events: bool,
+    /// Looks for the end of a stream of which HTTP does not tell the end.
+    finale: Option<Finale>,
     /// The provider broke off, and the error that says so was sent.
     ends_in_error: bool,
     entry: Entry,
@@ -91,6 +97,9 @@ struct ReplyBody {
 
 impl ReplyBody {
     fn relayed(&mut self, piece: Bytes) -> Bytes {
+        if let Some(finale) = &mut self.finale {
+            finale.push(&piece);
+        }
         match &mut self.relay {
             Some(relay) => relay.push(piece),
             None => piece,
@@ -104,23 +113,30 @@ impl ReplyBody {
         remainder
     }
 
-    /// A stream that breaks off must not look as if it had ended: it ends in an error event. Any other body is cut
-    /// off, so that the caller's HTTP library notices.
-    fn broken_off(&mut self, error: BodyError) -> Option<Result<Frame<Bytes>, BodyError>> {
+    /// A stream that breaks off must not look as if it had ended: it ends in an error event, in place of an event that
+    /// was not whole. Any other body, and an event of which a part was passed on, is cut off, so that the caller's HTTP
+    /// library notices.
+    fn broken_off(&mut self, error: BodyError) -> Result<Frame<Bytes>, BodyError> {
         tracing::warn!(model = self.entry.model, id = self.entry.id, %error, "answer broke off");
         self.entry.error = Some("upstream_broken");
         self.rest = None;
-        if !self.events {
-            return Some(Err(error));
+        if !self.relay.as_ref().is_some_and(Relay::is_between_events) {
+            return Err(error);
         }
         self.ends_in_error = true;
         let failure = match error {
-            BodyError::Cut(_) => Failure::broken_off("The provider broke off in the middle of its answer.".to_owned()),
             BodyError::Stalled(_) => Failure::timed_out("The provider stopped in the middle of its answer.".to_owned()),
+            BodyError::Cut(_) => Failure::broken_off("The provider broke off in the middle of its answer.".to_owned()),
         };
-        // The event that was cut off is ended first, so that it does not swallow the error.
-        let event = [&self.remainder(), b"\n\n".as_slice(), &failure.body().to_event()].concat();
-        Some(Ok(Frame::data(Bytes::from(event))))
+        Ok(Frame::data(Bytes::from(failure.body().to_event())))
+    }
+
+    /// The end of the provider's body: whether it is the end of the answer too.
+    fn ended(&mut self) -> Result<(), BodyError> {
+        if self.finale.as_mut().is_none_or(Finale::seen) {
+            return Ok(());
+        }
+        Err(BodyError::Cut("the connection ended before the stream".to_owned()))
     }
 }
 
@@ -138,10 +154,13 @@ impl HttpBody for ReplyBody {
                         Ok(piece) => piece,
                         Err(_trailers) => continue,
                     },
-                    Some(Err(error)) => return Poll::Ready(self.broken_off(error)),
+                    Some(Err(error)) => return Poll::Ready(Some(self.broken_off(error))),
                     None => {
                         self.rest = None;
-                        continue;
+                        match self.ended() {
+                            Ok(()) => continue,
+                            Err(error) => return Poll::Ready(Some(self.broken_off(error))),
+                        }
                     }
                 }
             } else if self.ends_in_error {
@@ -219,6 +238,7 @@ impl Entry {
     }
 
     /// Moves the entry to where the request ends.
+    #[must_use]
     pub fn take(&mut self) -> Self {
         std::mem::take(self)
     }

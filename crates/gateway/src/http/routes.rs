@@ -32,7 +32,11 @@ pub fn router(app: &Arc<App>) -> Router {
         );
     for operation in OPERATIONS {
         let answer = move |State(app): State<Arc<App>>, request: Request| pipeline::answer(app, operation, request);
-        router = router.route(&format!("/v1{}", operation.path), post(answer).fallback(method_refused));
+        let mut route = post(answer);
+        if FAMILIES.contains(&operation.path) {
+            route = route.get(stored);
+        }
+        router = router.route(&format!("/v1{}", operation.path), route.fallback(method_refused));
     }
     for family in FAMILIES {
         if OPERATIONS.iter().all(|operation| operation.path != family) {
@@ -64,13 +68,23 @@ fn cors(origins: &CorsOrigins) -> CorsLayer {
         .allow_methods(AllowMethods::mirror_request())
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(ExposeHeaders::list(exposed.map(HeaderName::from_static)))
-        .max_age(std::time::Duration::from_secs(86_400))
+        .max_age(std::time::Duration::from_hours(24))
 }
 
 async fn pass_through(State(app): State<Arc<App>>, request: Request) -> Response {
     let path = request.uri().path().to_owned();
     let below = path.strip_prefix("/v1").unwrap_or(&path);
     pipeline::pass_through(app, below, request).await
+}
+
+/// Lists what a provider stores where new ones are made. For chat completions and responses, which few providers store,
+/// the provider must be named; else a GET there is a mistake.
+async fn stored(state: State<Arc<App>>, request: Request) -> Response {
+    let named = request.headers().contains_key(pipeline::PROVIDER);
+    if named || request.uri().path() == "/v1/videos" {
+        return pass_through(state, request).await;
+    }
+    method_refused(request.method().clone(), request.uri().clone()).await
 }
 
 async fn welcome() -> Response {

@@ -68,7 +68,7 @@ async fn ask(provider: &Provider, pools: &Pools) -> Result<Vec<Listed>, String> 
         Some(path) => rooted(path, &query).ok_or("the place of its model list is not a path")?,
     };
     let call = || {
-        let mut headers = HeaderMap::from_iter(provider.headers.iter().cloned());
+        let mut headers = provider.headers.iter().cloned().collect::<HeaderMap>();
         credential.extend_headers(&mut headers);
         let body = Outgoing::held(Vec::new());
         Some(Call {

@@ -95,7 +95,7 @@ impl Pools {
     }
 
     /// The pool of an origin.
-    pub fn of(&self, origin: Origin) -> Arc<Pool> {
+    pub fn of(&self, origin: &Origin) -> Arc<Pool> {
         let mut pools = lock(&self.by_origin);
         let make = || {
             Arc::new(Pool {

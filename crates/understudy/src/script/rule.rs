@@ -124,7 +124,7 @@ impl Rule {
         self
     }
 
-    /// Only requests whose body asks for a stream: it says `"stream":true`, with or without a space.
+    /// Only requests whose body asks for a stream: `"stream":true` stands somewhere in it.
     #[must_use]
     pub fn asks_for_stream(mut self) -> Self {
         self.asks_for_stream = true;
@@ -214,8 +214,8 @@ impl Rule {
 
 /// Looks at the bytes rather than parse them: benches ask this of every request.
 fn asks_for_stream(body: &[u8]) -> bool {
-    let says = |words: &[u8]| body.windows(words.len()).any(|window| window == words);
-    says(b"\"stream\":true") || says(b"\"stream\": true")
+    let key = b"\"stream\":";
+    memchr::memmem::find_iter(body, key).any(|place| body[place + key.len()..].trim_ascii_start().starts_with(b"true"))
 }
 
 impl PathPattern {

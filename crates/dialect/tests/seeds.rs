@@ -1,0 +1,61 @@
+//! Every seed of the fuzz targets goes through every parser, whole and byte by byte.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failing helper is a failing test"
+)]
+
+use std::path::Path;
+
+use bytes::Bytes;
+use mynah_dialect::frame::{Frame, Splitter};
+use mynah_dialect::opening::Overture;
+use mynah_dialect::peek::peek;
+use mynah_dialect::relay::Relay;
+use mynah_dialect::splice::splice;
+use mynah_dialect::{multipart, usage::UsageTap};
+
+#[test]
+fn every_parser_takes_every_seed() {
+    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds");
+    let mut count = 0;
+    for target in std::fs::read_dir(seeds).unwrap() {
+        for seed in std::fs::read_dir(target.unwrap().path()).unwrap() {
+            let bytes = std::fs::read(seed.unwrap().path()).unwrap();
+            through_requests(&bytes);
+            assert_eq!(
+                through_stream(&[&bytes]),
+                through_stream(&bytes.chunks(1).collect::<Vec<_>>())
+            );
+            count += 1;
+        }
+    }
+    assert!(count >= 10, "only {count} seeds were found");
+}
+
+fn through_requests(bytes: &[u8]) {
+    if let Ok(gist) = peek(bytes) {
+        let edits = Vec::from_iter(gist.model.as_ref().and_then(|model| model.replaced_by("other")));
+        let spliced = splice(&Bytes::copy_from_slice(bytes), edits).concat();
+        assert_eq!(peek(&spliced).unwrap().model.is_some(), gist.model.is_some());
+    }
+    let _ = multipart::peek("multipart/form-data; boundary=b0", bytes);
+}
+
+/// What a stream amounts to: its events, what is relayed, and the usage.
+fn through_stream(chunks: &[&[u8]]) -> (Vec<Vec<u8>>, Vec<u8>, String) {
+    let (mut splitter, mut events, mut relayed) = (Splitter::default(), Vec::new(), Vec::new());
+    let (mut relay, mut tap, mut overture) = (Relay::events_without_usage(), UsageTap::default(), Overture::default());
+    for chunk in chunks {
+        splitter.push(chunk).unwrap();
+        while let Some(block) = splitter.next_block() {
+            events.extend(Frame::parse(&block).data.map(std::borrow::Cow::into_owned));
+        }
+        relayed.extend_from_slice(&relay.push(Bytes::copy_from_slice(chunk)));
+        tap.push(chunk);
+        overture.push(chunk);
+    }
+    relayed.extend_from_slice(&relay.finish());
+    (events, relayed, format!("{:?}", tap.usage()))
+}

@@ -1,0 +1,159 @@
+#!/usr/bin/env python3
+"""Writes docs/reference/providers.md from the catalog of providers.
+
+    python3 docs/generate-providers.py > docs/reference/providers.md
+    python3 docs/generate-providers.py --check      exit status 1 when the page is not what would be written
+"""
+
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CATALOG = ROOT / "crates/gateway/src/catalog/providers.toml"
+PAGE = ROOT / "docs/reference/providers.md"
+
+HEAD = """\
+# Providers
+
+<!-- Written by docs/generate-providers.py from crates/gateway/src/catalog/providers.toml. Change the catalog, not this page. -->
+
+These providers are known by name: `[providers.NAME]` in the configuration needs nothing else but a key, and without a
+configuration file the key in the environment is enough. Any other server that speaks OpenAI's dialect is a
+[`base_url`](configuration.md#base-urls) away.
+
+- **Called at**: what `/v1` of a request is replaced by. Where a provider's own dialect is another one, this is its
+  OpenAI-compatible address. It is called with `Authorization: Bearer KEY` unless the notes say otherwise.
+- **Key**: the variables that may hold the key. Each may also be numbered (`NAME_1`, `NAME_2`, …). A provider that
+  the configuration names also reads `NAME_API_KEY`, after its own name.
+- **Notes** also say which parts of a request the provider is known not to understand. Mynah relays requests as they are: of these
+  facts, only the one about `stream_options.include_usage` has an effect ([quirks](configuration.md#quirks)).
+
+What a provider serves is its own affair: Mynah relays OpenAI's [routes](http.md#routes) to it, and the provider answers those that
+it has. APIs of another shape, such as Ideogram's, cannot be reached by these routes.
+"""
+
+LOCAL = """\
+## Servers on this machine
+
+Without a configuration file, those that answer are used, a key or not. A port that Mynah itself listens on is not asked: to find a
+llama.cpp on 8080 by itself, Mynah has to listen elsewhere.
+"""
+
+# What a false quirk means, in words.
+REFUSED = {
+    "stream_usage": "`stream_options.include_usage`",
+    "developer_role": "role `developer`",
+    "parallel_tool_calls": "`parallel_tool_calls`",
+    "multiple_choices": "`n` above 1",
+    "logprobs": "`logprobs`",
+    "json_schema": "`response_format` of type `json_schema`",
+    "strict_tools": "`strict` tools",
+    "seed": "`seed`",
+    "tool_choice_required": "`tool_choice` of `required`",
+}
+
+
+def comments(text):
+    """The comment above the table of each provider, in one line."""
+    found = {}
+    block = []
+    seen_a_row = False
+    for line in text.splitlines():
+        header = re.fullmatch(r"\[([\w-]+)\]", line)
+        if header:
+            # The comment above the first table explains the file.
+            if seen_a_row and block:
+                found[header[1]] = " ".join(block)
+            seen_a_row = True
+            block = []
+        elif line.startswith("#"):
+            block.append(line.removeprefix("#").strip())
+        else:
+            block = []
+    return found
+
+
+def deviations(quirks):
+    parts = []
+    refused = [REFUSED[name] for name, value in quirks.items() if value is False]
+    refused += [f"`{field}`" for field in quirks.get("unsupported", [])]
+    if refused:
+        parts.append("Not understood: " + ", ".join(refused) + ".")
+    if "max_tokens" in quirks:
+        parts.append(f"Of the limits on the answer, only `{quirks['max_tokens']}` is understood.")
+    return parts
+
+
+def notes(row, comment):
+    parts = [comment] if comment else []
+    auth = row.get("auth", "bearer")
+    if isinstance(auth, dict) and "openai_base_url" not in row:
+        place, name = next(iter(auth.items()))
+        parts.append(f"Key in the {'header' if place == 'header' else 'query parameter'} `{name}`.")
+    if "base_url_env" in row:
+        parts.append("Base URL also from " + code(row["base_url_env"]) + ".")
+    if is_on_this_machine(row) and not row.get("local"):
+        parts.append("Needs a `base_url` (or a key) in the configuration.")
+    if row.get("discovery") == "none":
+        parts.append("Its models are not listed.")
+    return " ".join(parts + deviations(row.get("quirks", {})))
+
+
+def code(names):
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def is_on_this_machine(row):
+    return "//localhost" in row.get("base_url", "")
+
+
+def table(columns, rows):
+    lines = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
+    for row in rows:
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def cells(name, row, comment):
+    base = row.get("openai_base_url", row.get("base_url"))
+    return [
+        f"`{name}`",
+        row["title"],
+        f"`{base}`" if base else "your resource",
+        row.get("dialect", "openai"),
+        code(row.get("env", [])) or "-",
+        notes(row, comment),
+    ]
+
+
+def page():
+    text = CATALOG.read_text()
+    catalog = tomllib.loads(text)
+    said = comments(text)
+    columns = ["Name", "Title", "Called at", "Own dialect", "Key", "Notes"]
+    remote = [cells(name, row, said.get(name)) for name, row in catalog.items() if not is_on_this_machine(row)]
+    local = [cells(name, row, said.get(name)) for name, row in catalog.items() if is_on_this_machine(row)]
+    return "\n".join(
+        [
+            HEAD,
+            f"## Services\n\n{table(columns, remote)}",
+            LOCAL,
+            table(columns, local),
+        ]
+    )
+
+
+def main():
+    if sys.argv[1:] == ["--check"]:
+        if not PAGE.exists() or PAGE.read_text() != page():
+            sys.exit(f"{PAGE.relative_to(ROOT)} is not up to date: run python3 docs/generate-providers.py > {PAGE.relative_to(ROOT)}")
+    elif sys.argv[1:]:
+        sys.exit(__doc__)
+    else:
+        sys.stdout.write(page())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+//! A relay passes on what it gets; one that withholds the usage leaves out whole events and nothing else, at any
+//! chunking.
+#![no_main]
+
+use bytes::Bytes;
+use libfuzzer_sys::fuzz_target;
+use mynah_dialect::opening::Overture;
+use mynah_dialect::relay::Relay;
+use mynah_dialect::usage::Usage;
+
+fuzz_target!(|chunks: Vec<&[u8]>| {
+    let whole = chunks.concat();
+    let (passed, usage) = relayed(Relay::events(), &chunks);
+    assert_eq!(passed, whole);
+    assert_eq!(usage, relayed(Relay::events(), &[&whole]).1);
+    let (kept, _) = relayed(Relay::events_without_usage(), &chunks);
+    assert!(kept.len() <= whole.len());
+    let mut overture = Overture::default();
+    for chunk in &chunks {
+        overture.push(chunk);
+    }
+    overture.finish();
+});
+
+fn relayed(mut relay: Relay, chunks: &[&[u8]]) -> (Vec<u8>, Option<Usage>) {
+    let mut out = Vec::new();
+    for chunk in chunks {
+        out.extend_from_slice(&relay.push(Bytes::copy_from_slice(chunk)));
+    }
+    out.extend_from_slice(&relay.finish());
+    (out, relay.usage())
+}

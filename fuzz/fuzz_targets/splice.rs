@@ -1,0 +1,31 @@
+//! A splice changes its spans and nothing else, and what was JSON stays JSON.
+#![no_main]
+
+use bytes::Bytes;
+use libfuzzer_sys::fuzz_target;
+use mynah_dialect::peek::peek;
+use mynah_dialect::splice::splice;
+
+fuzz_target!(|input: (&[u8], &str)| {
+    let (body, name) = input;
+    let Ok(gist) = peek(body) else { return };
+    let body = Bytes::copy_from_slice(body);
+    assert_eq!(splice(&body, Vec::new()).concat(), body);
+    let mut edits = Vec::from_iter(gist.model.as_ref().and_then(|model| model.replaced_by(name)));
+    edits.extend(gist.include_usage());
+    edits.sort_by_key(|edit| edit.span.start);
+    let spliced = splice(&body, edits.clone()).concat();
+    let (mut from, mut to) = (0, 0);
+    for edit in &edits {
+        let kept = edit.span.start - from;
+        assert_eq!(body[from..edit.span.start], spliced[to..to + kept]);
+        assert_eq!(edit.text, spliced[to + kept..to + kept + edit.text.len()]);
+        from = edit.span.end;
+        to += kept + edit.text.len();
+    }
+    assert_eq!(body[from..], spliced[to..]);
+    if let Some(model) = &gist.model {
+        let again = peek(&spliced).expect("what was well formed stays so");
+        assert_eq!(again.model.unwrap().name, if model.replaced_by(name).is_some() { name } else { &model.name });
+    }
+});
