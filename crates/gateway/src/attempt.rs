@@ -24,6 +24,7 @@ use crate::catalog::{Route, Target};
 use crate::config::secret::Secret;
 use crate::echo;
 use crate::failure::Failure;
+use crate::http::body::BrokenBody;
 use crate::known::PathStyle;
 use crate::operation::Operation;
 use crate::provider::Endpoint;
@@ -69,6 +70,8 @@ pub enum AskBody<'a> {
     Json(&'a Bytes, Gist<'a>),
     /// A multipart form.
     Form(&'a Bytes, Option<Model<'a>>),
+    /// Held in memory, and nobody's business.
+    Opaque(&'a Bytes),
     /// Passed through as it comes; can be sent once.
     Streamed(Option<Body>),
 }
@@ -142,7 +145,7 @@ pub async fn first_success(app: &App, route: &Route, ask: &mut Ask<'_>) -> Resul
                 }
                 Outcome::Refused(answer, verdict) => {
                     tracing::warn!(
-                        target = target.name,
+                        model = target.name,
                         status = answer.status.as_u16(),
                         id = ask.id,
                         "refused"
@@ -158,7 +161,7 @@ pub async fn first_success(app: &App, route: &Route, ask: &mut Ask<'_>) -> Resul
                     }
                 }
                 Outcome::Failed(reason) => {
-                    tracing::warn!(target = target.name, reason = %reason.message, id = ask.id, "failed");
+                    tracing::warn!(model = target.name, reason = %reason.message, id = ask.id, "failed");
                     failure = Some(reason);
                     break;
                 }
@@ -324,6 +327,11 @@ fn sending_failed(target: &Target, error: &SendError) -> Failure {
         SendError::Unreachable(_) => Failure::unreachable(message),
         SendError::ConnectTimeout(_) => Failure::timed_out(message),
         SendError::Broken(_) => Failure::broken_off(message),
+        SendError::Callers(BrokenBody::TooLarge(limit)) => Failure::body_too_large(*limit),
+        SendError::Callers(BrokenBody::Stalled) => Failure::body_stalled(),
+        SendError::Callers(BrokenBody::Read(error)) => {
+            Failure::body_unreadable(format!("The request body broke off: {error}."), None)
+        }
     }
 }
 
@@ -397,6 +405,7 @@ impl AskBody<'_> {
                     .and_then(|model| multipart::replace_model(model, &target.model));
                 (TargetBody::Held(splice(bytes, edit.into_iter().collect())), false)
             }
+            Self::Opaque(bytes) => (TargetBody::Held(vec![bytes.clone()]), false),
             Self::Streamed(body) => (TargetBody::Streamed(body.take()), false),
         }
     }

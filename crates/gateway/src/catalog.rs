@@ -190,7 +190,13 @@ impl Catalog {
             route = self.find(model, pinned);
         }
         let route = route.ok_or_else(|| self.unknown(model))?;
-        permitted(route, caller)
+        // A name that is allowed leads where it is configured to lead; with a provider of the caller's choice it is
+        // that provider's model that must be allowed.
+        if pinned.is_none() {
+            permitted(route, caller)
+        } else {
+            permitted_targets(&route, caller)
+        }
     }
 
     /// Where a route that names no model goes for this caller.
@@ -212,7 +218,7 @@ impl Catalog {
     fn pinned(&self, name: &str) -> Result<&Arc<Provider>, Failure> {
         self.provider(name).ok_or_else(|| {
             let hint = did_you_mean(name, self.providers.iter().map(|provider| provider.name.as_str()));
-            Failure::provider_unknown(name, &hint)
+            Failure::provider_unknown(name, hint.trim_end_matches('?'))
         })
     }
 
@@ -302,6 +308,10 @@ fn permitted(route: Arc<Route>, caller: &Caller) -> Result<Arc<Route>, Failure> 
     if caller.may_use(&route.name) {
         return Ok(route);
     }
+    permitted_targets(&route, caller)
+}
+
+fn permitted_targets(route: &Route, caller: &Caller) -> Result<Arc<Route>, Failure> {
     let allowed = |target: &&Target| caller.may_use(&target.name);
     let targets: Vec<Target> = route.targets.iter().filter(allowed).cloned().collect();
     if targets.is_empty() {

@@ -10,6 +10,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
+use http_body::Body as _;
 use mynah_dialect::multipart;
 use mynah_dialect::peek::{Model, peek};
 use tokio::time::Instant;
@@ -92,8 +93,18 @@ async fn answer_other(
     let caller = identify(app, &parts.headers, entry)?;
     let permit = app.admit()?;
     let route = app.catalog.resolve_without_model(pinned(&parts.headers)?, &caller)?;
-    let body = limited(body, &parts.headers, app.server.max_upload, app.server.body_timeout)?;
-    let mut ask = ask(parts, path, None, AskBody::Streamed(Some(body)));
+    let nothing = Bytes::new();
+    let body = if body.is_end_stream() {
+        AskBody::Opaque(&nothing)
+    } else {
+        AskBody::Streamed(Some(limited(
+            body,
+            &parts.headers,
+            app.server.max_upload,
+            app.server.body_timeout,
+        )?))
+    };
+    let mut ask = ask(parts, path, None, body);
     let answer = first_success(app, &route, &mut ask).await?;
     Ok(finish(answer, started, entry, permit))
 }
@@ -160,7 +171,7 @@ impl<'a> AskBody<'a> {
         match self {
             Self::Json(_, gist) => gist.model.as_ref(),
             Self::Form(_, model) => model.as_ref(),
-            Self::Streamed(_) => None,
+            Self::Opaque(_) | Self::Streamed(_) => None,
         }
     }
 }

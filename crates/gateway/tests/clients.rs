@@ -124,6 +124,22 @@ async fn the_model_that_is_checked_is_the_model_that_is_sent() {
 }
 
 #[tokio::test]
+async fn choosing_the_provider_does_not_widen_what_a_client_may_use() {
+    let (understudy, gateway) = up(CLIENTS).await;
+    let pinned = |model: &str| {
+        chat(model)
+            .header("authorization", "key-of-the-team")
+            .header("x-mynah-provider", "up")
+    };
+    assert_eq!(gateway.send(&pinned("gpt-b")).await.status, 200);
+    understudy.clear();
+    for model in ["smart", "other", "up/other"] {
+        assert_eq!(gateway.send(&pinned(model)).await.status, 403, "{model}");
+    }
+    assert_eq!(understudy.received().len(), 0);
+}
+
+#[tokio::test]
 async fn without_clients_whatever_an_sdk_sends_means_nothing() {
     let (_understudy, gateway) = up("").await;
     assert_eq!(

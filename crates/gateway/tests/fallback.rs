@@ -182,6 +182,7 @@ async fn a_kept_connection_that_the_provider_closed_is_no_failure() {
         let reply = gateway.chat(r#"{"model":"up/m"}"#).await;
         assert_eq!(reply.status, 200, "{}", reply.text());
         assert_eq!(reply.header("x-mynah-attempts"), Some("1"));
+        assert_eq!(gateway.get("/v1/files").await.status, 200);
     }
 }
 

@@ -313,7 +313,7 @@ async fn a_provider_that_does_not_know_usage_options_is_not_asked() {
 #[tokio::test]
 async fn redirects_are_not_followed() {
     let elsewhere = Understudy::start(Reply::json(&serde_json::json!({}))).await.unwrap();
-    let script = Rule::any().reply(Reply::status(307).header("location", &elsewhere.url()));
+    let script = Rule::any().reply(Reply::status(307).header("location", elsewhere.url()));
     let (_understudy, gateway) = up(script).await;
     assert_eq!(gateway.chat(r#"{"model":"smart"}"#).await.status, 307);
     assert_eq!(elsewhere.received().len(), 0);

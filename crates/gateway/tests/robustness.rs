@@ -64,6 +64,7 @@ async fn every_error_is_json_in_the_callers_dialect() {
             "unsupported_operation",
         ),
         (Request::new("GET", "/v1/models/unknown"), 404, "model_not_found"),
+        (Request::new("GET", "/v1/models/%ff"), 400, "invalid_path"),
         (
             Request::new("POST", "/v1/audio/translations")
                 .header("content-type", "multipart/form-data; boundary=x")
@@ -132,6 +133,18 @@ async fn a_body_that_is_too_large_is_refused() {
         200
     );
     assert_eq!(understudy.received().len(), 1);
+
+    let mut stream = gateway.connect().await;
+    stream
+        .write_all(b"POST /v1/files HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
+        .await
+        .unwrap();
+    for _ in 0..9 {
+        let _ = stream
+            .write_all(&[b"100\r\n", "x".repeat(256).as_bytes(), b"\r\n"].concat())
+            .await;
+    }
+    assert_eq!(read_reply(&mut stream).await.unwrap().status, 413);
 }
 
 #[tokio::test]
@@ -245,6 +258,27 @@ async fn a_request_that_comes_back_is_stopped() {
     std::fs::write(directory.path().join("mynah.toml"), config).unwrap();
     let gateway = Gateway::start_in(directory, &[]);
     let reply = gateway.chat(r#"{"model":"me/m"}"#).await;
+    assert_eq!((reply.status, reply.error_code().as_str()), (508, "loop_detected"));
+}
+
+#[tokio::test]
+async fn a_request_that_goes_round_through_another_gateway_is_stopped() {
+    let directory = tempfile::tempdir().unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let other = Gateway::start(&format!(
+        "[providers.b]\nbase_url = 'http://127.0.0.1:{port}/v1'\nmodels = []\n"
+    ));
+    let config = format!(
+        "[server]\nlisten = '127.0.0.1:{port}'\n[providers.a]\nbase_url = 'http://{}'\nmodels = []\n[models.'x']\ntargets = ['a/b/x']\n",
+        other.address
+    );
+    std::fs::write(directory.path().join("mynah.toml"), config).unwrap();
+    let gateway = Gateway::start_in(directory, &[]);
+    let reply = gateway.chat(r#"{"model":"x"}"#).await;
     assert_eq!((reply.status, reply.error_code().as_str()), (508, "loop_detected"));
 }
 

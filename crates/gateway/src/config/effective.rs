@@ -55,7 +55,11 @@ pub fn fill_in(file: File, document: &Document, env: &Env) -> Result<Effective, 
                 let at_home = filling.base_url(&mut provider, &effective.file.server.listen);
                 filling.keys(&mut provider);
                 filling.rest(&mut provider);
-                if at_home && provider.api_keys.is_empty() && needs_key(known) {
+                if at_home
+                    && provider.api_keys.is_empty()
+                    && needs_key(known)
+                    && !provider.base_url.as_deref().is_some_and(is_this_machine)
+                {
                     let names = filling.key_names().join(" or ");
                     problems.push(document.problem(&path, format!("no key is given; set {names}, or `api_keys` here")));
                 }

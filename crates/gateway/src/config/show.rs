@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::document::{Document, join};
 use super::effective::Effective;
+use super::secret::Secret;
 
 /// Renders what takes effect. Every value is followed by a comment that says where it comes from.
 pub fn show(effective: &Effective, document: &Document) -> String {
@@ -32,7 +33,7 @@ impl Show<'_> {
         let (tables, values): (Vec<_>, Vec<_>) = members.iter().partition(|(_, value)| is_table(value));
         for (key, value) in values {
             let path = join(path, key);
-            let line = format!("{} = {}", quoted(key), inline(value));
+            let line = format!("{} = {}", quoted(key), self.shown(&path, value));
             let origin = self.origin(&path, value);
             let _ = writeln!(self.out, "{line:<60} # {origin}");
         }
@@ -53,6 +54,16 @@ impl Show<'_> {
                 let _ = writeln!(self.out, "\n[{}]{origin}", header(&path));
                 self.table(&path, value);
             }
+        }
+    }
+
+    /// A value; one of a header that the operator set may be a credential.
+    fn shown(&self, path: &str, value: &Value) -> String {
+        match value.as_str() {
+            Some(text) if path.contains(".headers.") && self.document.contains(path) => {
+                inline(&Value::from(Secret::new(text).fingerprint()))
+            }
+            _ => inline(value),
         }
     }
 
@@ -147,7 +158,7 @@ mod tests {
     #[test]
     fn every_value_has_an_origin_and_no_secret_is_shown() {
         let env = Env::from([("GROQ_API_KEY", "sk-groq-secret"), ("TEAM", "sk-team-secret")]);
-        let text = "[server]\nlisten = '127.0.0.1:9000'\n[providers.groq]\n[providers.mine]\nbase_url='http://x/v1'\napi_key = 'sk-plain-secret'\n[models.'smart.er']\ntargets = ['groq/a', 'mine/b']\n[[clients]]\nname = 'a'\nkey = '${TEAM}'\n";
+        let text = "[server]\nlisten = '127.0.0.1:9000'\n[providers.groq]\n[providers.mine]\nbase_url='http://x/v1'\napi_key = 'sk-plain-secret'\nheaders = { x-token = 'header-secret' }\n[models.'smart.er']\ntargets = ['groq/a', 'mine/b']\n[[clients]]\nname = 'a'\nkey = '${TEAM}'\n";
         let document = Document::parse("mynah.toml", text, &env).unwrap();
         let effective = effective::fill_in(schema::read(&document).unwrap(), &document, &env).unwrap();
         let shown = show(&effective, &document);
@@ -180,7 +191,7 @@ mod tests {
         assert!(
             squeezed
                 .iter()
-                .any(|line| line.starts_with("key =") && line.ends_with("mynah.toml:11:1, environment: TEAM")),
+                .any(|line| line.starts_with("key =") && line.ends_with("mynah.toml:12:1, environment: TEAM")),
             "{shown}"
         );
         toml::from_str::<toml::Table>(&shown).unwrap();

@@ -82,11 +82,9 @@ pub fn limited(body: Body, headers: &HeaderMap, limit: u64, pause: Duration) -> 
     if content_length(headers).is_some_and(|length| length > limit) {
         return Err(Failure::body_too_large(limit));
     }
-    if body.is_end_stream() {
-        return Ok(Body::empty());
-    }
     Ok(Body::new(Limited {
         body,
+        limit,
         left: limit,
         pause,
         timer: None,
@@ -95,38 +93,42 @@ pub fn limited(body: Body, headers: &HeaderMap, limit: u64, pause: Duration) -> 
 
 struct Limited {
     body: Body,
+    limit: u64,
     left: u64,
     pause: Duration,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 /// Why a body that is passed through ends early.
-#[derive(Debug, thiserror::Error)]
-enum Broken {
-    #[error("the request body is too large")]
-    TooLarge,
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum BrokenBody {
+    /// It is larger than this many bytes.
+    #[error("the request body is larger than {0} bytes")]
+    TooLarge(u64),
+    /// It paused for too long.
     #[error("the request body stopped coming")]
     Stalled,
-    #[error(transparent)]
-    Read(#[from] axum::Error),
+    /// The caller broke off.
+    #[error("{0}")]
+    Read(String),
 }
 
 impl HttpBody for Limited {
     type Data = Bytes;
-    type Error = Broken;
+    type Error = BrokenBody;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenBody>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         let Poll::Ready(frame) = polled else {
             let pause = self.pause;
             let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(pause)));
-            return timer.as_mut().poll(cx).map(|()| Some(Err(Broken::Stalled)));
+            return timer.as_mut().poll(cx).map(|()| Some(Err(BrokenBody::Stalled)));
         };
         self.timer = None;
         Poll::Ready(frame.map(|frame| {
-            let frame = frame?;
+            let frame = frame.map_err(|error| BrokenBody::Read(error.to_string()))?;
             let length = frame.data_ref().map_or(0, Bytes::len) as u64;
-            self.left = self.left.checked_sub(length).ok_or(Broken::TooLarge)?;
+            self.left = self.left.checked_sub(length).ok_or(BrokenBody::TooLarge(self.limit))?;
             Ok(frame)
         }))
     }

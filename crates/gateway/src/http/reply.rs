@@ -66,8 +66,12 @@ pub fn reply(answer: Answer, ours: Duration, mut entry: Entry, permit: InFlight)
         Milliseconds(ours),
         Milliseconds(answer.waited)
     );
-    headers.extend(HeaderValue::try_from(timing).map(|value| (SERVER_TIMING.clone(), value)));
-    headers.extend(HeaderValue::try_from(answer.target).map(|value| (MODEL.clone(), value)));
+    if let Ok(timing) = HeaderValue::try_from(timing) {
+        headers.insert(SERVER_TIMING.clone(), timing);
+    }
+    if let Ok(target) = HeaderValue::try_from(answer.target) {
+        headers.insert(MODEL.clone(), target);
+    }
     headers.insert(ATTEMPTS.clone(), HeaderValue::from(answer.attempts));
     response
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::header::{ALLOW, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
@@ -110,7 +111,12 @@ async fn models(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Respo
     Ok(json_reply(&json!({"object": "list", "data": data})))
 }
 
-async fn model(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Failure> {
+async fn model(
+    State(app): State<Arc<App>>,
+    id: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let Path(id) = id.map_err(|_| Failure::path_refused("The model's name in the path is not text.".to_owned()))?;
     let caller = pipeline::identify(&app, &headers, &mut Entry::default())?;
     let entry = app.catalog.list(&caller).into_iter().find(|entry| entry.id == id);
     if let Some(entry) = entry {

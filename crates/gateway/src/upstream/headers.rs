@@ -29,7 +29,11 @@ pub fn to_upstream(headers: &HeaderMap, via: &HeaderValue) -> HeaderMap {
             passed.append(name.clone(), value.clone());
         }
     }
-    passed.insert(VIA, via.clone());
+    // Those of other gateways stay, so that a request that goes round through several of them is recognised.
+    for hop in headers.get_all(VIA) {
+        passed.append(VIA, hop.clone());
+    }
+    passed.append(VIA, via.clone());
     passed
 }
 

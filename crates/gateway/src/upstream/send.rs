@@ -19,6 +19,7 @@ use tokio::time::{Instant, Sleep};
 use super::base::BaseUrl;
 use super::connect::causes;
 use super::pool::{Leased, Pool, Sender1, Stream};
+use crate::http::body::BrokenBody;
 
 /// What is asked of a provider, once.
 #[derive(Debug)]
@@ -47,6 +48,9 @@ pub enum SendError {
     /// The connection broke, or what came was not HTTP.
     #[error("the connection broke off: {0}")]
     Broken(String),
+    /// The caller's own body ended early.
+    #[error(transparent)]
+    Callers(BrokenBody),
 }
 
 /// Sends a call and waits for the head of its answer.
@@ -74,9 +78,24 @@ pub async fn send<'a>(
         match exchange(pool, call, lease, idle).await {
             Ok(response) => return Ok(response),
             Err(error) if reused && met_a_closed_connection(&error) => given_up = Some(causes(&error)),
-            Err(error) => return Err(SendError::Broken(causes(&error))),
+            Err(error) => {
+                let callers = callers_body(&error).map(SendError::Callers);
+                return Err(callers.unwrap_or_else(|| SendError::Broken(causes(&error))));
+            }
         }
     }
+}
+
+/// The caller's body, if it is what made an exchange fail.
+fn callers_body(error: &(dyn std::error::Error + 'static)) -> Option<BrokenBody> {
+    let mut source = Some(error);
+    while let Some(error) = source {
+        if let Some(body) = error.downcast_ref::<BrokenBody>() {
+            return Some(body.clone());
+        }
+        source = error.source();
+    }
+    None
 }
 
 /// Whether a request on a kept connection failed because the other side had given that connection up: it ended before
