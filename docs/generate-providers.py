@@ -95,7 +95,7 @@ def notes(row, comment):
     if "base_url_env" in row:
         parts.append("Base URL also from " + code(row["base_url_env"]) + ".")
     if is_on_this_machine(row) and not row.get("local"):
-        parts.append("Needs a `base_url` (or a key) in the configuration.")
+        parts.append("Name it in the configuration to use it.")
     if row.get("discovery") == "none":
         parts.append("Its models are not listed.")
     return " ".join(parts + deviations(row.get("quirks", {})))

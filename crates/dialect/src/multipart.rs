@@ -20,7 +20,7 @@ pub enum FormError {
     /// The body does not consist of parts between boundaries.
     #[error("the request body is not a well-formed multipart form")]
     Malformed,
-    /// The form has more than [`MAX_PARTS`] parts.
+    /// The form has more parts than are read.
     #[error("the form has more than {MAX_PARTS} parts")]
     TooManyParts,
     /// The value of `model` is not UTF-8.

@@ -1,6 +1,6 @@
 //! From text, environment and catalog to a configuration that is known to be right, or to the list of all problems.
 //!
-//! [`document`] reads TOML with the place of every value, [`schema`] holds it against the JSON Schema of [`file`],
+//! [`document`] reads TOML with the place of every value, [`schema`] holds it against the JSON Schema of [`mod@file`],
 //! [`effective`] fills in what the catalog and the environment know, and [`check`] makes the runtime values.
 
 pub mod check;

@@ -98,7 +98,7 @@ def test_stored_chat_completions_are_passed_through(client, understudy):
     stored.update("chatcmpl-1", metadata={"team": "blue"})
     stored.messages.list("chatcmpl-1", limit=2)
     stored.delete("chatcmpl-1")
-    stored.list(model="gpt-4o")
+    stored.list(model="gpt-4o", extra_headers={"x-mynah-provider": "up"})
     assert [(request.method, request.target) for request in understudy.received()] == [
         ("GET", "/v1/chat/completions/chatcmpl-1"),
         ("POST", "/v1/chat/completions/chatcmpl-1"),

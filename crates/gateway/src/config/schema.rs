@@ -1,4 +1,4 @@
-//! Holds a document against the JSON Schema of [`File`](super::file::File), so that every mistake is reported, with
+//! Holds a document against the JSON Schema of [`File`], so that every mistake is reported, with
 //! its place, and not just the first.
 
 use serde_json::Value;
