@@ -1,4 +1,4 @@
-//! Base64 with the standard alphabet and padding.
+//! Base64: written with the standard alphabet and padding, read leniently.
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -21,9 +21,39 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
     text
 }
 
+/// What base64 stands for: of either alphabet, with or without padding.
+pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
+    let (mut bits, mut count) = (0_u32, 0_u32);
+    for character in text.trim_end_matches('=').bytes() {
+        let character = match character {
+            b'-' => b'+',
+            b'_' => b'/',
+            other => other,
+        };
+        let value = ALPHABET.iter().position(|known| *known == character)?;
+        bits = bits << 6 | u32::try_from(value).ok()?;
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push(u8::try_from(bits >> count & 0xff).ok()?);
+        }
+    }
+    // A single character too many stands for nothing.
+    (count < 6).then_some(bytes)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::encode;
+    use super::{decode, encode};
+
+    #[test]
+    fn decodes_both_alphabets() {
+        assert_eq!(decode("Zm9vYg=="), Some(b"foob".to_vec()));
+        assert_eq!(decode("Zm9vYg"), Some(b"foob".to_vec()));
+        assert_eq!(decode("__-_"), decode("//+/"));
+        assert_eq!((decode("Zm9vY"), decode("Z m9v")), (None, None));
+    }
 
     #[test]
     fn encodes_the_examples_of_rfc_4648() {

@@ -1,7 +1,8 @@
 //! A scripted fake provider, for tests, benches and demonstrations.
 //!
 //! An [`Understudy`] listens on a port of its own, answers as its [`Script`] says, and keeps a byte-exact [record](Received)
-//! of what came in. Where no rule of the script matches, a built-in persona answers as an OpenAI-like provider would.
+//! of what came in. Where no rule of the script matches, a built-in [`Persona`] answers: by path, as OpenAI, Anthropic, Gemini or
+//! Cohere would.
 //!
 //! ```
 //! use mynah_understudy::{Reply, Rule, Script, Understudy};
@@ -35,6 +36,7 @@ mod server;
 mod stage;
 mod understudy;
 
+pub use persona::Persona;
 pub use received::{Outcome, Received};
 pub use record::Counters;
 pub use reply::Reply;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use crate::control;
-use crate::persona::Persona;
+use crate::persona::{Cast, Persona};
 use crate::received::Received;
 use crate::record::Record;
 use crate::reply::{Plan, Reply, Request};
@@ -20,7 +20,7 @@ pub(crate) struct Stage {
     pub(crate) serves_http2: bool,
     serves_control: bool,
     script: RwLock<Arc<Script>>,
-    persona: Persona,
+    cast: Cast,
     observer: Option<Observer>,
     requests: AtomicU64,
 }
@@ -50,7 +50,7 @@ impl Stage {
             serves_http2,
             serves_control: false,
             script: RwLock::new(Arc::new(script)),
-            persona: Persona::default(),
+            cast: Cast::default(),
             observer: None,
             requests: AtomicU64::new(0),
         }
@@ -58,6 +58,13 @@ impl Stage {
 
     pub(crate) fn with_control(self, serves_control: bool) -> Self {
         Self { serves_control, ..self }
+    }
+
+    pub(crate) fn with_persona(self, persona: Persona) -> Self {
+        Self {
+            cast: Cast::new(persona),
+            ..self
+        }
     }
 
     pub(crate) fn with_observer(self, observer: Option<Observer>) -> Self {
@@ -102,10 +109,10 @@ impl Stage {
         }
         match self.script().answer(received) {
             Some(answer) if answer.reply().persona => {
-                Answer::Fresh(Box::new(answer.reply().laid_over(self.persona.answer(received))))
+                Answer::Fresh(Box::new(answer.reply().laid_over(self.cast.answer(received))))
             }
             Some(answer) => answer,
-            None => Answer::Fresh(Box::new(self.persona.answer(received))),
+            None => Answer::Fresh(Box::new(self.cast.answer(received))),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use tokio::net::TcpSocket;
 
+use crate::persona::Persona;
 use crate::received::Received;
 use crate::record::{Counters, Record};
 use crate::script::Script;
@@ -27,6 +28,7 @@ pub struct Understudy {
 pub struct Builder {
     address: SocketAddr,
     script: Script,
+    persona: Persona,
     certificate: Option<(String, String)>,
     is_http1_only: bool,
     is_record_off: bool,
@@ -56,6 +58,7 @@ impl Understudy {
         Builder {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             script: Script::new(),
+            persona: Persona::default(),
             certificate: None,
             is_http1_only: false,
             is_record_off: false,
@@ -138,6 +141,13 @@ impl Builder {
         self
     }
 
+    /// Who answers what no rule of the script does, unless the path begins with `/as/NAME`.
+    #[must_use]
+    pub fn persona(mut self, persona: Persona) -> Self {
+        self.persona = persona;
+        self
+    }
+
     /// Serves TLS with this certificate chain and key, both in PEM.
     #[must_use]
     pub fn tls(mut self, certificate_chain: impl Into<String>, key: impl Into<String>) -> Self {
@@ -202,6 +212,7 @@ impl Builder {
         let listener = self.socket()?.listen(4096)?;
         let address = listener.local_addr()?;
         let stage = Stage::new(self.script, Record::new(self.is_record_off), serves_http2)
+            .with_persona(self.persona)
             .with_control(self.serves_control)
             .with_observer(self.observer);
         let stage = Arc::new(stage);

@@ -71,6 +71,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         self.answer().await
     }
 
+    /// Sends JSON with these headers; without a body it is a `GET`.
+    pub(crate) async fn ask(&mut self, path: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Answer {
+        let method = if body.is_some() { "POST" } else { "GET" };
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let headers: Vec<String> = headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}\r\n"))
+            .collect();
+        let headers = headers.concat();
+        let length = body.len();
+        self.send(format!(
+            "{method} {path} HTTP/1.1\r\nhost: x\r\n{headers}content-length: {length}\r\n\r\n{body}"
+        ))
+        .await;
+        self.answer().await
+    }
+
     pub(crate) async fn answer(&mut self) -> Answer {
         let head_end = self.find(b"\r\n\r\n").await;
         let head = String::from_utf8_lossy(&self.take(head_end + 4).await).into_owned();
@@ -157,5 +174,67 @@ impl Answer {
             .iter()
             .filter_map(|data| serde_json::from_str(data).ok())
             .collect()
+    }
+}
+
+/// A request with these fields added or replaced; a null one is taken away.
+pub(crate) fn with(base: &Value, extra: &Value) -> Value {
+    let mut request = base.clone();
+    let fields = request.as_object_mut().expect("an object");
+    for (name, value) in extra.as_object().expect("an object") {
+        fields.remove(name);
+        if !value.is_null() {
+            fields.insert(name.clone(), value.clone());
+        }
+    }
+    request
+}
+
+/// A strict persona to talk to.
+pub(crate) struct Stage {
+    pub(crate) understudy: Understudy,
+    client: Client,
+    headers: &'static [(&'static str, &'static str)],
+}
+
+impl Stage {
+    pub(crate) async fn new(headers: &'static [(&'static str, &'static str)]) -> Self {
+        let understudy = Understudy::builder()
+            .persona(mynah_understudy::Persona::Strict)
+            .start()
+            .await
+            .unwrap();
+        let client = Client::new(&understudy).await;
+        Self {
+            understudy,
+            client,
+            headers,
+        }
+    }
+
+    pub(crate) async fn ask(&mut self, path: &str, body: &Value) -> Answer {
+        self.client.ask(path, self.headers, Some(body)).await
+    }
+
+    pub(crate) async fn list(&mut self, path: &str) -> Answer {
+        self.client.ask(path, self.headers, None).await
+    }
+
+    /// What is answered to a request that must be accepted.
+    pub(crate) async fn play(&mut self, path: &str, body: &Value) -> Value {
+        let answer = self.ask(path, body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()
+    }
+
+    /// Checks that each of these is refused with that status, and with words that contain these.
+    pub(crate) async fn refuses(&mut self, path: &str, base: &Value, cases: &[(Value, u16, &str)]) {
+        assert_eq!(self.ask(path, base).await.status, 200, "{base}");
+        for (extra, status, words) in cases {
+            let answer = self.ask(path, &with(base, extra)).await;
+            let text = answer.json().to_string().replace("\\\"", "\"");
+            assert_eq!(answer.status, *status, "{extra}: {text}");
+            assert!(text.contains(words), "{extra}: {words} not in {text}");
+        }
     }
 }

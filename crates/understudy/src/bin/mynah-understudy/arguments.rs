@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
-use mynah_understudy::duration;
+use mynah_understudy::{Persona, duration};
 
 /// A scripted fake provider, for tests, benches and demonstrations.
 #[derive(Debug, Parser)]
@@ -31,7 +31,11 @@ pub(crate) struct Serve {
     /// Where to listen; port 0 takes a free one, which is printed.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9900")]
     pub(crate) listen: SocketAddr,
-    /// What to answer; without it an OpenAI-like persona does.
+    /// Who answers what the script does not: any (all of them, by path), strict (the same, and OpenAI strict too), openai,
+    /// openai-chat, openai-responses, anthropic, gemini, cohere or jina. A path that begins with /as/NAME says so itself.
+    #[arg(long, value_name = "NAME", default_value_t)]
+    pub(crate) persona: Persona,
+    /// What to answer; without it the persona does.
     #[arg(long, value_name = "FILE")]
     pub(crate) script: Option<PathBuf>,
     /// Do not keep what arrives.

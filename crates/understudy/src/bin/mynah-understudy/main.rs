@@ -40,6 +40,7 @@ async fn serve(arguments: &Serve) -> anyhow::Result<()> {
 fn builder(arguments: &Serve) -> anyhow::Result<Builder> {
     let mut builder = Understudy::builder()
         .listen(arguments.listen)
+        .persona(arguments.persona)
         .script(script(arguments)?)
         .with_control();
     if let (Some(certificate), Some(key)) = (&arguments.tls_cert, &arguments.tls_key) {

@@ -21,8 +21,8 @@ pub(super) struct Call<'a> {
 
 impl<'a> Call<'a> {
     /// Understands a request; fails if its body is not JSON where it should be.
-    pub(super) fn new(received: &'a Received) -> Result<Self, ApiError> {
-        let (path, deployment) = endpoint(received.path());
+    pub(super) fn new(received: &'a Received, path: &'a str) -> Result<Self, ApiError> {
+        let (path, deployment) = endpoint(path);
         let form = received.form();
         let body = match &form {
             None if !received.body.is_empty() && received.method != "GET" => {

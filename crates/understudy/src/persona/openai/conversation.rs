@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::sample;
+use crate::persona::sample;
 
 /// What was said last.
 #[derive(Debug, Default, PartialEq, Eq)]

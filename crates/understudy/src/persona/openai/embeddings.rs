@@ -73,7 +73,7 @@ fn length(input: &Value) -> usize {
     clippy::cast_possible_truncation,
     reason = "any number between -1 and 1 will do"
 )]
-fn vector(text: &str, dimensions: u64) -> Vec<f32> {
+pub(in crate::persona) fn vector(text: &str, dimensions: u64) -> Vec<f32> {
     // FNV-1a, then an xorshift step per number.
     let mut state = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::persona::{events, tools, usage};
+use crate::persona::openai::{events, tools, usage};
 
 /// All events of a stream whose outcome is `response`.
 pub(super) fn events(response: &Value) -> Vec<String> {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::conversation::Heard;
-use super::sample;
+use crate::persona::sample;
 
 /// A call of a tool.
 #[derive(Clone, Debug, PartialEq, Eq)]
