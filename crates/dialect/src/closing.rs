@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::frame::{Frame, Splitter};
 
-/// Watches a stream in the OpenAI dialect (Chat Completions, Completions, Responses) for its end.
+/// Watches a stream for its end, in whichever dialect it is: their events cannot be mistaken for one another's.
 #[derive(Debug, Default)]
 pub struct Finale {
     splitter: Splitter,
@@ -39,14 +39,18 @@ fn ends(block: &[u8]) -> bool {
     let Ok(event) = serde_json::from_slice::<Value>(&data) else {
         return data.trim_ascii() == b"[DONE]";
     };
-    let finished = |choice: &Value| !choice["finish_reason"].is_null();
+    let any_has = |list: &str, reason: &str| {
+        let finished = |one: &Value| !one[reason].is_null();
+        event[list].as_array().is_some_and(|many| many.iter().any(finished))
+    };
+    let kind = event["type"].as_str().unwrap_or_default();
     !event["error"].is_null()
-        || event["choices"]
-            .as_array()
-            .is_some_and(|choices| choices.iter().any(finished))
+        || any_has("choices", "finish_reason")
+        || any_has("candidates", "finishReason")
+        || !event["promptFeedback"]["blockReason"].is_null()
         || matches!(
-            event["type"].as_str(),
-            Some("response.completed" | "response.incomplete" | "response.failed" | "error")
+            kind,
+            "response.completed" | "response.incomplete" | "response.failed" | "error" | "message_stop"
         )
 }
 
@@ -69,6 +73,8 @@ mod tests {
             r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#,
             r#"{"type":"response.completed","response":{}}"#,
             r#"{"type":"response.incomplete","response":{}}"#,
+            r#"{"type":"message_stop"}"#,
+            r#"{"candidates":[{"finishReason":"STOP"}]}"#,
             r#"{"error":{"message":"m"}}"#,
         ] {
             assert!(

@@ -53,6 +53,43 @@ impl<'a> Scanner<'a> {
         Ok(self.at - 1)
     }
 
+    /// Reads the opening bracket of an array and returns its offset.
+    pub(crate) fn open_array(&mut self) -> Result<usize, JsonFault> {
+        self.take(b'[', "`[`")?;
+        Ok(self.at - 1)
+    }
+
+    /// Moves to the next element of an array; `false` after the closing bracket, which is read.
+    pub(crate) fn next_item(&mut self, first: bool) -> Result<bool, JsonFault> {
+        match self.next_byte() {
+            Some(b']') => {
+                self.at += 1;
+                Ok(false)
+            }
+            Some(b',') if !first => {
+                self.at += 1;
+                // A bracket after a comma is for the value to refuse.
+                Ok(true)
+            }
+            _ if first => Ok(true),
+            _ => Err(self.fault("`,` or `]`")),
+        }
+    }
+
+    /// Fails when a container at this depth is deeper than is accepted.
+    pub(crate) fn check_depth(&self, depth: u32) -> Result<(), JsonFault> {
+        if depth > MAX_DEPTH {
+            Err(self.fault("shallower nesting"))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The offset of the next byte to be read.
+    pub(crate) fn position(&self) -> usize {
+        self.at
+    }
+
     /// The span of the next member's key with its quotes, or `None` after the closing brace, which is read.
     pub(crate) fn next_key(&mut self, first: bool) -> Result<Option<Range<usize>>, JsonFault> {
         match self.next_byte() {

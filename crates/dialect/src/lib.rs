@@ -8,19 +8,45 @@
 //! has begun to carry content, [`relay`] passes it on while [`usage`] reads the token counts from it, [`closing`] says
 //! whether it came to its end.
 
+mod gemini_address;
 mod json;
 
+pub mod anthropic;
+pub mod assembly;
 pub mod closing;
+pub mod codec;
+pub mod cohere;
+pub mod collect;
+pub mod completions;
 pub mod dialect;
+pub mod embeddings;
+pub mod estimate;
+pub mod field;
 pub mod frame;
+pub mod gemini;
+pub mod images;
+pub mod ir;
+pub mod loss;
+pub mod media;
 pub mod multipart;
 pub mod openai_chat;
+pub mod openai_responses;
 pub mod opening;
 pub mod peek;
+pub mod protocol;
 pub mod quirks;
+pub mod raw;
 pub mod relay;
+pub mod repair;
+pub mod rerank;
+pub mod signature;
 pub mod splice;
+pub mod tool_names;
+pub mod transcode;
+pub mod tree;
 pub mod usage;
 pub mod verdict;
+pub mod writer;
 
 pub use dialect::Dialect;
+pub use protocol::Protocol;

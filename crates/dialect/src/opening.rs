@@ -30,7 +30,7 @@ pub struct StreamError {
     pub body: Vec<u8>,
 }
 
-/// Watches the beginning of a stream in the OpenAI dialect (Chat Completions, Completions, Responses).
+/// Watches the beginning of a stream, in whichever dialect it is: their events cannot be mistaken for one another's.
 #[derive(Debug, Default)]
 pub struct Overture {
     splitter: Splitter,
@@ -86,19 +86,37 @@ fn judge(block: &[u8]) -> Opening {
 /// Whether an event carries nothing that a reader would see.
 fn is_lifecycle(event: &Value) -> bool {
     if let Some(kind) = event["type"].as_str() {
-        return matches!(
-            kind,
+        return match kind {
+            // OpenAI Responses
             "response.created"
-                | "response.queued"
-                | "response.in_progress"
-                | "response.output_item.added"
-                | "response.content_part.added"
-        );
+            | "response.queued"
+            | "response.in_progress"
+            | "response.output_item.added"
+            | "response.content_part.added"
+            // Anthropic
+            | "message_start"
+            | "ping" => true,
+            "content_block_start" => matches!(event["content_block"]["type"].as_str(), Some("text" | "thinking")),
+            _ => false,
+        };
+    }
+    if let Some(candidates) = event["candidates"].as_array() {
+        return candidates.iter().all(is_silent_candidate);
     }
     match event["choices"].as_array() {
         Some(choices) => event["usage"].is_null() && choices.iter().all(is_silent),
         None => false,
     }
+}
+
+/// A candidate of Gemini's that has said nothing yet.
+fn is_silent_candidate(candidate: &Value) -> bool {
+    let empty_text = |part: &Value| {
+        part.as_object()
+            .is_some_and(|part| part.len() == 1 && part.get("text").is_some_and(|text| text == ""))
+    };
+    let parts = candidate["content"]["parts"].as_array();
+    candidate["finishReason"].is_null() && parts.is_none_or(|parts| parts.iter().all(empty_text))
 }
 
 /// A choice that has said nothing yet: at most a role, and empty texts.
@@ -138,6 +156,9 @@ fn error_status(event: &Value) -> Option<u16> {
         () if any(&["rate_limit", "insufficient_quota", "too_many_requests"]) => 429,
         () if any(&["authentication", "invalid_api_key"]) => 401,
         () if any(&["permission"]) => 403,
+        () if any(&["not_found"]) => 404,
+        () if any(&["request_too_large"]) => 413,
+        () if any(&["timeout"]) => 504,
         () if any(&["overloaded", "slow_down", "unavailable"]) => 503,
         () if any(&[
             "invalid_request",
@@ -179,6 +200,9 @@ mod tests {
             role,
             created,
             "data: {\"choices\":[],\"prompt_filter_results\":[]}\n\n",
+            "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":1}}}\n\n",
+            "data: {\"type\":\"content_block_start\",\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n",
+            "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"\"}]}}],\"usageMetadata\":{}}\n\n",
             "data: {\"cho",
         ] {
             assert_eq!(opening(stream), Opening::Waiting, "{stream}");
@@ -195,6 +219,11 @@ mod tests {
             r#"{"choices":[{"text":"x"}]}"#,
             r#"{"choices":[],"usage":{"prompt_tokens":1}}"#,
             r#"{"type":"response.output_text.delta","delta":"x"}"#,
+            r#"{"type":"content_block_start","content_block":{"type":"tool_use"}}"#,
+            r#"{"type":"content_block_delta","delta":{"type":"text_delta","text":"x"}}"#,
+            r#"{"candidates":[{"content":{"parts":[{"text":"x"}]}}]}"#,
+            r#"{"candidates":[{"finishReason":"SAFETY"}]}"#,
+            r#"{"promptFeedback":{"blockReason":"SAFETY"}}"#,
             r#"{"something":"else"}"#,
             "[DONE]",
             "garbage",
@@ -210,6 +239,15 @@ mod tests {
             (r#"{"error":{"message":"m","code":"503"}}"#, 503),
             (r#"{"error":{"message":"m","type":"rate_limit_error"}}"#, 429),
             (r#"{"error":"overloaded"}"#, 502),
+            (
+                r#"{"type":"error","error":{"type":"overloaded_error","message":"m"}}"#,
+                503,
+            ),
+            (
+                r#"{"type":"error","error":{"type":"not_found_error","message":"m"}}"#,
+                404,
+            ),
+            (r#"{"error":{"code":503,"message":"m","status":"UNAVAILABLE"}}"#, 503),
             (
                 r#"{"error":{"code":"context_length_exceeded","type":"invalid_request_error"}}"#,
                 400,

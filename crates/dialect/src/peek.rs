@@ -15,6 +15,10 @@ pub struct Gist<'a> {
     pub model: Option<Model<'a>>,
     /// Whether a stream is asked for.
     pub stream: bool,
+    /// Where `stream` stands.
+    stream_span: Option<Range<usize>>,
+    /// Where the members begin.
+    open: usize,
     usage: UsageOption,
 }
 
@@ -69,6 +73,8 @@ pub fn peek(body: &[u8]) -> Result<Gist<'_>, PeekError> {
     let mut gist = Gist {
         model: None,
         stream: false,
+        stream_span: None,
+        open: open + 1,
         usage: UsageOption::Absent {
             span: open + 1..open + 1,
             text: "\"stream_options\":{\"include_usage\":true},",
@@ -80,7 +86,10 @@ pub fn peek(body: &[u8]) -> Result<Gist<'_>, PeekError> {
         let value = scanner.value()?;
         match plain_key(body, &key).as_ref() {
             b"model" => gist.read_model(body, value)?,
-            b"stream" => gist.stream = &body[value] == b"true",
+            b"stream" => {
+                gist.stream = &body[value.clone()] == b"true";
+                gist.stream_span = Some(value);
+            }
             b"stream_options" => gist.usage = usage_option(body, value)?,
             _ => {}
         }
@@ -101,6 +110,19 @@ impl<'a> Gist<'a> {
         Ok(())
     }
 
+    /// The edit that asks for a stream, or `None` when one is asked for already.
+    pub fn streamed(&self) -> Option<Edit> {
+        let edit = |span, text: &'static str| Edit {
+            span,
+            text: Bytes::from_static(text.as_bytes()),
+        };
+        match &self.stream_span {
+            _ if self.stream => None,
+            Some(span) => Some(edit(span.clone(), "true")),
+            None => Some(edit(self.open..self.open, "\"stream\":true,")),
+        }
+    }
+
     /// The edit that makes a streamed chat completion end with its usage, or `None` when the caller asked for that
     /// already (or wrote something there that only the provider can judge).
     pub fn include_usage(&self) -> Option<Edit> {
@@ -119,9 +141,18 @@ impl Model<'_> {
     pub fn replaced_by(&self, name: &str) -> Option<Edit> {
         (self.name != name).then(|| Edit {
             span: self.span.clone(),
-            text: Bytes::from(serde_json::Value::from(name).to_string()),
+            text: Bytes::from(quoted(name)),
         })
     }
+}
+
+/// A text as a JSON string.
+fn quoted(text: &str) -> String {
+    let is_plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
+    if text.bytes().all(is_plain) {
+        return ["\"", text, "\""].concat();
+    }
+    serde_json::Value::from(text).to_string()
 }
 
 fn usage_option(body: &[u8], span: Range<usize>) -> Result<UsageOption, PeekError> {

@@ -40,6 +40,9 @@ pub struct Quirks {
     /// Accepts the tool choice `required`.
     #[serde(skip_serializing_if = "is_true")]
     pub tool_choice_required: bool,
+    /// Takes `top_k` in place of `top_n` when it ranks documents, and answers in the form of Voyage.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub rerank_top_k: bool,
     /// Other request fields that are answered with an error.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unsupported: Vec<String>,
@@ -73,6 +76,7 @@ impl Default for Quirks {
             strict_tools: true,
             seed: true,
             tool_choice_required: true,
+            rerank_top_k: false,
             unsupported: Vec::new(),
         }
     }

@@ -25,20 +25,41 @@ pub fn splice(body: &Bytes, mut edits: Vec<Edit>) -> Vec<Bytes> {
         return vec![body.clone()];
     }
     edits.sort_by_key(|edit| edit.span.start);
+    let mut end = 0;
+    edits.retain(|Edit { span, .. }| {
+        let fits = span.start >= end && span.end >= span.start && span.end <= body.len();
+        end = if fits { span.end } else { end };
+        fits
+    });
+    if body.len() < COPY_BELOW {
+        vec![copied(body, &edits)]
+    } else {
+        shared(body, edits)
+    }
+}
+
+fn copied(body: &[u8], edits: &[Edit]) -> Bytes {
+    let added: usize = edits.iter().map(|edit| edit.text.len()).sum();
+    let mut whole = Vec::with_capacity(body.len() + added);
+    let mut at = 0;
+    for edit in edits {
+        whole.extend_from_slice(&body[at..edit.span.start]);
+        whole.extend_from_slice(&edit.text);
+        at = edit.span.end;
+    }
+    whole.extend_from_slice(&body[at..]);
+    Bytes::from(whole)
+}
+
+fn shared(body: &Bytes, edits: Vec<Edit>) -> Vec<Bytes> {
     let mut pieces = Vec::with_capacity(edits.len() * 2 + 1);
     let mut at = 0;
     for edit in edits {
-        if edit.span.start < at || edit.span.end < edit.span.start || edit.span.end > body.len() {
-            continue;
-        }
         pieces.push(body.slice(at..edit.span.start));
         pieces.push(edit.text);
         at = edit.span.end;
     }
     pieces.push(body.slice(at..));
-    if body.len() < COPY_BELOW {
-        return vec![Bytes::from(pieces.concat())];
-    }
     pieces.retain(|piece| !piece.is_empty());
     pieces
 }

@@ -1,15 +1,24 @@
 //! Reads token counts out of replies that pass by, without holding or parsing them.
 
-use memchr::memmem;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 use serde::Deserialize;
 
-/// The key that is looked for. A quote inside a JSON string is always escaped, so these bytes can only be a key.
-const KEY: &[u8] = b"\"usage\"";
+/// The beginning of the key that is looked for: `"usage"`, or Gemini's `"usageMetadata"`. A quote inside a JSON string is
+/// always escaped, so these bytes can only be a key.
+const KEY: &[u8] = b"\"usage";
+
+/// Built once: for a small reply that takes longer than the search itself.
+static FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(KEY));
+
+/// What follows the beginning of the key.
+const KEY_ENDS: [&[u8]; 2] = [b"\"", b"Metadata\""];
 
 /// The largest usage object that is read.
 const MAX_OBJECT: usize = 4 * 1024;
 
-/// Token counts as the OpenAI dialect reports them: `input` includes `cached`, `output` includes `reasoning`.
+/// Token counts. `input` includes `cached`, `output` includes `reasoning`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Tokens of the prompt.
@@ -22,55 +31,125 @@ pub struct Usage {
     pub reasoning: u64,
 }
 
-impl Usage {
-    /// Reads a usage object of Chat Completions, Embeddings or Responses; `None` when it is none of these.
-    pub fn parse(object: &[u8]) -> Option<Self> {
-        #[derive(Deserialize)]
-        struct Wire {
-            #[serde(alias = "input_tokens")]
-            prompt_tokens: Option<u64>,
-            #[serde(alias = "output_tokens")]
-            completion_tokens: Option<u64>,
-            #[serde(alias = "input_tokens_details")]
-            prompt_tokens_details: Option<InputDetails>,
-            #[serde(alias = "output_tokens_details")]
-            completion_tokens_details: Option<OutputDetails>,
+/// The counts as the protocols spell them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+struct Counts {
+    #[serde(alias = "input_tokens", alias = "promptTokenCount")]
+    prompt_tokens: Option<u64>,
+    #[serde(alias = "output_tokens", alias = "candidatesTokenCount")]
+    completion_tokens: Option<u64>,
+    #[serde(alias = "input_tokens_details")]
+    prompt_tokens_details: Details,
+    #[serde(alias = "output_tokens_details")]
+    completion_tokens_details: Details,
+    /// Anthropic: not part of `input_tokens`.
+    cache_read_input_tokens: Option<u64>,
+    /// Anthropic: not part of `input_tokens`.
+    cache_creation_input_tokens: Option<u64>,
+    /// Gemini.
+    #[serde(rename = "cachedContentTokenCount")]
+    cached_content: Option<u64>,
+    /// Gemini: not part of `candidatesTokenCount`.
+    #[serde(rename = "thoughtsTokenCount")]
+    thoughts: Option<u64>,
+    /// Gemini: not part of `promptTokenCount`.
+    #[serde(rename = "toolUsePromptTokenCount")]
+    tool_prompt: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+#[expect(clippy::struct_field_names, reason = "named as on the wire")]
+struct Details {
+    cached_tokens: Option<u64>,
+    reasoning_tokens: Option<u64>,
+    /// Anthropic.
+    thinking_tokens: Option<u64>,
+}
+
+impl Counts {
+    /// Reads a usage object; `None` when it is none.
+    fn parse(object: &[u8]) -> Option<Self> {
+        let counts: Self = serde_json::from_slice(object).ok()?;
+        (counts.prompt_tokens.is_some() || counts.completion_tokens.is_some()).then_some(counts)
+    }
+
+    /// Takes over what a later object states: Anthropic tells the prompt at the beginning and the answer at the end.
+    fn merge(&mut self, later: Self) {
+        let (prompt, completion) = (&mut self.prompt_tokens_details, &mut self.completion_tokens_details);
+        let counts = [
+            (&mut self.prompt_tokens, later.prompt_tokens),
+            (&mut self.completion_tokens, later.completion_tokens),
+            (&mut prompt.cached_tokens, later.prompt_tokens_details.cached_tokens),
+            (
+                &mut completion.reasoning_tokens,
+                later.completion_tokens_details.reasoning_tokens,
+            ),
+            (
+                &mut completion.thinking_tokens,
+                later.completion_tokens_details.thinking_tokens,
+            ),
+            (&mut self.cache_read_input_tokens, later.cache_read_input_tokens),
+            (&mut self.cache_creation_input_tokens, later.cache_creation_input_tokens),
+            (&mut self.cached_content, later.cached_content),
+            (&mut self.thoughts, later.thoughts),
+            (&mut self.tool_prompt, later.tool_prompt),
+        ];
+        for (count, later) in counts {
+            *count = later.or(*count);
         }
-        #[derive(Deserialize)]
-        struct InputDetails {
-            cached_tokens: Option<u64>,
-        }
-        #[derive(Deserialize)]
-        struct OutputDetails {
-            reasoning_tokens: Option<u64>,
-        }
-        let wire: Wire = serde_json::from_slice(object).ok()?;
-        if wire.prompt_tokens.is_none() && wire.completion_tokens.is_none() {
-            return None;
-        }
-        Some(Self {
-            input: wire.prompt_tokens.unwrap_or(0),
-            cached: wire
-                .prompt_tokens_details
-                .and_then(|details| details.cached_tokens)
+    }
+
+    fn usage(&self) -> Usage {
+        let sum = |counts: &[Option<u64>]| {
+            counts
+                .iter()
+                .flatten()
+                .fold(0, |sum: u64, count| sum.saturating_add(*count))
+        };
+        let details = self.prompt_tokens_details.cached_tokens;
+        Usage {
+            input: sum(&[
+                self.prompt_tokens,
+                self.cache_read_input_tokens,
+                self.cache_creation_input_tokens,
+                self.tool_prompt,
+            ]),
+            cached: details
+                .or(self.cache_read_input_tokens)
+                .or(self.cached_content)
                 .unwrap_or(0),
-            output: wire.completion_tokens.unwrap_or(0),
-            reasoning: wire
+            output: sum(&[self.completion_tokens, self.thoughts]),
+            reasoning: self
                 .completion_tokens_details
-                .and_then(|details| details.reasoning_tokens)
+                .reasoning_tokens
+                .or(self.completion_tokens_details.thinking_tokens)
+                .or(self.thoughts)
                 .unwrap_or(0),
-        })
+        }
     }
 }
 
-/// Watches a reply for the last usage object in it: JSON or events, in chunks of any size.
+impl From<&crate::ir::Usage> for Usage {
+    fn from(usage: &crate::ir::Usage) -> Self {
+        Self {
+            input: usage.input.unwrap_or(0),
+            cached: usage.cache_read.unwrap_or(0),
+            output: usage.output.unwrap_or(0),
+            reasoning: usage.reasoning.unwrap_or(0),
+        }
+    }
+}
+
+/// Watches a reply for the usage objects in it: JSON or events, in chunks of any size. Later ones complete earlier ones.
 ///
 /// It copies only the usage object itself (and, between two chunks, the few bytes that could be the start of its key).
 #[derive(Debug, Default)]
 pub struct UsageTap {
     /// What may be the beginning of a usage member: a part of the key, or the key and what follows it.
     held: Vec<u8>,
-    found: Option<Usage>,
+    found: Option<Counts>,
 }
 
 impl UsageTap {
@@ -90,16 +169,18 @@ impl UsageTap {
         }
     }
 
-    /// The last usage seen.
+    /// The counts that were seen.
     pub fn usage(&self) -> Option<Usage> {
-        self.found
+        self.found.as_ref().map(Counts::usage)
     }
 
     fn search(&mut self, mut window: &[u8]) {
-        while let Some(start) = memmem::find(window, KEY) {
+        while let Some(start) = FINDER.find(window) {
             match member_value(&window[start + KEY.len()..]) {
                 Member::Object(object) => {
-                    self.found = Usage::parse(object).or(self.found);
+                    if let Some(counts) = Counts::parse(object) {
+                        self.found.get_or_insert_default().merge(counts);
+                    }
                 }
                 Member::Unfinished if window.len() - start < MAX_OBJECT => {
                     self.held = window[start..].to_vec();
@@ -120,8 +201,12 @@ enum Member<'a> {
     Unfinished,
 }
 
-/// What follows a key.
-fn member_value(after_key: &[u8]) -> Member<'_> {
+/// What follows the beginning of a key.
+fn member_value(after_beginning: &[u8]) -> Member<'_> {
+    let Some(after_key) = KEY_ENDS.iter().find_map(|end| after_beginning.strip_prefix(*end)) else {
+        let may_go_on = KEY_ENDS.iter().any(|end| end.starts_with(after_beginning));
+        return if may_go_on { Member::Unfinished } else { Member::Other };
+    };
     let mut rest = after_key.trim_ascii_start();
     match rest.split_first() {
         None => return Member::Unfinished,
@@ -210,6 +295,33 @@ mod tests {
                 ..Usage::default()
             })
         );
+    }
+
+    #[test]
+    fn anthropic_tells_it_in_two_places_and_without_the_cache() {
+        let start = br#"data: {"type":"message_start","message":{"usage":{"input_tokens":3,"cache_read_input_tokens":4,"cache_creation_input_tokens":2,"output_tokens":1}}}"#;
+        let end = br#"data: {"type":"message_delta","usage":{"output_tokens":9,"output_tokens_details":{"thinking_tokens":5}}}"#;
+        let expected = Usage {
+            input: 9,
+            cached: 4,
+            output: 9,
+            reasoning: 5,
+        };
+        assert_eq!(tapped(&[start, end]), Some(expected));
+    }
+
+    #[test]
+    fn gemini_counts_thoughts_beside_the_answer() {
+        let metadata = br#"{"usageMetadata":{"promptTokenCount":10,"candidatesTokenCount":5,"thoughtsTokenCount":7,"cachedContentTokenCount":3,"totalTokenCount":22}}"#;
+        let expected = Usage {
+            input: 10,
+            cached: 3,
+            output: 12,
+            reasoning: 7,
+        };
+        assert_eq!(tapped(&[metadata]), Some(expected));
+        let (first, second) = metadata.split_at(8);
+        assert_eq!(tapped(&[first, second]), Some(expected));
     }
 
     #[test]

@@ -70,11 +70,11 @@ impl Default for Process {
 
 /// One request in flight; ends when it is dropped.
 #[derive(Debug)]
-pub struct InFlight(Arc<Process>);
+pub struct InFlight(Arc<App>);
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.0.process.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -99,9 +99,9 @@ impl App {
     }
 
     /// Counts a request in, unless there are too many.
-    pub fn admit(&self) -> Result<InFlight, Failure> {
+    pub fn admit(self: &Arc<Self>) -> Result<InFlight, Failure> {
         let before = self.process.in_flight.fetch_add(1, Ordering::Relaxed);
-        let admitted = InFlight(self.process.clone());
+        let admitted = InFlight(self.clone());
         if before < self.server.max_requests {
             Ok(admitted)
         } else {

@@ -3,12 +3,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, HeaderName};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::failure::Failure;
+
+static X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+static X_GOOG_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
+static API_KEY: HeaderName = HeaderName::from_static("api-key");
 
 /// The SHA-256 of a client's key: all that is kept of it.
 pub type KeyHash = [u8; 32];
@@ -22,6 +26,8 @@ pub struct Caller {
     pub models: Option<Vec<String>>,
     /// Came without a key.
     pub anonymous: bool,
+    /// Nothing may be lost in translation.
+    pub strict: bool,
 }
 
 impl Caller {
@@ -60,6 +66,7 @@ impl Callers {
                 name: "anonymous".to_owned(),
                 models: None,
                 anonymous: true,
+                strict: false,
             })
         };
         Self {
@@ -75,17 +82,18 @@ impl Callers {
 
     /// The caller of a request. A wrong key is refused also where no key is needed, unless there are no clients at all
     /// (then whatever an SDK was made to send means nothing).
-    pub fn identify(&self, headers: &HeaderMap) -> Result<Arc<Caller>, Failure> {
+    /// `query` is the request's: Gemini's clients may put their key there.
+    pub fn identify(&self, headers: &HeaderMap, query: &str) -> Result<&Arc<Caller>, Failure> {
         if !self.have_keys() {
-            return self.anonymous.clone().ok_or_else(Failure::key_missing);
+            return self.anonymous.as_ref().ok_or_else(Failure::key_missing);
         }
-        let Some(key) = presented_key(headers) else {
-            return self.anonymous.clone().ok_or_else(Failure::key_missing);
+        let Some(key) = presented_key(headers).or_else(|| key_in(query)) else {
+            return self.anonymous.as_ref().ok_or_else(Failure::key_missing);
         };
         let hash = hash(key);
         match self.by_hash.get_key_value(&hash) {
             // The lookup compares hashes, which a caller cannot steer; the last word is in constant time all the same.
-            Some((known, caller)) if bool::from(known.as_slice().ct_eq(&hash)) => Ok(caller.clone()),
+            Some((known, caller)) if bool::from(known.as_slice().ct_eq(&hash)) => Ok(caller),
             _ => Err(Failure::key_wrong()),
         }
     }
@@ -96,9 +104,10 @@ pub fn hash(key: &[u8]) -> KeyHash {
     Sha256::digest(key).into()
 }
 
-/// The key that a request carries: `Authorization` with or without `Bearer`, `x-api-key` or `api-key`.
+/// The key that a request carries: `Authorization` with or without `Bearer`, `x-api-key`, `api-key` or
+/// `x-goog-api-key`.
 fn presented_key(headers: &HeaderMap) -> Option<&[u8]> {
-    let value = |name: &str| headers.get(name).map(|value| value.as_bytes().trim_ascii());
+    let value = |name: &HeaderName| headers.get(name).map(|value| value.as_bytes().trim_ascii());
     let authorization = headers.get(AUTHORIZATION).map(|value| {
         let value = value.as_bytes().trim_ascii();
         match value.split_at_checked(7) {
@@ -107,9 +116,15 @@ fn presented_key(headers: &HeaderMap) -> Option<&[u8]> {
         }
     });
     authorization
-        .or_else(|| value("x-api-key"))
-        .or_else(|| value("api-key"))
+        .or_else(|| value(&X_API_KEY))
+        .or_else(|| value(&API_KEY))
+        .or_else(|| value(&X_GOOG_API_KEY))
         .filter(|key| !key.is_empty())
+}
+
+fn key_in(query: &str) -> Option<&[u8]> {
+    let key = query.split('&').find_map(|pair| pair.strip_prefix("key="))?;
+    Some(key.as_bytes()).filter(|key| !key.is_empty())
 }
 
 /// Whether a text fits a pattern in which `*` stands for any text.
@@ -139,6 +154,7 @@ mod tests {
             name: "a".into(),
             models: Some(vec!["smart".into(), "openai/*".into()]),
             anonymous: false,
+            strict: false,
         };
         Callers::new([(hash(b"key-a"), caller)], anonymous)
     }
@@ -158,7 +174,7 @@ mod tests {
             ("api-key", " key-a "),
         ] {
             assert_eq!(
-                callers(false).identify(&with(name, value)).unwrap().name,
+                callers(false).identify(&with(name, value), "").unwrap().name,
                 "a",
                 "{name}: {value}"
             );
@@ -170,21 +186,24 @@ mod tests {
         for anonymous in [false, true] {
             for value in ["Bearer key-b", "Bearer key-a-and-more", "Basic key-a"] {
                 assert!(
-                    callers(anonymous).identify(&with("authorization", value)).is_err(),
+                    callers(anonymous).identify(&with("authorization", value), "").is_err(),
                     "{value}"
                 );
             }
         }
-        assert!(callers(false).identify(&HeaderMap::new()).is_err());
-        assert!(callers(false).identify(&with("authorization", "Bearer ")).is_err());
-        assert_eq!(callers(true).identify(&HeaderMap::new()).unwrap().name, "anonymous");
+        assert!(callers(false).identify(&HeaderMap::new(), "").is_err());
+        assert!(callers(false).identify(&with("authorization", "Bearer "), "").is_err());
+        assert_eq!(callers(true).identify(&HeaderMap::new(), "").unwrap().name, "anonymous");
     }
 
     #[test]
     fn without_clients_any_key_means_nothing() {
         let callers = Callers::new([], true);
         assert_eq!(
-            callers.identify(&with("authorization", "Bearer sk-none")).unwrap().name,
+            callers
+                .identify(&with("authorization", "Bearer sk-none"), "")
+                .unwrap()
+                .name,
             "anonymous"
         );
     }
@@ -212,6 +231,7 @@ mod tests {
             name: "a".into(),
             models: Some(vec!["smart".into(), "openai/*".into()]),
             anonymous: false,
+            strict: false,
         };
         assert!(caller.may_use_all_of("openai") && !caller.may_use_all_of("groq"));
         assert!(caller.may_use("smart") && caller.may_use("openai/gpt-5") && !caller.may_use("gpt-5"));

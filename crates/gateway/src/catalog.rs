@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use axum::http::HeaderValue;
 use tokio::sync::watch;
 
 use crate::caller::Caller;
@@ -24,6 +25,8 @@ pub struct Target {
     pub model: String,
     /// `provider/model`, or the provider alone.
     pub name: String,
+    /// The name as a header's value, where it can be one.
+    pub label: Option<HeaderValue>,
 }
 
 impl Target {
@@ -34,6 +37,7 @@ impl Target {
         Self {
             provider: provider.clone(),
             model: model.to_owned(),
+            label: HeaderValue::try_from(name.as_str()).ok(),
             name,
         }
     }
@@ -46,6 +50,8 @@ pub struct Route {
     pub name: String,
     /// Where it may go.
     pub targets: Vec<Target>,
+    /// Nothing may be lost in translation.
+    pub strict: bool,
 }
 
 /// A model as its provider lists it.
@@ -158,16 +164,16 @@ impl Catalog {
             default_provider: config.default_provider.clone(),
             discovered,
         };
-        for (name, targets) in &config.models {
+        for model in &config.models {
             let target = |target: &crate::config::TargetName| {
                 Some(Target::new(catalog.provider(&target.provider)?, &target.model))
             };
-            let targets = targets.iter().filter_map(target).collect();
             let route = Route {
-                name: name.clone(),
-                targets,
+                name: model.name.clone(),
+                targets: model.targets.iter().filter_map(target).collect(),
+                strict: model.strict,
             };
-            catalog.routes.insert(name.clone(), Arc::new(route));
+            catalog.routes.insert(model.name.clone(), Arc::new(route));
         }
         catalog
     }
@@ -212,6 +218,7 @@ impl Catalog {
         Ok(Arc::new(Route {
             name: provider.name.clone(),
             targets: vec![Target::new(provider, "")],
+            strict: false,
         }))
     }
 
@@ -228,6 +235,7 @@ impl Catalog {
             Some(Arc::new(Route {
                 name: model.to_owned(),
                 targets,
+                strict: false,
             }))
         };
         let prefixed = model.split_once('/').filter(|(_, rest)| !rest.is_empty());
@@ -320,5 +328,6 @@ fn permitted_targets(route: &Route, caller: &Caller) -> Result<Arc<Route>, Failu
     Ok(Arc::new(Route {
         name: route.name.clone(),
         targets,
+        strict: route.strict,
     }))
 }

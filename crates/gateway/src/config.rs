@@ -33,8 +33,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// Providers by the order in which they were named.
     pub providers: Vec<Arc<Provider>>,
-    /// Configured model names, each with `provider/model` targets in order.
-    pub models: Vec<(String, Vec<TargetName>)>,
+    /// Configured model names.
+    pub models: Vec<ModelConfig>,
     /// Who may call.
     pub callers: Callers,
     /// The provider of routes that name no model.
@@ -43,6 +43,17 @@ pub struct Config {
     pub network: NetworkConfig,
     /// What is logged.
     pub log: file::Log,
+}
+
+/// A name that clients ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelConfig {
+    /// The name.
+    pub name: String,
+    /// Where it leads, in the order in which they are tried.
+    pub targets: Vec<TargetName>,
+    /// Nothing may be lost in translation.
+    pub strict: bool,
 }
 
 /// A provider's name and a model as that provider knows it.

@@ -5,7 +5,11 @@ use std::borrow::Cow;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use mynah_dialect::codec::{ClientSide, client_side};
+use mynah_dialect::ir::{Class, Error};
+use mynah_dialect::loss::Unsayable;
 use mynah_dialect::openai_chat::error::ErrorBody;
+use mynah_dialect::{Dialect, Protocol};
 
 /// Whose fault a failure is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +38,7 @@ pub struct Failure {
     /// The exact error in the caller's dialect.
     pub code: Option<&'static str>,
     /// The request field at fault.
-    pub param: Option<&'static str>,
+    pub param: Option<Cow<'static, str>>,
 }
 
 impl Failure {
@@ -89,7 +93,7 @@ impl Failure {
     pub fn model_forbidden(model: &str) -> Self {
         let message = format!("Your key may not use `{model}`. GET /v1/models lists what it may use.");
         Self {
-            param: Some("model"),
+            param: Some(Cow::Borrowed("model")),
             ..Self::callers(StatusCode::FORBIDDEN, "model_not_allowed", message)
         }
     }
@@ -100,7 +104,7 @@ impl Failure {
             "The model `{model}` is not known here{hint}. Ask for a configured name, `provider/model`, or a model of GET /v1/models."
         );
         Self {
-            param: Some("model"),
+            param: Some(Cow::Borrowed("model")),
             ..Self::callers(StatusCode::NOT_FOUND, "model_not_found", message)
         }
     }
@@ -110,7 +114,7 @@ impl Failure {
         let message = "`model` is missing. Name a model, or a provider in the header `x-mynah-provider`.";
         let failure = Self::callers(StatusCode::BAD_REQUEST, "missing_required_parameter", message);
         Self {
-            param: Some("model"),
+            param: Some(Cow::Borrowed("model")),
             ..failure
         }
     }
@@ -130,13 +134,44 @@ impl Failure {
     /// Every target speaks another dialect than the route.
     pub fn cannot_translate(name: &str, route: &str) -> Self {
         let message = format!(
-            "`{name}` is served only by providers that do not speak OpenAI's dialect, and {route} is relayed, not translated."
+            "`{name}` is served only by providers of another dialect than {route}, which is relayed, not translated."
         );
         Self::callers(StatusCode::BAD_REQUEST, "dialect_mismatch", message)
     }
 
+    /// The request cannot be expressed in the protocol of the provider.
+    pub fn unsayable(target: &str, unsayable: &Unsayable) -> Self {
+        let message = format!(
+            "`{target}` cannot be asked this: `{}`: {}.",
+            unsayable.field, unsayable.reason
+        );
+        Self {
+            param: Some(Cow::Owned(unsayable.field.clone())),
+            ..Self::callers(StatusCode::BAD_REQUEST, "unsupported_parameter", message)
+        }
+    }
+
+    /// The request cannot be translated without a loss, and the caller, or the operator, wants none.
+    pub fn lossy(target: &str, losses: &str) -> Self {
+        let message = format!(
+            "`{target}` cannot be asked this without a loss, and none is allowed here (`strict`): {losses}. Leave these fields out, or allow losses."
+        );
+        Self::callers(StatusCode::BAD_REQUEST, "lossy_translation", message)
+    }
+
+    /// The request leads to something that only a provider of the caller's own protocol stores.
+    pub fn stored_elsewhere(field: &str, protocol: Protocol) -> Self {
+        let message = format!(
+            "`{field}` refers to what a provider stores, and this model is asked by {protocol}, which cannot follow it. Send the whole conversation instead."
+        );
+        Self {
+            param: Some(Cow::Owned(field.to_owned())),
+            ..Self::callers(StatusCode::BAD_REQUEST, "unsupported_parameter", message)
+        }
+    }
+
     /// The body cannot be read.
-    pub fn body_unreadable(message: String, param: Option<&'static str>) -> Self {
+    pub fn body_unreadable(message: String, param: Option<Cow<'static, str>>) -> Self {
         Self {
             param,
             ..Self::callers(StatusCode::BAD_REQUEST, "invalid_body", message)
@@ -194,6 +229,12 @@ impl Failure {
         )
     }
 
+    /// A WebSocket was asked for.
+    pub fn upgrade_refused() -> Self {
+        let message = "WebSockets are not served here; send the request with POST and read the answer as events.";
+        Self::callers(StatusCode::UPGRADE_REQUIRED, "upgrade_required", message)
+    }
+
     /// The built-in model was asked for something that it cannot do.
     pub fn echo_cannot(operation: &str) -> Self {
         Self::callers(
@@ -237,25 +278,71 @@ impl Failure {
         }
     }
 
+    /// The reply in a dialect. `id` is that of the request.
+    pub fn reply_in(&self, dialect: Dialect, id: &str) -> Response {
+        let (status, body) = match client_of(dialect) {
+            Some(codec) => codec.write_error(&self.error(), id),
+            None => (self.status.as_u16(), self.body().to_json()),
+        };
+        let status = StatusCode::from_u16(status).unwrap_or(self.status);
+        let mut response = (status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if dialect == Dialect::Anthropic
+            && let Ok(id) = HeaderValue::from_str(id)
+        {
+            headers.insert("request-id", id);
+        }
+        if self.retryable && self.blame == Blame::Gateway {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+
+    /// The last event of a stream that breaks off, in a dialect.
+    pub fn event_in(&self, dialect: Dialect) -> Vec<u8> {
+        let Some(codec) = client_of(dialect) else {
+            return self.body().to_event();
+        };
+        let (_, body) = codec.write_error(&self.error(), "");
+        let name: &[u8] = if dialect == Dialect::Anthropic {
+            b"event: error\n"
+        } else {
+            b""
+        };
+        [name, b"data: ", &body, b"\n\n"].concat()
+    }
+
+    fn error(&self) -> Error {
+        let class = match self.status {
+            // Some of our own have no class of their own in other dialects.
+            StatusCode::LOOP_DETECTED | StatusCode::NOT_IMPLEMENTED => Class::BadRequest,
+            StatusCode::SERVICE_UNAVAILABLE => Class::Overloaded,
+            status => Class::of_status(status.as_u16()),
+        };
+        Error {
+            code: self.code.map(str::to_owned),
+            param: self.param.as_deref().map(str::to_owned),
+            ..Error::new(class, self.message.clone())
+        }
+    }
+
     /// The error in OpenAI's shape.
-    pub fn body(&self) -> ErrorBody<'_> {
+    fn body(&self) -> ErrorBody<'_> {
         ErrorBody {
             message: &self.message,
             r#type: self.kind,
-            param: self.param,
+            param: self.param.as_deref(),
             code: self.code,
         }
     }
 }
 
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response {
-        let mut response = (self.status, self.body().to_json()).into_response();
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if self.retryable && self.blame == Blame::Gateway {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-        }
-        response
+/// The codec that writes errors of a dialect; `None` for OpenAI's, where an error says more than its class.
+fn client_of(dialect: Dialect) -> Option<&'static dyn ClientSide> {
+    match dialect {
+        Dialect::Anthropic => client_side(Protocol::Anthropic),
+        Dialect::Gemini => client_side(Protocol::Gemini),
+        Dialect::OpenAi | Dialect::Cohere => None,
     }
 }

@@ -1,8 +1,11 @@
 //! The public listener.
 
 pub mod body;
+pub mod decode;
 pub mod head_timeout;
 pub mod listen;
+pub mod models;
+pub mod passage;
 pub mod reply;
 pub mod routes;
 pub mod tls;

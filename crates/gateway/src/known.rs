@@ -7,7 +7,7 @@ use mynah_dialect::Dialect;
 use mynah_dialect::quirks::Quirks;
 use serde::Deserialize;
 
-use crate::config::file::Auth;
+use crate::config::file::{Api, Auth};
 
 /// What is known about a provider. The fields are explained at the top of `catalog/providers.toml`.
 #[derive(Debug, Deserialize)]
@@ -48,6 +48,8 @@ pub struct Known {
     /// How the URL of a call is made.
     #[serde(default)]
     pub path_style: PathStyle,
+    /// Which of OpenAI's two APIs for conversations it serves, the preferred one first; `None` where that is not known.
+    pub apis: Option<Vec<Api>>,
     /// Known deviations.
     #[serde(default)]
     pub quirks: Quirks,

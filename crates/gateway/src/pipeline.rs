@@ -1,98 +1,114 @@
 //! The straight line: who asks, for what, where it may go, who answers, and back.
 
-use std::sync::Arc;
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::Request;
-use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, ORIGIN, VIA};
+use axum::http::header::{CONTENT_TYPE, ORIGIN, VIA};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request};
+use axum::response::Response;
 use bytes::Bytes;
-use http_body::Body as _;
-use mynah_dialect::multipart;
-use mynah_dialect::peek::{Model, peek};
+use http_body::Body as HttpBody;
+use mynah_dialect::peek::peek;
+use mynah_dialect::{Dialect, multipart};
 use tokio::time::Instant;
 
+use crate::answer::Answer;
 use crate::app::App;
-use crate::attempt::{Answer, Ask, AskBody, first_success};
+use crate::ask::{Ask, AskBody};
+use crate::attempt::first_success;
 use crate::caller::Caller;
 use crate::failure::Failure;
 use crate::http::body::{limited, read_whole};
+use crate::http::decode::Encoding;
 use crate::http::reply::{Entry, REQUEST_ID, reply};
 use crate::operation::Operation;
+use crate::translation::is_strict;
 
 /// The header with which a caller chooses the provider.
-pub const PROVIDER: &str = "x-mynah-provider";
+pub static PROVIDER: HeaderName = HeaderName::from_static("x-mynah-provider");
 
-/// Answers a request that names a model in its body.
-pub async fn answer(app: Arc<App>, operation: Operation, request: Request) -> Response {
+/// Answers a request that names a model, in its body or, as Gemini's do, in its path.
+pub async fn answer<B>(app: Arc<App>, operation: Operation, model: Option<String>, request: Request<B>) -> Response
+where
+    B: HttpBody<Data = Bytes, Error: Display> + Unpin,
+{
     let (parts, body) = request.into_parts();
     let mut entry = Entry::new(&parts);
-    match answer_model(&app, operation, &parts, body, &mut entry).await {
+    match answer_model(&app, operation, model.as_deref(), &parts, body, &mut entry).await {
         Ok(response) => response,
-        Err(failure) => entry.failed(failure).into_response(),
+        Err(failure) => entry.failed(failure).reply_in(operation.dialect(), request_id(&parts)),
     }
 }
 
 /// Passes a request through that names no model. `path` is its path below the API's version.
-pub async fn pass_through(app: Arc<App>, path: &str, request: Request) -> Response {
+pub async fn pass_through(app: Arc<App>, path: &str, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
     let mut entry = Entry::new(&parts);
     match answer_other(&app, path, &parts, body, &mut entry).await {
         Ok(response) => response,
-        Err(failure) => entry.failed(failure).into_response(),
+        Err(failure) => entry
+            .failed(failure)
+            .reply_in(dialect_of(&parts.headers), request_id(&parts)),
     }
 }
 
-async fn answer_model(
-    app: &App,
+async fn answer_model<B>(
+    app: &Arc<App>,
     operation: Operation,
+    model: Option<&str>,
     parts: &Parts,
-    body: Body,
+    body: B,
     entry: &mut Entry,
-) -> Result<Response, Failure> {
+) -> Result<Response, Failure>
+where
+    B: HttpBody<Data = Bytes, Error: Display> + Unpin,
+{
     let started = Instant::now();
-    let caller = identify(app, &parts.headers, entry)?;
+    let caller = identify(app, parts, entry)?;
     let permit = app.admit()?;
-    if parts
-        .headers
-        .get(CONTENT_ENCODING)
-        .is_some_and(|encoding| encoding != "identity")
-    {
-        return Err(Failure::body_encoded());
+    let encoding = Encoding::of(&parts.headers)?;
+    let mut bytes = read_whole(body, &parts.headers, app.server.max_body, app.server.body_timeout).await?;
+    if let Some(encoding) = encoding {
+        bytes = encoding.decode(&bytes, app.server.max_body)?;
     }
-    let bytes = read_whole(body, &parts.headers, app.server.max_body, app.server.body_timeout).await?;
     let body = read_gist(&parts.headers, &bytes)?;
-    let route = match body.model() {
-        Some(model) => {
-            app.catalog
-                .resolve(&model.name, pinned(&parts.headers)?, &caller)
-                .await?
-        }
-        None => match app.catalog.resolve_without_model(pinned(&parts.headers)?, &caller) {
+    let named = model.or_else(|| body.model().map(|model| model.name.as_ref()));
+    let pinned = pinned(&parts.headers)?;
+    let route = match named {
+        Some(model) => app.catalog.resolve(model, pinned, caller).await?,
+        None => match app.catalog.resolve_without_model(pinned, caller) {
             Err(failure) if failure.code == Some("provider_missing") => return Err(Failure::model_missing()),
             route => route?,
         },
     };
     entry.asked(&route.name);
-    let mut ask = ask(parts, operation.path, Some(operation), body);
+    let query = without_key(parts.uri.query().unwrap_or_default());
+    let mut ask = Ask {
+        operation: Some(operation),
+        dialect: operation.dialect(),
+        model_in_path: model,
+        strict: caller.strict || route.strict || is_strict(&parts.headers),
+        ..ask(parts, operation.below, &query, body)
+    };
     let answer = first_success(app, &route, &mut ask).await?;
-    Ok(finish(answer, started, entry, permit))
+    Ok(finish(answer, operation.dialect(), started, entry, permit))
 }
 
 async fn answer_other(
-    app: &App,
+    app: &Arc<App>,
     path: &str,
     parts: &Parts,
     body: Body,
     entry: &mut Entry,
 ) -> Result<Response, Failure> {
     let started = Instant::now();
-    let caller = identify(app, &parts.headers, entry)?;
+    let caller = identify(app, parts, entry)?;
     let permit = app.admit()?;
-    let route = app.catalog.resolve_without_model(pinned(&parts.headers)?, &caller)?;
+    let route = app.catalog.resolve_without_model(pinned(&parts.headers)?, caller)?;
     let nothing = Bytes::new();
     let body = if body.is_end_stream() {
         AskBody::Opaque(&nothing)
@@ -104,24 +120,30 @@ async fn answer_other(
             app.server.body_timeout,
         )?))
     };
-    let mut ask = ask(parts, path, None, body);
+    let dialect = dialect_of(&parts.headers);
+    let query = without_key(parts.uri.query().unwrap_or_default());
+    let mut ask = Ask {
+        dialect,
+        ..ask(parts, path, &query, body)
+    };
     let answer = first_success(app, &route, &mut ask).await?;
-    Ok(finish(answer, started, entry, permit))
+    Ok(finish(answer, dialect, started, entry, permit))
 }
 
 /// Who is calling. A web page needs a key, or an origin that may do without.
-pub fn identify(app: &App, headers: &HeaderMap, entry: &mut Entry) -> Result<Arc<Caller>, Failure> {
+pub fn identify<'a>(app: &'a App, parts: &Parts, entry: &mut Entry) -> Result<&'a Caller, Failure> {
+    let headers = &parts.headers;
     if headers.get_all(VIA).iter().any(|via| has_been_here(app, via)) {
         return Err(Failure::going_round());
     }
-    let caller = app.callers.identify(headers)?;
+    let caller = app.callers.identify(headers, parts.uri.query().unwrap_or_default())?;
     if let Some(origin) = headers.get(ORIGIN)
         && caller.anonymous
         && !app.allows_origin(origin)
     {
         return Err(Failure::origin_refused());
     }
-    entry.called_by(&caller);
+    entry.called_by(caller);
     Ok(caller)
 }
 
@@ -133,7 +155,7 @@ fn has_been_here(app: &App, via: &HeaderValue) -> bool {
 
 /// The provider that the caller insists on.
 fn pinned(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
-    let Some(value) = headers.get(PROVIDER) else {
+    let Some(value) = headers.get(&PROVIDER) else {
         return Ok(None);
     };
     value.to_str().map(Some).map_err(|_| Failure::provider_unknown("…", ""))
@@ -166,33 +188,58 @@ fn capitalized(error: &impl ToString) -> String {
         .unwrap_or_default()
 }
 
-impl<'a> AskBody<'a> {
-    fn model(&self) -> Option<&Model<'a>> {
-        match self {
-            Self::Json(_, gist) => gist.model.as_ref(),
-            Self::Form(_, model) => model.as_ref(),
-            Self::Opaque(_) | Self::Streamed(_) => None,
-        }
-    }
-}
-
-fn ask<'a>(parts: &'a Parts, path: &'a str, operation: Option<Operation>, body: AskBody<'a>) -> Ask<'a> {
+fn ask<'a>(parts: &'a Parts, path: &'a str, query: &'a str, body: AskBody<'a>) -> Ask<'a> {
     Ask {
         method: parts.method.clone(),
         path,
-        operation,
-        query: parts.uri.query().unwrap_or_default(),
+        operation: None,
+        dialect: Dialect::OpenAi,
+        model_in_path: None,
+        strict: false,
+        query,
         headers: &parts.headers,
         body,
-        id: parts
-            .headers
-            .get(REQUEST_ID)
-            .and_then(|id| id.to_str().ok())
-            .unwrap_or_default(),
+        id: request_id(parts),
+        conversation: OnceLock::new(),
     }
 }
 
-fn finish(answer: Answer, started: Instant, entry: &mut Entry, permit: crate::app::InFlight) -> Response {
+/// The id by which the gateway knows a request.
+pub fn request_id(parts: &Parts) -> &str {
+    parts
+        .headers
+        .get(&REQUEST_ID)
+        .and_then(|id| id.to_str().ok())
+        .unwrap_or_default()
+}
+
+/// The dialect of a request whose path does not tell: its SDK sends a header of its own.
+pub fn dialect_of(headers: &HeaderMap) -> Dialect {
+    if headers.contains_key("anthropic-version") {
+        Dialect::Anthropic
+    } else if headers.contains_key("x-goog-api-key") {
+        Dialect::Gemini
+    } else {
+        Dialect::OpenAi
+    }
+}
+
+/// A query without the key that Gemini's clients may put there.
+fn without_key(query: &str) -> Cow<'_, str> {
+    if !query.split('&').any(|pair| pair.starts_with("key=")) {
+        return Cow::Borrowed(query);
+    }
+    let others: Vec<&str> = query.split('&').filter(|pair| !pair.starts_with("key=")).collect();
+    Cow::Owned(others.join("&"))
+}
+
+fn finish(
+    answer: Answer<'_>,
+    dialect: Dialect,
+    started: Instant,
+    entry: &mut Entry,
+    permit: crate::app::InFlight,
+) -> Response {
     let ours: Duration = started.elapsed().saturating_sub(answer.waited);
-    reply(answer, ours, entry.take(), permit)
+    reply(answer, dialect, ours, entry.take(), permit)
 }

@@ -1,13 +1,14 @@
 //! A provider: a row of data, whether it comes from the catalog or from the operator.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::http::{HeaderName, HeaderValue};
-use mynah_dialect::Dialect;
 use mynah_dialect::quirks::Quirks;
+use mynah_dialect::{Dialect, Protocol};
 
-use crate::config::file::HttpVersion;
+use crate::config::file::{Api, HttpVersion};
 use crate::config::secret::Secret;
 use crate::keys::KeyRing;
 use crate::known::{Discovery, PathStyle};
@@ -49,6 +50,8 @@ pub struct Provider {
     pub api_version: Option<String>,
     /// The HTTP version to call it with.
     pub http_version: HttpVersion,
+    /// Which of OpenAI's APIs for conversations it serves.
+    pub apis: Apis,
     /// How it deviates from its dialect.
     pub quirks: Quirks,
     /// Nobody asked for it: it is used if it answers.
@@ -79,6 +82,61 @@ pub struct Timeouts {
     pub between_bytes: Duration,
 }
 
+/// Which of OpenAI's two APIs for conversations a provider serves.
+#[derive(Debug, Default)]
+pub struct Apis {
+    /// As configured, the preferred one first; empty when nobody said.
+    stated: Vec<Api>,
+    /// It was found out that Responses is not served.
+    lacks_responses: AtomicBool,
+    /// It was found out that the older completions are not served.
+    lacks_completions: AtomicBool,
+}
+
+impl Apis {
+    /// What was said about it, if anything.
+    pub fn new(stated: Option<&[Api]>) -> Self {
+        Self {
+            stated: stated.unwrap_or_default().to_vec(),
+            ..Self::default()
+        }
+    }
+
+    /// Whether a request in this protocol can be passed on in it, as far as is known.
+    pub fn serves(&self, protocol: Protocol) -> bool {
+        match protocol {
+            Protocol::OpenaiChat => self.stated.is_empty() || self.stated.contains(&Api::Chat),
+            Protocol::OpenaiResponses if self.stated.is_empty() => !self.lacks_responses.load(Ordering::Relaxed),
+            Protocol::OpenaiResponses => self.stated.contains(&Api::Responses),
+            _ => false,
+        }
+    }
+
+    /// The protocol for requests that have to be translated anyway.
+    pub fn preferred(&self) -> Protocol {
+        match self.stated.first() {
+            Some(Api::Responses) => Protocol::OpenaiResponses,
+            Some(Api::Chat) | None => Protocol::OpenaiChat,
+        }
+    }
+
+    /// Whether the older completions are served, as far as is known.
+    pub fn serves_completions(&self) -> bool {
+        !self.lacks_completions.load(Ordering::Relaxed)
+    }
+
+    /// Notes that Responses was refused as an address that does not exist. Returns whether that is news, so that the
+    /// request should be tried in the other API.
+    pub fn note_no_responses(&self) -> bool {
+        self.stated.is_empty() && !self.lacks_responses.swap(true, Ordering::Relaxed)
+    }
+
+    /// Notes the same of the older completions.
+    pub fn note_no_completions(&self) -> bool {
+        !self.lacks_completions.swap(true, Ordering::Relaxed)
+    }
+}
+
 impl Provider {
     /// The built-in provider, which answers without any network.
     pub fn built_in() -> Self {
@@ -99,6 +157,7 @@ impl Provider {
             path_style: PathStyle::Plain,
             api_version: None,
             http_version: HttpVersion::Auto,
+            apis: Apis::default(),
             quirks: Quirks::default(),
             probed: false,
         }
@@ -107,6 +166,34 @@ impl Provider {
     /// Whether this is the built-in provider.
     pub fn is_built_in(&self) -> bool {
         self.name == BUILT_IN
+    }
+
+    /// The address at which a conversation in this protocol is passed on word for word. What a provider of another dialect
+    /// offers to OpenAI's clients is not such a place: translation loses less.
+    pub fn speaks(&self, protocol: Protocol) -> Option<&Endpoint> {
+        match protocol.dialect() {
+            Dialect::OpenAi => self
+                .native()
+                .filter(|native| native.dialect == Dialect::OpenAi && self.apis.serves(protocol)),
+            dialect => self.endpoint(dialect),
+        }
+    }
+
+    /// The provider's own address.
+    pub fn native(&self) -> Option<&Endpoint> {
+        self.endpoints.first()
+    }
+
+    /// The protocol in which a conversation that has to be translated is put to this provider.
+    pub fn native_protocol(&self) -> Protocol {
+        match self.native().map(|native| native.dialect) {
+            Some(Dialect::Anthropic) => Protocol::Anthropic,
+            Some(Dialect::Gemini) => Protocol::Gemini,
+            Some(Dialect::Cohere) => Protocol::Cohere,
+            Some(Dialect::OpenAi) => self.apis.preferred(),
+            // The built-in model understands it.
+            None => Protocol::OpenaiChat,
+        }
     }
 
     /// The address at which a dialect is spoken.

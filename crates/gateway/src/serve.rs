@@ -17,7 +17,8 @@ use crate::config::problem::Problem;
 use crate::config::reload::{self, Watched};
 use crate::config::{Config, Loaded, check};
 use crate::http::listen::{Site, serve};
-use crate::http::{routes, tls};
+use crate::http::routes::Routes;
+use crate::http::tls;
 use crate::upstream::discover::discover;
 
 /// How often the providers are asked again which models they serve.
@@ -86,7 +87,7 @@ fn build(config: Config, process: &Arc<Process>, before: Option<&App>) -> anyhow
         .map_err(anyhow::Error::msg)?;
     let app = Arc::new(App::new(config, process.clone(), before));
     Ok(Site {
-        router: routes::router(&app),
+        routes: Routes::new(&app),
         app,
         tls: acceptor.map(TlsAcceptor::from),
     })

@@ -54,7 +54,7 @@ async fn every_error_is_json_in_the_callers_dialect() {
         (Request::chat("{}"), 200, ""),
         (Request::chat("{\"model\":\"unknown\"}"), 404, "model_not_found"),
         (
-            Request::chat("{\"model\":\"m\"}").header("content-encoding", "gzip"),
+            Request::chat("{\"model\":\"m\"}").header("content-encoding", "br"),
             415,
             "unsupported_encoding",
         ),

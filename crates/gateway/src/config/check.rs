@@ -12,11 +12,11 @@ use super::document::{Document, join};
 use super::effective::{Effective, Row};
 use super::file::{self, File};
 use super::problem::{Problem, did_you_mean};
-use super::{Config, CorsOrigins, NetworkConfig, ServerConfig, TargetName, TlsFiles};
+use super::{Config, CorsOrigins, ModelConfig, NetworkConfig, ServerConfig, TargetName, TlsFiles};
 use crate::caller::{Caller, Callers, KeyHash, hash};
 use crate::keys::KeyRing;
 use crate::known::PathStyle;
-use crate::provider::{BUILT_IN, Endpoint, Provider, Timeouts};
+use crate::provider::{Apis, BUILT_IN, Endpoint, Provider, Timeouts};
 use crate::upstream::auth::{Auth, Credential};
 use crate::upstream::base::BaseUrl;
 
@@ -182,8 +182,10 @@ impl Check<'_> {
             );
             return None;
         }
+        if provider.apis.as_ref().is_some_and(Vec::is_empty) {
+            self.report(&join(path, "apis"), "needs `chat`, `responses` or both");
+        }
         let endpoints = self.endpoints(path, provider, row);
-
         let headers = self.headers(path, provider);
         Some(Provider {
             name: name.to_owned(),
@@ -202,6 +204,7 @@ impl Check<'_> {
             path_style: row.known.path_style,
             api_version: provider.api_version.clone(),
             http_version: provider.http_version.unwrap_or_default(),
+            apis: Apis::new(provider.apis.as_deref()),
             quirks: provider.quirks.clone().unwrap_or_default(),
             probed: row.probed,
         })
@@ -271,7 +274,7 @@ impl Check<'_> {
         headers
     }
 
-    fn models(&mut self) -> Vec<(String, Vec<TargetName>)> {
+    fn models(&mut self) -> Vec<ModelConfig> {
         let file = self.file;
         let mut models = Vec::new();
         for (name, model) in &file.models {
@@ -284,7 +287,11 @@ impl Check<'_> {
                 let target = self.target(target.name());
                 targets.extend(self.take(&format!("{path}.{index}"), target));
             }
-            models.push((name.clone(), targets));
+            models.push(ModelConfig {
+                name: name.clone(),
+                targets,
+                strict: model.strict,
+            });
         }
         models
     }
@@ -317,6 +324,7 @@ impl Check<'_> {
                 name: client.name.clone(),
                 models: client.models.clone(),
                 anonymous: false,
+                strict: client.strict,
             };
             if let Some(other) = clients.insert(hash, caller) {
                 self.report(&path, format!("has the same key as the client `{}`", other.name));

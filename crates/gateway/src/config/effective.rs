@@ -54,7 +54,7 @@ pub fn fill_in(file: File, document: &Document, env: &Env) -> Result<Effective, 
                 };
                 let at_home = filling.base_url(&mut provider, &effective.file.server.listen);
                 filling.keys(&mut provider);
-                filling.rest(&mut provider);
+                filling.rest(&mut provider, at_home);
                 if at_home
                     && provider.api_keys.is_empty()
                     && needs_key(known)
@@ -219,7 +219,11 @@ impl Fill<'_> {
         names
     }
 
-    fn rest(&mut self, provider: &mut Provider) {
+    fn rest(&mut self, provider: &mut Provider, at_home: bool) {
+        if provider.apis.is_none() && at_home && self.known.apis.is_some() {
+            provider.apis.clone_from(&self.known.apis);
+            self.note("apis", format!("catalog: {}", self.kind));
+        }
         if provider.kind.is_none() {
             provider.kind = Some(self.kind.to_owned());
             self.note("kind", "default".to_owned());

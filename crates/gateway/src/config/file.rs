@@ -205,10 +205,24 @@ pub struct Provider {
     pub http_version: Option<HttpVersion>,
     /// How long to wait.
     pub timeouts: Timeouts,
+    /// Which of OpenAI's two APIs for conversations it serves, the preferred one first: `chat`, `responses`. Default: what
+    /// the catalog knows; else `chat`, and `responses` is tried for those who ask in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub apis: Option<Vec<Api>>,
     /// Known deviations from the dialect.
     #[schemars(with = "Option<BTreeMap<String, serde_json::Value>>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quirks: Option<Quirks>,
+}
+
+/// One of OpenAI's APIs for conversations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Api {
+    /// Chat Completions.
+    Chat,
+    /// Responses.
+    Responses,
 }
 
 /// How a key is sent.
@@ -278,6 +292,14 @@ impl Default for Timeouts {
 pub struct Model {
     /// `provider/model`, in the order in which they are tried.
     pub targets: Vec<Target>,
+    /// Answer 400 rather than lose a part of a request in translation.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub strict: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes the field by reference")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// One place where a model is found.
@@ -323,4 +345,7 @@ pub struct Client {
     /// The models that may be asked for: names, `provider/model`, with `*` for any text. Default: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub models: Option<Vec<String>>,
+    /// Answer 400 rather than lose a part of a request in translation.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub strict: bool,
 }

@@ -3,17 +3,18 @@
 //! hyper has one timer for the head of a request and for the time before it, and sets it anew for every request. Here the
 //! two are told apart: an idle connection may wait long, a head that has begun may not.
 
-use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http_body::{Body, Frame, SizeHint};
 use hyper::rt::{Read, ReadBufCursor, Write};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
+
+use crate::alarm::{Alarm, after};
 
 /// Requests in flight on a connection.
 #[derive(Clone, Debug, Default)]
@@ -79,8 +80,8 @@ pub struct HeadTimeout<T> {
     limits: Limits,
     /// What the connection waits for, and since when; `None` while it is busy.
     waiting: Option<(Wait, Instant)>,
-    /// One timer for the connection's whole life: it is moved when it rings too early, not for every request.
-    timer: Option<Pin<Box<Sleep>>>,
+    /// One for the connection's whole life.
+    alarm: Alarm,
 }
 
 /// How long a connection may wait.
@@ -106,7 +107,7 @@ impl<T> HeadTimeout<T> {
             busy,
             limits,
             waiting: None,
-            timer: None,
+            alarm: Alarm::default(),
         }
     }
 
@@ -118,19 +119,7 @@ impl<T> HeadTimeout<T> {
         } else {
             self.limits.head
         };
-        let deadline = since + limit;
-        let timer = self
-            .timer
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-        if timer.deadline() > deadline {
-            timer.as_mut().reset(deadline);
-        }
-        ready!(timer.as_mut().poll(cx));
-        if timer.deadline() < deadline {
-            timer.as_mut().reset(deadline);
-            ready!(timer.as_mut().poll(cx));
-        }
-        Poll::Ready(())
+        self.alarm.poll(after(since, limit), cx)
     }
 }
 

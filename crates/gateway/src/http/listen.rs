@@ -2,11 +2,10 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Version};
 use hyper::body::Incoming;
@@ -17,25 +16,27 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
-use tower::ServiceExt as _;
 use uuid::Uuid;
 
 use super::head_timeout::{Busy, HeadTimeout, Limits, Sent};
 use super::reply::REQUEST_ID;
+use super::routes::Routes;
 use crate::app::App;
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-static OUR_REQUEST_ID: HeaderName = HeaderName::from_static(REQUEST_ID);
 
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// The most that is read at once or held of a head. More would save few system calls, and be held for each connection.
+const MAX_BUFFER: usize = 64 * 1024;
 
 /// One configuration as it is served.
 pub struct Site {
     /// What the routes work with.
     pub app: Arc<App>,
     /// The routes.
-    pub router: Router,
+    pub routes: Routes,
     /// TLS for new connections.
     pub tls: Option<TlsAcceptor>,
 }
@@ -82,11 +83,12 @@ async fn connection(tcp: TcpStream, peer: SocketAddr, site: Arc<ArcSwap<Site>>, 
         tracing::debug!(%error, %peer, "connection lost");
         return;
     }
-    let now = site.load_full();
-    let result = match &now.tls {
+    let tls = site.load().tls.clone();
+    let result = match tls {
         None => http(TokioIo::new(tcp), site, watcher).await,
-        Some(tls) => match tokio::time::timeout(HANDSHAKE, tls.accept(tcp)).await {
-            Ok(Ok(stream)) => http(TokioIo::new(stream), site, watcher).await,
+        // In boxes, which connections without TLS do not have to carry.
+        Some(tls) => match Box::pin(tokio::time::timeout(HANDSHAKE, tls.accept(tcp))).await {
+            Ok(Ok(stream)) => Box::pin(http(TokioIo::new(stream), site, watcher)).await,
             Ok(Err(error)) => Err(error.into()),
             Err(elapsed) => Err(elapsed.into()),
         },
@@ -96,40 +98,47 @@ async fn connection(tcp: TcpStream, peer: SocketAddr, site: Arc<ArcSwap<Site>>, 
     }
 }
 
-async fn http<T>(
+fn http<T>(
     io: T,
     site: Arc<ArcSwap<Site>>,
     watcher: Watcher,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>>
+) -> impl Future<Output = Result<(), Box<dyn std::error::Error + Send + Sync>>>
 where
     T: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static,
 {
-    let settings = site.load().app.server.clone();
-    let busy = Busy::default();
-    let io = HeadTimeout::new(
-        io,
-        busy.clone(),
+    let limits = {
+        let settings = &site.load().app.server;
         Limits {
             head: settings.header_timeout,
             idle: settings.keep_alive,
-        },
-    );
+        }
+    };
+    let busy = Busy::default();
+    let io = HeadTimeout::new(io, busy.clone(), limits);
     let service = service_fn(move |request: Request<Incoming>| {
-        let router = site.load().router.clone();
         let in_flight = busy.begin();
         if request.version() == Version::HTTP_2 {
             busy.for_ever();
         }
+        let response = respond(&site.load(), request);
         async move {
-            let response = respond(router, request.map(Body::new)).await;
-            Ok::<_, Infallible>(response.map(|body| Sent {
+            Ok::<_, Infallible>(response.await.map(|body| Sent {
                 body,
                 request: in_flight,
             }))
         }
     });
+    watcher.watch(BUILDER.serve_connection(io, service))
+}
+
+/// Speaks HTTP/1.1, or HTTP/2 where TLS agreed on it or the client begins with it.
+static BUILDER: LazyLock<auto::Builder<TokioExecutor>> = LazyLock::new(|| {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(None);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .max_buf_size(MAX_BUFFER);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -138,22 +147,23 @@ where
         .max_concurrent_streams(1_000)
         .max_header_list_size(64 * 1024)
         .adaptive_window(true);
-    let connection = builder.serve_connection(io, service);
-    watcher.watch(connection).await
-}
+    builder
+});
 
 /// Answers one request, and gives it an id.
 ///
 /// The id of the reply is the caller's own when it sent a sane one, else the provider's, else ours; where it is not
 /// ours, ours is there under a name of its own.
-async fn respond(router: Router, mut request: Request<Body>) -> Response<Body> {
+fn respond(site: &Site, mut request: Request<Incoming>) -> impl Future<Output = Response<Body>> + use<> {
     let callers = request.headers().get(&X_REQUEST_ID).filter(|id| is_sane(id)).cloned();
     let ours = callers.clone().unwrap_or_else(new_id);
-    request.headers_mut().insert(OUR_REQUEST_ID.clone(), ours.clone());
-    // The error type is `Infallible`: there is always a response.
-    let mut response = router.oneshot(request).await.unwrap_or_default();
-    name(response.headers_mut(), callers, ours);
-    response
+    request.headers_mut().insert(REQUEST_ID.clone(), ours.clone());
+    let answer = site.routes.answer(request);
+    async move {
+        let mut response = answer.await;
+        name(response.headers_mut(), callers, ours);
+        response
+    }
 }
 
 fn name(headers: &mut HeaderMap, callers: Option<HeaderValue>, ours: HeaderValue) {
@@ -166,7 +176,7 @@ fn name(headers: &mut HeaderMap, callers: Option<HeaderValue>, ours: HeaderValue
         }
     }
     if headers.get(&X_REQUEST_ID) != Some(&ours) {
-        headers.insert(OUR_REQUEST_ID.clone(), ours);
+        headers.insert(REQUEST_ID.clone(), ours);
     }
 }
 

@@ -8,49 +8,50 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use mynah_dialect::Dialect;
 use mynah_dialect::closing::Finale;
 use mynah_dialect::relay::Relay;
 use mynah_dialect::usage::Usage;
 use tokio::time::Instant;
 
+use crate::answer::{Answer, AnswerBody, is_events};
 use crate::app::InFlight;
-use crate::attempt::{Answer, AnswerBody, is_events};
 use crate::caller::Caller;
 use crate::failure::Failure;
+use crate::http::passage::Passage;
 use crate::upstream::send::{BodyError, UpstreamBody};
 
 /// The header by which the gateway knows a request; the listener puts it on every request.
-pub const REQUEST_ID: &str = "x-mynah-request-id";
+pub static REQUEST_ID: HeaderName = HeaderName::from_static("x-mynah-request-id");
 
 static MODEL: HeaderName = HeaderName::from_static("x-mynah-model");
 static ATTEMPTS: HeaderName = HeaderName::from_static("x-mynah-attempts");
 static SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
-/// The reply to a caller. `ours` is the time that the gateway itself took so far.
-pub fn reply(answer: Answer, ours: Duration, mut entry: Entry, permit: InFlight) -> Response {
+/// The reply to a caller, in its dialect. `ours` is the time that the gateway itself took so far.
+pub fn reply(mut answer: Answer<'_>, dialect: Dialect, ours: Duration, mut entry: Entry, permit: InFlight) -> Response {
     let events = is_events(&answer.headers);
-    let metered = events
-        || answer
-            .headers
-            .get(CONTENT_TYPE)
-            .is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
-    let relay = match () {
-        () if events && answer.withholds_usage => Some(Relay::events_without_usage()),
-        () if events => Some(Relay::events()),
-        () if metered => Some(Relay::bytes()),
-        () => None,
+    let metered = entry.is_kept() && answer.usage.is_none() && is_json(&answer.headers);
+    let passage = match answer.body.transcoder.take() {
+        Some(transcoder) => Passage::Transcode(transcoder),
+        None if events && answer.withholds_usage => Passage::Relay(Box::new(Relay::events_without_usage())),
+        None if events => Passage::Relay(Box::new(Relay::events())),
+        None if metered => Passage::Relay(Box::new(Relay::bytes())),
+        None => Passage::Plain,
     };
+    entry.usage = answer.usage;
     entry.answered(&answer);
     let finale = (events && answer.ends_with_connection).then(Finale::default);
-    let AnswerBody { held, rest } = answer.body;
+    let AnswerBody { held, rest, .. } = answer.body;
     let body = ReplyBody {
         held,
         rest,
-        relay,
+        passage,
+        dialect,
         events,
         finale,
         ends_in_error: false,
@@ -61,35 +62,53 @@ pub fn reply(answer: Answer, ours: Duration, mut entry: Entry, permit: InFlight)
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
     let headers = response.headers_mut();
-    let timing = format!(
-        "gateway;dur={}, upstream;dur={}",
-        Milliseconds(ours),
-        Milliseconds(answer.waited)
-    );
-    if let Ok(timing) = HeaderValue::try_from(timing) {
+    if let Ok(timing) = HeaderValue::from_maybe_shared(timing(ours, answer.waited)) {
         headers.insert(SERVER_TIMING.clone(), timing);
     }
-    if let Ok(target) = HeaderValue::try_from(answer.target) {
-        headers.insert(MODEL.clone(), target);
+    if let Some(label) = &answer.target.label {
+        headers.insert(MODEL.clone(), label.clone());
     }
     headers.insert(ATTEMPTS.clone(), HeaderValue::from(answer.attempts));
     response
 }
 
-struct Milliseconds(Duration);
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    kind.is_some_and(|kind| kind.starts_with(b"application/json"))
+}
 
-impl std::fmt::Display for Milliseconds {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let micros = self.0.as_micros();
-        write!(formatter, "{}.{:03}", micros / 1000, micros % 1000)
+fn timing(ours: Duration, waited: Duration) -> Bytes {
+    let mut text = Vec::with_capacity(48);
+    text.extend_from_slice(b"gateway;dur=");
+    push_milliseconds(&mut text, ours);
+    text.extend_from_slice(b", upstream;dur=");
+    push_milliseconds(&mut text, waited);
+    Bytes::from(text)
+}
+
+/// Appends milliseconds with three decimals. Formatting macros would take longer than all other headers together.
+fn push_milliseconds(text: &mut Vec<u8>, duration: Duration) {
+    let mut digits = [b'0'; 24];
+    let mut left = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+    let mut at = digits.len();
+    while left > 0 || digits.len() - at < 5 {
+        at -= 1;
+        if digits.len() - at == 4 {
+            digits[at] = b'.';
+        } else {
+            digits[at] = b'0' + u8::try_from(left % 10).unwrap_or(0);
+            left /= 10;
+        }
     }
+    text.extend_from_slice(&digits[at..]);
 }
 
 /// A body on its way to the caller. It is read as fast as the caller reads, and dropping it cancels the call.
 struct ReplyBody {
     held: VecDeque<Bytes>,
     rest: Option<UpstreamBody>,
-    relay: Option<Relay>,
+    passage: Passage,
+    dialect: Dialect,
     events: bool,
     /// Looks for the end of a stream of which HTTP does not tell the end.
     finale: Option<Finale>,
@@ -104,17 +123,7 @@ impl ReplyBody {
         if let Some(finale) = &mut self.finale {
             finale.push(&piece);
         }
-        match &mut self.relay {
-            Some(relay) => relay.push(piece),
-            None => piece,
-        }
-    }
-
-    /// What the relay still holds back.
-    fn remainder(&mut self) -> Bytes {
-        let remainder = self.relay.as_mut().map(Relay::finish).unwrap_or_default();
-        self.entry.usage = self.relay.as_ref().and_then(Relay::usage);
-        remainder
+        self.passage.push(piece)
     }
 
     /// A stream that breaks off must not look as if it had ended: it ends in an error event, in place of an event that
@@ -124,15 +133,16 @@ impl ReplyBody {
         tracing::warn!(model = self.entry.model, id = self.entry.id, %error, "answer broke off");
         self.entry.error = Some("upstream_broken");
         self.rest = None;
-        if !self.relay.as_ref().is_some_and(Relay::is_between_events) {
-            return Err(error);
-        }
-        self.ends_in_error = true;
-        let failure = match error {
-            BodyError::Stalled(_) => Failure::timed_out("The provider stopped in the middle of its answer.".to_owned()),
+        let failure = match &error {
+            BodyError::Stalled(_) | BodyError::Late => {
+                Failure::timed_out("The provider stopped in the middle of its answer.".to_owned())
+            }
             BodyError::Cut(_) => Failure::broken_off("The provider broke off in the middle of its answer.".to_owned()),
         };
-        Ok(Frame::data(Bytes::from(failure.body().to_event())))
+        let dialect = self.dialect;
+        let last = self.passage.break_off(&failure.message, || failure.event_in(dialect));
+        self.ends_in_error = last.is_some();
+        last.map(Frame::data).ok_or(error)
     }
 
     /// The end of the provider's body: whether it is the end of the answer too.
@@ -170,7 +180,7 @@ impl HttpBody for ReplyBody {
             } else if self.ends_in_error {
                 return Poll::Ready(None);
             } else {
-                let remainder = self.remainder();
+                let remainder = self.passage.finish();
                 return Poll::Ready((!remainder.is_empty()).then(|| Ok(Frame::data(remainder))));
             };
             let piece = self.relayed(piece);
@@ -182,7 +192,7 @@ impl HttpBody for ReplyBody {
 
     fn is_end_stream(&self) -> bool {
         let more = self.rest.as_ref().is_some_and(|rest| !rest.is_end_stream());
-        self.held.is_empty() && !more && !self.relay.as_ref().is_some_and(Relay::holds)
+        self.held.is_empty() && !more && !self.passage.holds()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -199,7 +209,7 @@ impl HttpBody for ReplyBody {
 
 impl Drop for ReplyBody {
     fn drop(&mut self) {
-        self.entry.usage = self.relay.as_ref().and_then(Relay::usage);
+        self.entry.usage = self.passage.usage().or(self.entry.usage);
         if !self.is_end_stream() && !self.ends_in_error && self.entry.error.is_none() {
             self.entry.error = Some("caller_hung_up");
         }
@@ -230,7 +240,7 @@ impl Entry {
         }
         let id = parts
             .headers
-            .get(REQUEST_ID)
+            .get(&REQUEST_ID)
             .and_then(|id| id.to_str().ok())
             .unwrap_or_default()
             .to_owned();
@@ -247,16 +257,21 @@ impl Entry {
         std::mem::take(self)
     }
 
+    /// Whether there is somebody to read it.
+    fn is_kept(&self) -> bool {
+        self.begun.is_some()
+    }
+
     /// Notes who is calling.
     pub fn called_by(&mut self, caller: &Caller) {
-        if self.begun.is_some() {
+        if self.is_kept() {
             self.client.clone_from(&caller.name);
         }
     }
 
     /// Notes what is asked for.
     pub fn asked(&mut self, model: &str) {
-        if self.begun.is_some() {
+        if self.is_kept() {
             model.clone_into(&mut self.asked);
         }
     }
@@ -268,11 +283,11 @@ impl Entry {
         failure
     }
 
-    fn answered(&mut self, answer: &Answer) {
-        if self.begun.is_some() {
+    fn answered(&mut self, answer: &Answer<'_>) {
+        if self.is_kept() {
             self.status = answer.status;
             self.attempts = answer.attempts;
-            self.model.clone_from(&answer.target);
+            self.model.clone_from(&answer.target.name);
         }
     }
 }

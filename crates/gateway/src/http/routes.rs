@@ -1,55 +1,114 @@
 //! The whole public surface.
 
+use std::borrow::Cow;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, Request, State};
-use axum::http::header::{ALLOW, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use axum::extract::State;
+use axum::http::header::{ALLOW, CONTENT_TYPE, UPGRADE};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
+use hyper::body::Incoming;
+use mynah_dialect::Dialect;
 use serde_json::{Value, json};
+use tower::ServiceExt as _;
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer, ExposeHeaders};
 
-use super::reply::Entry;
+use super::models;
 use crate::app::App;
-use crate::catalog::Entry as Listed;
 use crate::config::CorsOrigins;
 use crate::failure::Failure;
-use crate::operation::{FAMILIES, OPERATIONS};
+use crate::operation::{FAMILIES, OPERATIONS, Operation};
 use crate::pipeline;
 
 /// The routes of one configuration.
-pub fn router(app: &Arc<App>) -> Router {
+pub struct Routes {
+    app: Arc<App>,
+    router: Router,
+    /// Web pages of other origins may call: the router knows what they have to be told.
+    cors: bool,
+}
+
+impl Routes {
+    /// The routes of a configuration.
+    pub fn new(app: &Arc<App>) -> Self {
+        let router = router(app);
+        let (app, cors) = (app.clone(), !is_closed(&app.server.cors_origins));
+        Self { app, router, cors }
+    }
+
+    /// Answers a request. One that names a model does not pass through the router, which would take longer to find its
+    /// way than the rest of the gateway takes for all it does.
+    pub fn answer(&self, request: Request<Incoming>) -> Pin<Box<dyn Future<Output = Response> + Send>> {
+        let operation = if self.cors { None } else { operation(&request) };
+        if let Some((operation, model)) = operation {
+            return Box::pin(pipeline::answer(self.app.clone(), operation, model, request));
+        }
+        let answer = self.router.clone().oneshot(request.map(Body::new));
+        // The error type is `Infallible`: there is always a response.
+        Box::pin(async { answer.await.unwrap_or_default() })
+    }
+}
+
+fn operation<B>(request: &Request<B>) -> Option<(Operation, Option<String>)> {
+    if request.method() != Method::POST {
+        return None;
+    }
+    let (operation, model) = Operation::at(request.uri().path())?;
+    Some((operation, model.map(Cow::into_owned)))
+}
+
+fn router(app: &Arc<App>) -> Router {
+    let lists = || get(models::list).fallback(method_refused);
+    let one = || {
+        get(models::one)
+            .post(operate)
+            .delete(delete_model)
+            .fallback(method_refused)
+    };
     let mut router = Router::new()
         .route("/", get(welcome).fallback(method_refused))
+        .route("/api/hello", get(welcome).fallback(method_refused))
         .route("/health", get(health).fallback(method_refused))
-        .route("/v1/models", get(models).fallback(method_refused))
-        .route(
-            "/v1/models/{*id}",
-            get(model).delete(delete_model).fallback(method_refused),
-        );
+        .route("/v1/models", lists())
+        .route("/v1beta/models", lists())
+        .route("/v1/models/{*id}", one())
+        .route("/v1beta/models/{*id}", one())
+        .route("/v1beta/tunedModels/{*id}", post(operate).fallback(method_refused))
+        .route("/v1/messages/batches", any(pass_through))
+        .route("/v1/messages/batches/{*below}", any(pass_through));
     for operation in OPERATIONS {
-        let answer = move |State(app): State<Arc<App>>, request: Request| pipeline::answer(app, operation, request);
-        let mut route = post(answer);
-        if FAMILIES.contains(&operation.path) {
+        let mut route = post(operate);
+        if FAMILIES.contains(&operation.below) {
             route = route.get(stored);
         }
-        router = router.route(&format!("/v1{}", operation.path), route.fallback(method_refused));
+        router = router.route(operation.path, route.fallback(method_refused));
     }
     for family in FAMILIES {
-        if OPERATIONS.iter().all(|operation| operation.path != family) {
+        if OPERATIONS.iter().all(|operation| operation.below != family) {
             router = router.route(&format!("/v1{family}"), any(pass_through));
         }
         router = router.route(&format!("/v1{family}/{{*below}}"), any(pass_through));
     }
     let router = router.fallback(route_unknown).with_state(app.clone());
     match &app.server.cors_origins {
-        CorsOrigins::List(origins) if origins.is_empty() => router,
+        origins if is_closed(origins) => router,
         origins => router.layer(cors(origins)),
     }
+}
+
+async fn operate(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
+    match operation(&request) {
+        Some((operation, model)) => pipeline::answer(app, operation, model, request).await,
+        None => route_unknown(request).await,
+    }
+}
+
+fn is_closed(origins: &CorsOrigins) -> bool {
+    matches!(origins, CorsOrigins::List(origins) if origins.is_empty())
 }
 
 fn cors(origins: &CorsOrigins) -> CorsLayer {
@@ -61,6 +120,8 @@ fn cors(origins: &CorsOrigins) -> CorsLayer {
         "x-request-id",
         "x-mynah-model",
         "x-mynah-attempts",
+        "x-mynah-lossy",
+        "x-mynah-request-id",
         "retry-after",
         "server-timing",
     ];
@@ -72,7 +133,7 @@ fn cors(origins: &CorsOrigins) -> CorsLayer {
         .max_age(std::time::Duration::from_hours(24))
 }
 
-async fn pass_through(State(app): State<Arc<App>>, request: Request) -> Response {
+async fn pass_through(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
     let path = request.uri().path().to_owned();
     let below = path.strip_prefix("/v1").unwrap_or(&path);
     pipeline::pass_through(app, below, request).await
@@ -80,18 +141,25 @@ async fn pass_through(State(app): State<Arc<App>>, request: Request) -> Response
 
 /// Lists what a provider stores where new ones are made. For chat completions and responses, which few providers store,
 /// the provider must be named; else a GET there is a mistake.
-async fn stored(state: State<Arc<App>>, request: Request) -> Response {
-    let named = request.headers().contains_key(pipeline::PROVIDER);
+async fn stored(state: State<Arc<App>>, request: Request<Body>) -> Response {
+    if request.headers().contains_key(UPGRADE) {
+        // Codex tries a WebSocket first and takes events when there is none.
+        return Failure::upgrade_refused().reply_in(Dialect::OpenAi, "");
+    }
+    let named = request.headers().contains_key(&pipeline::PROVIDER);
     if named || request.uri().path() == "/v1/videos" {
         return pass_through(state, request).await;
     }
-    method_refused(request.method().clone(), request.uri().clone()).await
+    method_refused(request).await
 }
 
 async fn welcome() -> Response {
     json_reply(&json!({
         "name": "mynah", "version": env!("CARGO_PKG_VERSION"),
-        "endpoints": ["/v1/chat/completions", "/v1/responses", "/v1/embeddings", "/v1/models", "/health"],
+        "endpoints": [
+            "/v1/chat/completions", "/v1/responses", "/v1/messages", "/v1beta/models/{model}:generateContent",
+            "/v1/embeddings", "/v1/models", "/health",
+        ],
     }))
 }
 
@@ -106,62 +174,45 @@ async fn health(State(app): State<Arc<App>>) -> Response {
     json_reply(&json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}))
 }
 
-async fn models(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Failure> {
-    let data: Vec<Value> = listed(&app, &headers).await?.iter().map(described).collect();
-    Ok(json_reply(&json!({"object": "list", "data": data})))
-}
-
-async fn model(
-    State(app): State<Arc<App>>,
-    id: Result<Path<String>, PathRejection>,
-    headers: HeaderMap,
-) -> Result<Response, Failure> {
-    let Path(id) = id.map_err(|_| Failure::path_refused("The model's name in the path is not text.".to_owned()))?;
-    let caller = pipeline::identify(&app, &headers, &mut Entry::default())?;
-    let entry = app.catalog.list(&caller).into_iter().find(|entry| entry.id == id);
-    if let Some(entry) = entry {
-        return Ok(json_reply(&described(&entry)));
-    }
-    let route = app.catalog.resolve(&id, None, &caller).await?;
-    let owner = route
-        .targets
-        .first()
-        .map(|target| target.provider.name.clone())
-        .unwrap_or_default();
-    Ok(json_reply(&described(&Listed { id, created: 0, owner })))
-}
-
 /// Deletes a fine-tuned model, at the provider.
-async fn delete_model(state: State<Arc<App>>, request: Request) -> Response {
+async fn delete_model(state: State<Arc<App>>, request: Request<Body>) -> Response {
     pass_through(state, request).await
 }
 
-async fn listed(app: &App, headers: &HeaderMap) -> Result<Vec<Listed>, Failure> {
-    let caller = pipeline::identify(app, headers, &mut Entry::default())?;
-    app.process.discovered.completed().await;
-    Ok(app.catalog.list(&caller))
+/// The dialect of a request, by its path or else by the headers that its SDK sends.
+pub fn dialect_at(uri: &Uri, headers: &HeaderMap) -> Dialect {
+    let path = uri.path();
+    match Operation::at(path) {
+        Some((operation, _)) => operation.dialect(),
+        None if path.starts_with("/v1beta/") => Dialect::Gemini,
+        None if path.starts_with("/v1/messages") => Dialect::Anthropic,
+        None => pipeline::dialect_of(headers),
+    }
 }
 
-fn described(entry: &Listed) -> Value {
-    json!({"id": entry.id, "object": "model", "created": entry.created, "owned_by": entry.owner})
+async fn route_unknown(request: Request<Body>) -> Response {
+    let (parts, _) = request.into_parts();
+    let failure = Failure::route_unknown(parts.method.as_str(), parts.uri.path());
+    failure.reply_in(dialect_at(&parts.uri, &parts.headers), pipeline::request_id(&parts))
 }
 
-async fn route_unknown(method: Method, uri: Uri) -> Failure {
-    Failure::route_unknown(method.as_str(), uri.path())
-}
-
-async fn method_refused(method: Method, uri: Uri) -> Response {
-    let mut response = Failure::method_refused(method.as_str(), uri.path()).into_response();
-    let allowed = if uri.path().starts_with("/v1/models") || !uri.path().starts_with("/v1/") {
-        "GET, HEAD"
-    } else {
-        "POST"
+async fn method_refused(request: Request<Body>) -> Response {
+    let (parts, _) = request.into_parts();
+    let path = parts.uri.path();
+    let failure = Failure::method_refused(parts.method.as_str(), path);
+    let mut response = failure.reply_in(dialect_at(&parts.uri, &parts.headers), pipeline::request_id(&parts));
+    let allowed = match path {
+        _ if path.ends_with("/models") || !path.starts_with("/v1") => "GET, HEAD",
+        _ if path.starts_with("/v1/models/") => "GET, HEAD, POST, DELETE",
+        _ if path.starts_with("/v1beta/models/") => "GET, HEAD, POST",
+        _ => "POST",
     };
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     response
 }
 
-fn json_reply(value: &Value) -> Response {
+/// A JSON body.
+pub fn json_reply(value: &Value) -> Response {
     let mut response = Response::new(Body::from(value.to_string()));
     response
         .headers_mut()

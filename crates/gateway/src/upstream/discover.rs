@@ -8,9 +8,11 @@ use axum::http::{HeaderMap, Method};
 use http_body_util::{BodyExt as _, Limited};
 use serde_json::Value;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::pool::Pools;
-use super::send::{Call, Outgoing, send};
+use super::send::{Call, Outgoing, Patience, send};
+use crate::alarm::after;
 use crate::catalog::{Discovered, Listed};
 use crate::known::Discovery;
 use crate::provider::Provider;
@@ -80,9 +82,12 @@ async fn ask(provider: &Provider, pools: &Pools) -> Result<Vec<Listed>, String> 
         })
     };
     let pool = endpoint.pool(pools, provider.http_version);
-    let response = send(pool, call, provider.timeouts.connect, TIMEOUT)
-        .await
-        .map_err(|error| error.to_string())?;
+    let patience = Patience {
+        connect: provider.timeouts.connect,
+        deadline: after(Instant::now(), TIMEOUT),
+        between_bytes: TIMEOUT,
+    };
+    let response = send(pool, call, patience).await.map_err(|error| error.to_string())?;
     let status = response.status();
     if !status.is_success() {
         return Err(format!("its model list answers {status}"));

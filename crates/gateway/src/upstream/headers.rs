@@ -4,9 +4,9 @@
 //! or to web sites, and what the gateway says itself.
 
 use axum::http::header::{
-    ACCEPT_ENCODING, ALT_SVC, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, ORIGIN,
-    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, REFERER, SET_COOKIE, STRICT_TRANSPORT_SECURITY, TE, TRAILER,
-    TRANSFER_ENCODING, UPGRADE, VIA,
+    ACCEPT, ACCEPT_ENCODING, ALT_SVC, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT,
+    FORWARDED, HOST, ORIGIN, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, REFERER, SET_COOKIE, STRICT_TRANSPORT_SECURITY,
+    TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -16,6 +16,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 /// `OpenAI-Project`: they select an account within a credential, and the credential is not the caller's.
 pub fn to_upstream(headers: &HeaderMap, via: &HeaderValue) -> HeaderMap {
     let mut passed = HeaderMap::with_capacity(headers.len() + 4);
+    let listed = headers.contains_key(CONNECTION);
     for (name, value) in headers {
         let stays = is_hop_by_hop(name)
             || matches!(
@@ -24,12 +25,35 @@ pub fn to_upstream(headers: &HeaderMap, via: &HeaderValue) -> HeaderMap {
             )
             || *name == ACCEPT_ENCODING
             || is_ours_or_the_callers(name.as_str())
-            || is_named_by_connection(headers, name);
+            || (listed && is_named_by_connection(headers, name));
         if !stays {
             passed.append(name.clone(), value.clone());
         }
     }
     // Those of other gateways stay, so that a request that goes round through several of them is recognised.
+    for hop in headers.get_all(VIA) {
+        passed.append(VIA, hop.clone());
+    }
+    passed.append(VIA, via.clone());
+    passed
+}
+
+/// The headers of a request that was translated: what the protocol demands, and of the caller's only what says nothing in
+/// its own protocol.
+pub fn translated(headers: &HeaderMap, own: &[(&'static str, String)], via: &HeaderValue) -> HeaderMap {
+    let mut passed = HeaderMap::with_capacity(own.len() + 8);
+    for name in ["user-agent", "x-request-id", "traceparent", "tracestate"] {
+        if let Some(value) = headers.get(name) {
+            passed.insert(HeaderName::from_static(name), value.clone());
+        }
+    }
+    passed.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    passed.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+    for (name, value) in own {
+        if let Ok(value) = HeaderValue::try_from(value.as_str()) {
+            passed.insert(HeaderName::from_static(name), value);
+        }
+    }
     for hop in headers.get_all(VIA) {
         passed.append(VIA, hop.clone());
     }

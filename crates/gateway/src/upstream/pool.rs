@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::connect::{Connection, ForwardProxy, Network, Origin};
 use super::send::Outgoing;
+use crate::alarm::Alarm;
 use crate::config::file::HttpVersion;
 
 /// Requests at a time on one HTTP/2 connection; the limit that most servers set themselves.
@@ -52,6 +53,7 @@ pub struct Sender1 {
     pub requests: http1::SendRequest<Outgoing>,
     /// The proxy that relays the requests, if there is one.
     pub proxy: Option<ForwardProxy>,
+    alarm: Alarm,
 }
 
 /// An HTTP/2 connection.
@@ -67,15 +69,26 @@ pub struct Stream {
     /// Sends the request.
     pub requests: http2::SendRequest<Outgoing>,
     streams: Arc<AtomicUsize>,
+    alarm: Alarm,
 }
 
 /// A connection for one request.
 #[derive(Debug)]
 pub enum Leased {
-    /// HTTP/1.1; whether it was used before.
-    Http1(Sender1, bool),
-    /// HTTP/2; whether it was used before.
-    Http2(Stream, bool),
+    /// HTTP/1.1.
+    Http1(Sender1),
+    /// HTTP/2.
+    Http2(Stream),
+}
+
+impl Leased {
+    /// What rings when the provider takes too long. That of an HTTP/1.1 connection serves all its requests.
+    pub fn alarm(&mut self) -> &mut Alarm {
+        match self {
+            Self::Http1(sender) => &mut sender.alarm,
+            Self::Http2(stream) => &mut stream.alarm,
+        }
+    }
 }
 
 // === impl Pools ===
@@ -120,17 +133,21 @@ impl Pools {
 // === impl Pool ===
 
 impl Pool {
-    /// A connection for one request: a kept one or, when there is none or `fresh` is asked for, a new one.
-    pub async fn lease(&self, fresh: bool) -> Result<Leased, String> {
-        if !fresh {
-            if let Some(stream) = self.share() {
-                return Ok(Leased::Http2(stream, true));
-            }
-            if let Some(sender) = self.take_idle() {
-                return Ok(Leased::Http1(sender, true));
-            }
+    /// A kept connection, if there is one.
+    pub fn kept(&self) -> Option<Leased> {
+        let shared = || self.share().map(Leased::Http2);
+        self.take_idle().map(Leased::Http1).or_else(shared)
+    }
+
+    /// A new connection.
+    pub async fn connect(&self) -> Result<Leased, String> {
+        let http2 = self.origin.version == HttpVersion::Http2;
+        match self.network.connect(&self.origin).await? {
+            Connection::Plain(io, _) if http2 => self.handshake2(io).await,
+            Connection::Plain(io, proxy) => handshake1(io, proxy).await,
+            Connection::Tls(io, true) => self.handshake2(*io).await,
+            Connection::Tls(io, false) => handshake1(*io, None).await,
         }
-        self.connect().await
     }
 
     /// Takes back an HTTP/1.1 connection whose answer was read to its end.
@@ -192,16 +209,6 @@ impl Pool {
         lock(&self.shared).retain(|connection| !connection.requests.is_closed());
     }
 
-    async fn connect(&self) -> Result<Leased, String> {
-        let http2 = self.origin.version == HttpVersion::Http2;
-        match self.network.connect(&self.origin).await? {
-            Connection::Plain(io, _) if http2 => self.handshake2(io).await,
-            Connection::Plain(io, proxy) => handshake1(io, proxy).await,
-            Connection::Tls(io, true) => self.handshake2(*io).await,
-            Connection::Tls(io, false) => handshake1(*io, None).await,
-        }
-    }
-
     async fn handshake2<T>(&self, io: T) -> Result<Leased, String>
     where
         T: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static,
@@ -224,7 +231,7 @@ impl Pool {
         };
         let stream = connection.stream();
         lock(&self.shared).push(connection);
-        Ok(Leased::Http2(stream, false))
+        Ok(Leased::Http2(stream))
     }
 }
 
@@ -241,7 +248,11 @@ where
             tracing::debug!(%error, "HTTP/1.1 connection ended");
         }
     });
-    Ok(Leased::Http1(Sender1 { requests, proxy }, false))
+    Ok(Leased::Http1(Sender1 {
+        requests,
+        proxy,
+        alarm: Alarm::default(),
+    }))
 }
 
 // === impl Shared, Stream ===
@@ -252,6 +263,7 @@ impl Shared {
         Stream {
             requests: self.requests.clone(),
             streams: self.streams.clone(),
+            alarm: Alarm::default(),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! One HTTP exchange with a provider.
 
-use std::future::Future as _;
+use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -14,11 +14,12 @@ use axum::http::{HeaderMap, Method, Request, Response, Uri, Version};
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::{Instant, Sleep};
+use tokio::time::{Instant, timeout_at};
 
 use super::base::BaseUrl;
 use super::connect::causes;
-use super::pool::{Leased, Pool, Sender1, Stream};
+use super::pool::{Leased, Pool, Sender1};
+use crate::alarm::after;
 use crate::http::body::BrokenBody;
 
 /// What is asked of a provider, once.
@@ -45,12 +46,26 @@ pub enum SendError {
     /// No connection in time.
     #[error("no connection within {0:?}")]
     ConnectTimeout(Duration),
+    /// No answer before the deadline.
+    #[error("no answer in time")]
+    Late,
     /// The connection broke, or what came was not HTTP.
     #[error("the connection broke off: {0}")]
     Broken(String),
     /// The caller's own body ended early.
     #[error(transparent)]
     Callers(BrokenBody),
+}
+
+/// How long one exchange may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For a connection, TLS included.
+    pub connect: Duration,
+    /// Until the first content of the answer.
+    pub deadline: Instant,
+    /// Between two pieces of the answer.
+    pub between_bytes: Duration,
 }
 
 /// Sends a call and waits for the head of its answer.
@@ -60,22 +75,22 @@ pub enum SendError {
 pub async fn send<'a>(
     pool: &Arc<Pool>,
     mut call: impl FnMut() -> Option<Call<'a>>,
-    connect: Duration,
-    idle: Duration,
+    patience: Patience,
 ) -> Result<Response<UpstreamBody>, SendError> {
     let mut given_up = None;
     loop {
-        let lease = tokio::time::timeout(connect, pool.lease(given_up.is_some()))
-            .await
-            .map_err(|_| SendError::ConnectTimeout(connect))?
-            .map_err(SendError::Unreachable)?;
-        let reused = matches!(lease, Leased::Http1(_, true) | Leased::Http2(_, true));
+        let kept = if given_up.is_none() { pool.kept() } else { None };
+        let reused = kept.is_some();
+        let leased = match kept {
+            Some(leased) => leased,
+            None => connect(pool, patience).await?,
+        };
         let Some(call) = call() else {
             return Err(SendError::Broken(
                 given_up.unwrap_or_else(|| "the request cannot be made".to_owned()),
             ));
         };
-        match exchange(pool, call, lease, idle).await {
+        match exchange(pool, call, leased, patience).await.ok_or(SendError::Late)? {
             Ok(response) => return Ok(response),
             Err(error) if reused && met_a_closed_connection(&error) => given_up = Some(causes(&error)),
             Err(error) => {
@@ -83,6 +98,17 @@ pub async fn send<'a>(
                 return Err(callers.unwrap_or_else(|| SendError::Broken(causes(&error))));
             }
         }
+    }
+}
+
+async fn connect(pool: &Pool, patience: Patience) -> Result<Leased, SendError> {
+    let limit = after(Instant::now(), patience.connect);
+    // In a box, since it is seldom needed and larger than all the rest of a request.
+    let connecting = Box::pin(pool.connect());
+    match timeout_at(limit.min(patience.deadline), connecting).await {
+        Ok(connected) => connected.map_err(SendError::Unreachable),
+        Err(_) if patience.deadline < limit => Err(SendError::Late),
+        Err(_) => Err(SendError::ConnectTimeout(patience.connect)),
     }
 }
 
@@ -112,23 +138,35 @@ fn met_a_closed_connection(error: &hyper::Error) -> bool {
     error.is_canceled() || error.is_closed() || error.is_incomplete_message() || io.is_some_and(gone)
 }
 
+/// The head of the answer, or `None` at the deadline.
 async fn exchange(
     pool: &Arc<Pool>,
     call: Call<'_>,
-    lease: Leased,
-    idle: Duration,
-) -> hyper::Result<Response<UpstreamBody>> {
-    match lease {
-        Leased::Http1(mut sender, _) => {
-            let response = sender.requests.send_request(http1_request(call, &sender)).await?;
-            let kept = Kept::Http1(Some((pool.clone(), sender)));
-            Ok(response.map(|body| UpstreamBody::new(body, kept, idle)))
+    mut leased: Leased,
+    patience: Patience,
+) -> Option<hyper::Result<Response<UpstreamBody>>> {
+    let answered = match &mut leased {
+        Leased::Http1(sender) => {
+            let request = http1_request(call, sender);
+            let sending = sender.requests.send_request(request);
+            in_time(sending, &mut leased, patience.deadline).await
         }
-        Leased::Http2(mut stream, _) => {
-            let response = stream.requests.send_request(http2_request(call)).await?;
-            Ok(response.map(|body| UpstreamBody::new(body, Kept::Http2(stream), idle)))
+        Leased::Http2(stream) => {
+            let sending = stream.requests.send_request(http2_request(call));
+            in_time(sending, &mut leased, patience.deadline).await
         }
-    }
+    };
+    let keep = |incoming| UpstreamBody::new(incoming, leased, pool.clone(), patience);
+    Some(answered?.map(|response| response.map(keep)))
+}
+
+async fn in_time<T>(sending: impl Future<Output = T>, leased: &mut Leased, deadline: Instant) -> Option<T> {
+    let mut sending = pin!(sending);
+    poll_fn(|cx| match sending.as_mut().poll(cx) {
+        Poll::Ready(answered) => Poll::Ready(Some(answered)),
+        Poll::Pending => leased.alarm().poll(deadline, cx).map(|()| None),
+    })
+    .await
 }
 
 fn http1_request(call: Call<'_>, sender: &Sender1) -> Request<Outgoing> {
@@ -217,17 +255,14 @@ impl HttpBody for Outgoing {
 #[derive(Debug)]
 pub struct UpstreamBody {
     incoming: Incoming,
-    kept: Kept,
-    idle: Duration,
-    waiting: Option<Pin<Box<Sleep>>>,
-    last: Option<Instant>,
+    leased: Option<Leased>,
+    pool: Arc<Pool>,
+    /// When the first content must be there; `None` once it is.
+    deadline: Option<Instant>,
+    between_bytes: Duration,
+    /// Since when the next piece has been waited for.
+    waiting: Option<Instant>,
     ended: bool,
-}
-
-#[derive(Debug)]
-enum Kept {
-    Http1(Option<(Arc<Pool>, Sender1)>),
-    Http2(#[expect(dead_code, reason = "counts as one of the connection's streams until it is dropped")] Stream),
 }
 
 /// Why the rest of an answer does not come.
@@ -239,36 +274,40 @@ pub enum BodyError {
     /// Nothing came for too long.
     #[error("nothing more came within {0:?}")]
     Stalled(Duration),
+    /// No content before the deadline.
+    #[error("no content came in time")]
+    Late,
 }
 
 impl UpstreamBody {
-    fn new(incoming: Incoming, kept: Kept, idle: Duration) -> Self {
+    fn new(incoming: Incoming, leased: Leased, pool: Arc<Pool>, patience: Patience) -> Self {
         Self {
             incoming,
-            kept,
-            idle,
+            leased: Some(leased),
+            pool,
+            deadline: Some(patience.deadline),
+            between_bytes: patience.between_bytes,
             waiting: None,
-            last: None,
             ended: false,
         }
     }
 
-    /// Ready when nothing has come for too long. What comes does not touch the timer: when it rings, it is moved on
-    /// from the time of the last piece.
-    fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let last = *self.last.get_or_insert_with(Instant::now);
-        let Some(deadline) = last.checked_add(self.idle) else {
-            return Poll::Pending;
-        };
-        let timer = self
-            .waiting
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-        ready!(timer.as_mut().poll(cx));
-        if timer.deadline() < deadline {
-            timer.as_mut().reset(deadline);
-            ready!(timer.as_mut().poll(cx));
+    /// Says that the first content has come: from now on only a pause is too long.
+    pub fn has_begun(&mut self) {
+        self.deadline = None;
+    }
+
+    fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<BodyError> {
+        let since = *self.waiting.get_or_insert_with(Instant::now);
+        let limit = after(since, self.between_bytes);
+        let deadline = self.deadline.filter(|deadline| *deadline < limit);
+        if let Some(leased) = &mut self.leased {
+            ready!(leased.alarm().poll(deadline.unwrap_or(limit), cx));
         }
-        Poll::Ready(())
+        Poll::Ready(match deadline {
+            Some(_) => BodyError::Late,
+            None => BodyError::Stalled(self.between_bytes),
+        })
     }
 }
 
@@ -277,24 +316,12 @@ impl HttpBody for UpstreamBody {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match Pin::new(&mut self.incoming).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
-                if self.waiting.is_some() {
-                    self.last = Some(Instant::now());
-                }
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(BodyError::Cut(causes(&error))))),
-            Poll::Ready(None) => {
-                self.ended = true;
-                Poll::Ready(None)
-            }
-            Poll::Pending => {
-                ready!(self.poll_stalled(cx));
-                let idle = self.idle;
-                Poll::Ready(Some(Err(BodyError::Stalled(idle))))
-            }
-        }
+        let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) else {
+            return self.poll_overdue(cx).map(|error| Some(Err(error)));
+        };
+        self.waiting = None;
+        self.ended = frame.is_none();
+        Poll::Ready(frame.map(|frame| frame.map_err(|error| BodyError::Cut(causes(&error)))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -308,11 +335,10 @@ impl HttpBody for UpstreamBody {
 
 impl Drop for UpstreamBody {
     fn drop(&mut self) {
-        if let Kept::Http1(kept) = &mut self.kept
-            && (self.ended || self.incoming.is_end_stream())
-            && let Some((pool, sender)) = kept.take()
+        if (self.ended || self.incoming.is_end_stream())
+            && let Some(Leased::Http1(sender)) = self.leased.take()
         {
-            pool.give_back(sender);
+            self.pool.give_back(sender);
         }
     }
 }

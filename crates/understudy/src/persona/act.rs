@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::numbers::Numbers;
 use super::prompt::{Prompt, Tool};
+use super::run;
 use super::sample;
 use super::scenario::{Scenario, Trouble};
 
@@ -162,6 +163,8 @@ fn blocks(prompt: &Prompt, scenario: Option<Scenario>) -> Vec<Block> {
         Some(Scenario::Image) => vec![text(&attached(prompt))],
         Some(Scenario::Citations) => vec![Block::CitedText(CITED.text.to_owned())],
         Some(Scenario::Long) => vec![text(&long())],
+        Some(Scenario::Run) if prompt.results.is_empty() => vec![run::call(prompt)],
+        Some(Scenario::ReasoningRun) if prompt.results.is_empty() => vec![thought, run::call(prompt)],
         _ => said(prompt),
     }
 }

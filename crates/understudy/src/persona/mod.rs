@@ -16,6 +16,7 @@ mod openai;
 mod openai_chat;
 mod openai_responses;
 mod prompt;
+mod run;
 mod sample;
 mod scenario;
 mod seal;

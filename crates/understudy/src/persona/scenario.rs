@@ -1,5 +1,7 @@
 //! Which scenario a test asks for: it writes `[[name]]` into what the user says.
 
+use super::run;
+
 /// What is to be played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scenario {
@@ -31,6 +33,9 @@ pub(super) enum Scenario {
     NoFinish,
     Pings,
     Crlf,
+    /// A command is run by the shell that is offered.
+    Run,
+    ReasoningRun,
     Error(Trouble),
 }
 
@@ -49,7 +54,7 @@ pub(super) enum Trouble {
     ContextTooLong,
 }
 
-const SCENARIOS: [(&str, Scenario); 41] = [
+const SCENARIOS: [(&str, Scenario); 43] = [
     ("text", Scenario::Text),
     ("tool", Scenario::Tool),
     ("parallel", Scenario::Parallel),
@@ -82,6 +87,8 @@ const SCENARIOS: [(&str, Scenario); 41] = [
     ("no-finish", Scenario::NoFinish),
     ("pings", Scenario::Pings),
     ("crlf", Scenario::Crlf),
+    ("run", Scenario::Run),
+    ("reasoning-run", Scenario::ReasoningRun),
     ("error-400", Scenario::Error(Trouble::BadRequest)),
     ("error-401", Scenario::Error(Trouble::Unauthorized)),
     ("error-403", Scenario::Error(Trouble::Forbidden)),
@@ -100,7 +107,8 @@ impl Scenario {
         text.split("[[")
             .skip(1)
             .filter_map(|rest| rest.split_once("]]"))
-            .find_map(|(name, _)| SCENARIOS.iter().find(|(known, _)| *known == name))
+            .map(|(marker, _)| run::split(marker).map_or(marker, |(name, _)| name))
+            .find_map(|name| SCENARIOS.iter().find(|(known, _)| *known == name))
             .map(|(_, scenario)| *scenario)
     }
 }
@@ -133,6 +141,7 @@ mod tests {
             Scenario::named_in("[[error-429]]"),
             Some(Scenario::Error(Trouble::RateLimited))
         );
+        assert_eq!(Scenario::named_in("[[tool x]] [[run ls]]"), Some(Scenario::Run));
         assert_eq!(Scenario::named_in("[[tool"), None);
         assert_eq!(Scenario::named_in("tool"), None);
     }

@@ -1,0 +1,5 @@
+//! Bytes in, bytes out.
+
+mod answers;
+mod fields;
+mod requests;

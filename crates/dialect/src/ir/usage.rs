@@ -1,0 +1,68 @@
+//! Token counts.
+
+/// Token counts of one answer. The totals are inclusive: `input` counts what was read from and written to the cache,
+/// `output` counts reasoning. `None` means that the provider did not say, which is not zero.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// All tokens of the prompt.
+    pub input: Option<u64>,
+    /// Of these, read from the cache.
+    pub cache_read: Option<u64>,
+    /// Of these, written to the cache.
+    pub cache_write: Option<u64>,
+    /// Of those written, the ones kept for five minutes.
+    pub cache_write_5m: Option<u64>,
+    /// Of those written, the ones kept for an hour.
+    pub cache_write_1h: Option<u64>,
+    /// Of the prompt, tokens of sound.
+    pub input_audio: Option<u64>,
+    /// Of the prompt, tokens of pictures.
+    pub input_image: Option<u64>,
+    /// All tokens of the answer.
+    pub output: Option<u64>,
+    /// Of these, reasoning.
+    pub reasoning: Option<u64>,
+    /// Of these, tokens of sound.
+    pub output_audio: Option<u64>,
+    /// Predicted tokens that were used.
+    pub accepted_prediction: Option<u64>,
+    /// Predicted tokens that were thrown away.
+    pub rejected_prediction: Option<u64>,
+}
+
+impl Usage {
+    /// Takes over every count that a later report states, zeros included.
+    pub fn merge(&mut self, later: &Self) {
+        let counts = [
+            (&mut self.input, later.input),
+            (&mut self.cache_read, later.cache_read),
+            (&mut self.cache_write, later.cache_write),
+            (&mut self.cache_write_5m, later.cache_write_5m),
+            (&mut self.cache_write_1h, later.cache_write_1h),
+            (&mut self.input_audio, later.input_audio),
+            (&mut self.input_image, later.input_image),
+            (&mut self.output, later.output),
+            (&mut self.reasoning, later.reasoning),
+            (&mut self.output_audio, later.output_audio),
+            (&mut self.accepted_prediction, later.accepted_prediction),
+            (&mut self.rejected_prediction, later.rejected_prediction),
+        ];
+        for (count, later) in counts {
+            *count = later.or(*count);
+        }
+    }
+
+    /// Prompt and answer together.
+    pub fn total(&self) -> u64 {
+        self.input.unwrap_or(0).saturating_add(self.output.unwrap_or(0))
+    }
+
+    /// The tokens of the prompt that were neither read from nor written to the cache (Anthropic's `input_tokens`).
+    pub fn uncached_input(&self) -> u64 {
+        let cached = self
+            .cache_read
+            .unwrap_or(0)
+            .saturating_add(self.cache_write.unwrap_or(0));
+        self.input.unwrap_or(0).saturating_sub(cached)
+    }
+}

@@ -1,0 +1,236 @@
+//! Turns an answer in the provider's protocol into one in the caller's, as it comes.
+
+use bytes::Bytes;
+
+use crate::assembly::Assembly;
+use crate::codec::{Asked, ClientSide, EventReader, EventWriter, Malformed, Memo, UpstreamSide};
+use crate::collect::Collector;
+use crate::frame::{Frame, Splitter};
+use crate::ir::{Class, Delta, Error, Event, Opened, Response, Usage};
+use crate::loss::Losses;
+
+/// Understands a stream of a provider: bytes in, events out.
+pub struct Listener {
+    splitter: Splitter,
+    reader: Box<dyn EventReader>,
+    assembly: Assembly,
+}
+
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Listener")
+            .field("assembly", &self.assembly)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Listener {
+    /// Listens to the answer of the request that `memo` is of.
+    pub fn new(upstream: &dyn UpstreamSide, memo: Memo, seed: &str) -> Self {
+        Self {
+            splitter: Splitter::default(),
+            reader: upstream.event_reader(&memo),
+            assembly: Assembly::new(memo, seed),
+        }
+    }
+
+    /// The events that a chunk completes.
+    pub fn push(&mut self, chunk: &[u8]) -> Vec<Event> {
+        if self.splitter.push(chunk).is_err() {
+            self.assembly.error(Error::new(
+                Class::Server,
+                "The provider sent an event that is too large.",
+            ));
+        }
+        while !self.assembly.is_over()
+            && let Some(block) = self.splitter.next_block()
+        {
+            self.reader.read(&Frame::parse(&block), &mut self.assembly);
+        }
+        self.assembly.take()
+    }
+
+    /// The events at the end of the connection.
+    pub fn finish(&mut self) -> Vec<Event> {
+        let rest = self.splitter.take_rest();
+        if !self.assembly.is_over() && !rest.is_empty() {
+            self.reader.read(&Frame::parse(&rest), &mut self.assembly);
+        }
+        self.reader.end(&mut self.assembly);
+        self.assembly.close();
+        self.assembly.take()
+    }
+
+    /// The events when the answer breaks off for a reason that is known.
+    pub fn fail(&mut self, error: Error) -> Vec<Event> {
+        self.assembly.error(error);
+        self.assembly.take()
+    }
+
+    /// The counts so far.
+    pub fn usage(&self) -> Option<&Usage> {
+        self.assembly.counted()
+    }
+
+    /// Whether the answer has ended, well or not.
+    pub fn is_over(&self) -> bool {
+        self.assembly.is_over()
+    }
+}
+
+/// What a streamed answer amounts to so far.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Standing {
+    /// It carries no content yet: nothing is lost by asking somebody else.
+    Waiting,
+    /// It carries content, or has ended well without any.
+    Content,
+    /// It failed before it carried any content.
+    Failed(Error),
+}
+
+/// Translates one streamed answer.
+pub struct Transcoder {
+    listener: Listener,
+    writer: Box<dyn EventWriter>,
+    standing: Standing,
+}
+
+impl std::fmt::Debug for Transcoder {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Transcoder")
+            .field("listener", &self.listener)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Transcoder {
+    /// Translates the answer of the request that `memo` is of, for the caller who asked for it.
+    pub fn new(upstream: &dyn UpstreamSide, client: &dyn ClientSide, memo: Memo, asked: &Asked) -> Self {
+        Self {
+            listener: Listener::new(upstream, memo, &asked.id),
+            writer: client.event_writer(asked),
+            standing: Standing::Waiting,
+        }
+    }
+
+    /// What a chunk becomes.
+    pub fn push(&mut self, chunk: &[u8]) -> Bytes {
+        let events = self.listener.push(chunk);
+        self.write(&events)
+    }
+
+    /// What the end of the connection becomes.
+    pub fn finish(&mut self) -> Bytes {
+        let events = self.listener.finish();
+        self.write(&events)
+    }
+
+    /// What a failure of the connection becomes.
+    pub fn fail(&mut self, error: Error) -> Bytes {
+        let events = self.listener.fail(error);
+        self.write(&events)
+    }
+
+    /// What the answer amounts to so far.
+    pub fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// The counts so far.
+    pub fn usage(&self) -> Option<&Usage> {
+        self.listener.usage()
+    }
+
+    /// Whether the answer has ended: what comes from the provider now is of no interest.
+    pub fn is_over(&self) -> bool {
+        self.listener.is_over()
+    }
+
+    /// The media type of what is written.
+    pub fn content_type(&self) -> &'static str {
+        self.writer.content_type()
+    }
+
+    fn write(&mut self, events: &[Event]) -> Bytes {
+        let mut out = Vec::new();
+        for event in events {
+            self.judge(event);
+            self.writer.write(event, &mut out);
+        }
+        Bytes::from(out)
+    }
+
+    fn judge(&mut self, event: &Event) {
+        if self.standing != Standing::Waiting {
+            return;
+        }
+        match event {
+            Event::Delta {
+                delta: Delta::Text(_) | Delta::Arguments(_) | Delta::Citation(_),
+                ..
+            }
+            | Event::PartStart {
+                opened: Opened::Whole(_) | Opened::ToolCall { .. },
+                ..
+            }
+            | Event::Finish { .. }
+            | Event::End => self.standing = Standing::Content,
+            Event::Error(error) => self.standing = Standing::Failed(error.clone()),
+            _ => {}
+        }
+    }
+}
+
+/// The events of a whole answer, for a caller who wants a stream or for [`collected`].
+pub fn events_of(upstream: &dyn UpstreamSide, body: &[u8], memo: Memo, seed: &str) -> Result<Vec<Event>, Malformed> {
+    let noted = memo.clone();
+    let mut assembly = Assembly::new(memo, seed);
+    upstream.read_response(body, &noted, &mut assembly)?;
+    assembly.close();
+    Ok(assembly.take())
+}
+
+/// A whole answer from its events.
+pub fn collected(events: impl IntoIterator<Item = Event>) -> Result<Response, Error> {
+    let mut collector = Collector::default();
+    for event in events {
+        collector.push(event);
+    }
+    collector.finish()
+}
+
+/// Events as a stream for the caller.
+pub fn streamed(client: &dyn ClientSide, events: &[Event], asked: &Asked) -> (&'static str, Bytes) {
+    let mut writer = client.event_writer(asked);
+    let mut out = Vec::new();
+    for event in events {
+        writer.write(event, &mut out);
+    }
+    (writer.content_type(), Bytes::from(out))
+}
+
+/// A whole answer translated into a whole answer.
+pub fn translate_whole(
+    upstream: &dyn UpstreamSide,
+    client: &dyn ClientSide,
+    body: &[u8],
+    memo: Memo,
+    asked: &Asked,
+    lost: &mut Losses,
+) -> Result<(Response, Vec<u8>), Error> {
+    let events = events_of(upstream, body, memo, &asked.id).map_err(|malformed| unreadable(&malformed))?;
+    let response = collected(events)?;
+    let body = client.write_response(&response, asked, lost);
+    Ok((response, body))
+}
+
+/// The error of a provider that answers with something else than its protocol.
+pub fn unreadable(malformed: &Malformed) -> Error {
+    Error::new(
+        Class::Server,
+        format!("The provider's answer cannot be read: {malformed}."),
+    )
+}

@@ -1,0 +1,242 @@
+//! An answer of a provider, of which a part is held until it is certain that the caller gets it.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use bytes::Bytes;
+use http_body_util::BodyExt as _;
+use memchr::memmem;
+use mynah_dialect::ir::Class;
+use mynah_dialect::opening::{Opening, Overture, StreamError};
+use mynah_dialect::transcode::Transcoder;
+use mynah_dialect::usage::Usage;
+use mynah_dialect::verdict::Verdict;
+
+use crate::catalog::Target;
+use crate::config::secret::Secret;
+use crate::upstream::send::{BodyError, UpstreamBody};
+
+/// An error's body is read up to this size before the next target is asked.
+const MAX_ERROR: usize = 256 * 1024;
+
+/// A key shorter than this is a word (`none`, `ollama`), not a secret.
+const MIN_REDACTED: usize = 12;
+
+/// An answer whose first content has come.
+#[derive(Debug)]
+pub struct Answer<'a> {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers that the caller gets.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: AnswerBody,
+    /// The usage event is ours, and is withheld from the caller.
+    pub withholds_usage: bool,
+    /// The body ends with its connection, so that HTTP cannot tell whether it is whole.
+    pub ends_with_connection: bool,
+    /// Who answered.
+    pub target: &'a Target,
+    /// How many times somebody was asked.
+    pub attempts: u32,
+    /// The time that was spent waiting for providers.
+    pub waited: Duration,
+    /// What it cost, where that was read already.
+    pub usage: Option<Usage>,
+    /// What kind of error it is, where its status may be that of another protocol.
+    pub refusal: Option<Class>,
+}
+
+/// A body of which a part has come.
+#[derive(Debug, Default)]
+pub struct AnswerBody {
+    /// What has come.
+    pub held: VecDeque<Bytes>,
+    /// What is still to come.
+    pub rest: Option<UpstreamBody>,
+    /// Translates what is still to come.
+    pub transcoder: Option<Box<Transcoder>>,
+}
+
+/// Why there is no content.
+#[derive(Debug, thiserror::Error)]
+pub enum NoContent {
+    /// The body broke off.
+    #[error(transparent)]
+    Broken(#[from] BodyError),
+    /// The stream ended.
+    #[error("its stream ended before any content")]
+    Empty,
+    /// There is more than can be translated.
+    #[error("its answer is too large")]
+    TooLarge,
+}
+
+// === impl Answer ===
+
+impl<'a> Answer<'a> {
+    /// An answer to the first attempt.
+    pub fn new(status: StatusCode, headers: HeaderMap, body: AnswerBody, target: &'a Target) -> Self {
+        Self {
+            status,
+            headers,
+            body,
+            withholds_usage: false,
+            ends_with_connection: false,
+            target,
+            attempts: 1,
+            waited: Duration::ZERO,
+            usage: None,
+            refusal: None,
+        }
+    }
+
+    /// An error that came as the first event of a stream, as the reply that it should have been.
+    pub fn in_place_of_stream(error: StreamError, mut headers: HeaderMap, target: &'a Target) -> Self {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_GATEWAY);
+        let mut body = AnswerBody::held(Bytes::from(error.body));
+        body.redact(&target.provider.keys);
+        Self::new(status, headers, body, target)
+    }
+
+    /// What it says about who failed.
+    pub fn verdict(&self) -> Verdict {
+        Verdict::of_status(self.refusal.map_or(self.status.as_u16(), Class::status))
+    }
+
+    /// Whether the provider says that it has no such route: a 404 that is not about the model.
+    pub fn says_that_there_is_no_such_address(&self) -> bool {
+        matches!(self.status.as_u16(), 404 | 405 | 501)
+            && !self
+                .body
+                .held
+                .iter()
+                .any(|piece| memmem::find(piece, b"model").is_some())
+    }
+
+    /// Makes `Content-Length` true again where the gateway changes the length, or leaves it out.
+    pub fn fit_length(&mut self) {
+        if self.withholds_usage && is_events(&self.headers) {
+            self.headers.remove(CONTENT_LENGTH);
+        } else if self.body.rest.is_none() {
+            self.headers
+                .insert(CONTENT_LENGTH, HeaderValue::from(self.body.held_length()));
+        }
+    }
+}
+
+// === impl AnswerBody ===
+
+impl AnswerBody {
+    /// A body that is all there.
+    pub fn held(piece: Bytes) -> Self {
+        Self {
+            held: VecDeque::from([piece]),
+            ..Self::default()
+        }
+    }
+
+    /// The next piece that has not been held yet; `None` at the end.
+    pub async fn next_piece(&mut self) -> Result<Option<Bytes>, BodyError> {
+        loop {
+            let Some(rest) = &mut self.rest else { return Ok(None) };
+            match rest.frame().await {
+                None => {
+                    self.rest = None;
+                    return Ok(None);
+                }
+                Some(Err(error)) => {
+                    self.rest = None;
+                    return Err(error);
+                }
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Ok(Some(data));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Holds everything up to the first content. Returns an error that came in its place.
+    pub async fn hold_until_content(&mut self, headers: &HeaderMap) -> Result<Option<StreamError>, NoContent> {
+        let error = self.hold_opening(headers).await?;
+        self.has_begun();
+        Ok(error)
+    }
+
+    async fn hold_opening(&mut self, headers: &HeaderMap) -> Result<Option<StreamError>, NoContent> {
+        if self.rest.as_ref().is_some_and(http_body::Body::is_end_stream) {
+            return Ok(None);
+        }
+        if !is_events(headers) {
+            let first = self.next_piece().await?;
+            self.held.extend(first);
+            return Ok(None);
+        }
+        let mut overture = Overture::default();
+        loop {
+            let piece = self.next_piece().await?;
+            let opening = match &piece {
+                Some(piece) => overture.push(piece),
+                None => overture.finish(),
+            };
+            let ended = piece.is_none();
+            self.held.extend(piece);
+            match opening {
+                Opening::Error(error) => return Ok(Some(error)),
+                Opening::Content => return Ok(None),
+                Opening::Waiting if ended => return Err(NoContent::Empty),
+                Opening::Waiting => {}
+            }
+        }
+    }
+
+    /// Reads an error's body, so that the connection is free again. What is too long, or does not come, stays unread.
+    pub async fn hold_error(&mut self) -> Result<(), NoContent> {
+        while self.held_length() < MAX_ERROR {
+            match self.next_piece().await {
+                Ok(Some(piece)) => self.held.push_back(piece),
+                Err(error @ BodyError::Late) => return Err(error.into()),
+                Ok(None) | Err(_) => break,
+            }
+        }
+        self.has_begun();
+        Ok(())
+    }
+
+    /// Says that the first content has come: from now on only pauses are limited.
+    pub fn has_begun(&mut self) {
+        if let Some(rest) = &mut self.rest {
+            rest.has_begun();
+        }
+    }
+
+    /// Takes our keys out of an error that repeats them.
+    pub fn redact(&mut self, keys: &[Secret]) {
+        let long_enough = |key: &&Secret| key.expose().len() >= MIN_REDACTED;
+        let mut text: Vec<u8> = self.held.iter().flatten().copied().collect();
+        for key in keys.iter().filter(long_enough).map(|key| key.expose().as_bytes()) {
+            let places: Vec<usize> = memmem::find_iter(&text, key).collect();
+            for at in places.into_iter().rev() {
+                text.splice(at..at + key.len(), b"[redacted]".iter().copied());
+            }
+        }
+        if text.len() != self.held_length() {
+            self.held = VecDeque::from([Bytes::from(text)]);
+        }
+    }
+
+    fn held_length(&self) -> usize {
+        self.held.iter().map(Bytes::len).sum()
+    }
+}
+
+/// Whether a reply consists of server-sent events that can be read.
+pub fn is_events(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    kind.len() >= 17 && kind[..17].eq_ignore_ascii_case(b"text/event-stream") && !headers.contains_key(CONTENT_ENCODING)
+}

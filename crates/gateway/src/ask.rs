@@ -1,0 +1,277 @@
+//! What a caller asks, and how it is put to one target.
+
+use std::borrow::Cow;
+use std::sync::OnceLock;
+
+use axum::body::Body;
+use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderMap, Method};
+use bytes::Bytes;
+use mynah_dialect::codec::Address;
+use mynah_dialect::peek::{Gist, Model};
+use mynah_dialect::splice::{Edit, splice};
+use mynah_dialect::{Dialect, Protocol, multipart, signature};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::catalog::Target;
+use crate::exchange::Question;
+use crate::failure::Failure;
+use crate::known::PathStyle;
+use crate::operation::{Operation, Speech};
+use crate::provider::{Endpoint, Provider};
+use crate::translation::Conversation;
+use crate::upstream::auth::Credential;
+use crate::upstream::send::Outgoing;
+
+/// What may stand in a path segment as it is.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// What a caller asks, as it is put to each target in turn.
+#[derive(Debug)]
+pub struct Ask<'a> {
+    /// The method.
+    pub method: Method,
+    /// The path below the API's version.
+    pub path: &'a str,
+    /// What is asked of the model; `None` for a route that is passed through.
+    pub operation: Option<Operation>,
+    /// The dialect in which it is asked.
+    pub dialect: Dialect,
+    /// The model, where the path names it (Gemini).
+    pub model_in_path: Option<&'a str>,
+    /// Losses in translation are not allowed.
+    pub strict: bool,
+    /// The query without its question mark.
+    pub query: &'a str,
+    /// The caller's headers.
+    pub headers: &'a HeaderMap,
+    /// The body.
+    pub body: AskBody<'a>,
+    /// Distinguishes the request.
+    pub id: &'a str,
+    /// The conversation, once it had to be understood; `None` in it when it is none.
+    pub conversation: OnceLock<Option<Box<Conversation>>>,
+}
+
+/// How a provider is asked.
+#[derive(Clone, Copy, Debug)]
+pub enum Way<'p> {
+    /// Word for word.
+    Relay(&'p Endpoint),
+    /// In the protocol that it speaks.
+    Translate(&'p Endpoint, Protocol),
+}
+
+/// A body and what was found in it.
+#[derive(Debug)]
+pub enum AskBody<'a> {
+    /// JSON.
+    Json(&'a Bytes, Gist<'a>),
+    /// A multipart form.
+    Form(&'a Bytes, Option<Model<'a>>),
+    /// Held in memory, and nobody's business.
+    Opaque(&'a Bytes),
+    /// Passed through as it comes; can be sent once.
+    Streamed(Option<Body>),
+}
+
+/// A body as one target gets it.
+#[derive(Debug)]
+pub enum TargetBody {
+    /// Held in memory, in pieces.
+    Held(Vec<Bytes>),
+    /// Streamed through: can be sent once.
+    Streamed(Option<Body>),
+}
+
+// === impl Ask ===
+
+impl Ask<'_> {
+    /// Whether somebody else can be asked the same.
+    pub fn can_be_sent_again(&self) -> bool {
+        !matches!(self.body, AskBody::Streamed(None))
+    }
+
+    /// How a provider is asked this; `None` when it cannot be.
+    pub fn way_to<'p>(&self, provider: &'p Provider) -> Option<Way<'p>> {
+        let native = || provider.native();
+        let translated = || native().map(|native| Way::Translate(native, provider.native_protocol()));
+        match self.operation.map(|operation| operation.speech) {
+            None | Some(Speech::Plain(_)) => provider.endpoint(self.dialect).map(Way::Relay),
+            Some(Speech::Conversation(protocol)) => match provider.speaks(protocol) {
+                // What another provider signed must be taken out of its envelope, or left out.
+                Some(endpoint) if self.carries_envelopes() => Some(Way::Translate(endpoint, protocol)),
+                Some(endpoint) => Some(Way::Relay(endpoint)),
+                None => translated(),
+            },
+            // Voyage's own callers do not come here by way of an SDK of another form.
+            Some(Speech::Rerank { v2: false }) if provider.quirks.rerank_top_k => translated(),
+            Some(Speech::Completions) if !provider.apis.serves_completions() => translated(),
+            Some(_) => match native() {
+                Some(endpoint) if endpoint.dialect == self.dialect => Some(Way::Relay(endpoint)),
+                _ => translated(),
+            },
+        }
+    }
+
+    fn carries_envelopes(&self) -> bool {
+        matches!(&self.body, AskBody::Json(bytes, _) if signature::is_enclosed_in(bytes))
+    }
+
+    /// The conversation that the body is; `None` when it is another question, see [`Ask::question`].
+    pub fn conversation(&self) -> Result<Option<&Conversation>, Failure> {
+        if let Some(conversation) = self.conversation.get() {
+            return Ok(conversation.as_deref());
+        }
+        let Some(question) = self.question() else {
+            return Err(Failure::cannot_translate(self.path, self.path));
+        };
+        let address = Address {
+            model: self.model_in_path,
+            stream: self.stream_in_path(),
+            events: self.dialect != Dialect::Gemini || self.query.split('&').any(|pair| pair == "alt=sse"),
+        };
+        let conversation = Conversation::read(&question, &address)?;
+        Ok(self.conversation.get_or_init(|| conversation.map(Box::new)).as_deref())
+    }
+
+    /// The question, as far as it is one in JSON.
+    pub fn question(&self) -> Option<Question<'_>> {
+        let AskBody::Json(bytes, _) = &self.body else {
+            return None;
+        };
+        Some(Question {
+            speech: self.operation?.speech,
+            body: bytes,
+            model_in_path: self.model_in_path,
+            strict: self.strict,
+            id: self.id,
+            now: unix_time(),
+        })
+    }
+
+    /// Whether the path asks for a stream, where it says so.
+    fn stream_in_path(&self) -> Option<bool> {
+        let streamed = self.operation.is_some_and(|operation| operation.streamed);
+        (streamed || self.dialect == Dialect::Gemini).then_some(streamed)
+    }
+
+    /// The path and query of this at a target.
+    pub fn path_for(
+        &self,
+        target: &Target,
+        endpoint: &Endpoint,
+        credential: &Credential,
+    ) -> Result<PathAndQuery, Failure> {
+        if self.model_in_path.is_some() {
+            let path = format!("/models/{}:{}", utf8_percent_encode(&target.model, SEGMENT), self.path);
+            return at(target, endpoint, credential, &path, self.query);
+        }
+        at(target, endpoint, credential, self.path, self.query)
+    }
+}
+
+/// The path and query of a call to a target.
+pub fn at(
+    target: &Target,
+    endpoint: &Endpoint,
+    credential: &Credential,
+    path: &str,
+    query: &str,
+) -> Result<PathAndQuery, Failure> {
+    let mut query = query.to_owned();
+    let path = below_base(target, path, &mut query);
+    credential.extend_query(&mut query);
+    endpoint
+        .base
+        .call(&path, &query)
+        .map_err(|error| Failure::path_refused(error.to_string()))
+}
+
+/// The path below the base URL. Azure's deployments have the model in it, and the API's version in the query.
+fn below_base<'a>(target: &Target, path: &'a str, query: &mut String) -> Cow<'a, str> {
+    let provider = &target.provider;
+    let Some(version) = provider
+        .api_version
+        .as_ref()
+        .filter(|_| provider.path_style == PathStyle::AzureDeployments)
+    else {
+        return Cow::Borrowed(path);
+    };
+    let others = query
+        .split('&')
+        .filter(|pair| !pair.is_empty() && !pair.starts_with("api-version="));
+    *query = others
+        .map(str::to_owned)
+        .chain([format!("api-version={version}")])
+        .collect::<Vec<_>>()
+        .join("&");
+    if target.model.is_empty() {
+        return Cow::Borrowed(path);
+    }
+    Cow::Owned(format!(
+        "/deployments/{}{path}",
+        utf8_percent_encode(&target.model, SEGMENT)
+    ))
+}
+
+// === impl AskBody, TargetBody ===
+
+impl<'a> AskBody<'a> {
+    /// The model asked for.
+    pub fn model(&self) -> Option<&Model<'a>> {
+        match self {
+            Self::Json(_, gist) => gist.model.as_ref(),
+            Self::Form(_, model) => model.as_ref(),
+            Self::Opaque(_) | Self::Streamed(_) => None,
+        }
+    }
+
+    /// This body as a target gets it, and whether it asks for a usage that the caller did not ask for.
+    pub fn for_target(&mut self, target: &Target, operation: Option<Operation>) -> (TargetBody, bool) {
+        match self {
+            Self::Json(bytes, gist) => {
+                let mut edits: Vec<Edit> = Vec::new();
+                edits.extend(gist.model.as_ref().and_then(|model| model.replaced_by(&target.model)));
+                if operation.is_some_and(|operation| operation.streamed && operation.dialect() != Dialect::Gemini) {
+                    edits.extend(gist.streamed());
+                }
+                let on_demand = operation.is_some_and(Operation::usage_on_demand);
+                let streamed = gist.stream || operation.is_some_and(|operation| operation.streamed);
+                let usage =
+                    (streamed && on_demand && target.provider.quirks.stream_usage).then(|| gist.include_usage());
+                let usage = usage.flatten();
+                let withholds_usage = usage.is_some();
+                edits.extend(usage);
+                (TargetBody::Held(splice(bytes, edits)), withholds_usage)
+            }
+            Self::Form(bytes, model) => {
+                let edit = model
+                    .as_ref()
+                    .and_then(|model| multipart::replace_model(model, &target.model));
+                (TargetBody::Held(splice(bytes, edit.into_iter().collect())), false)
+            }
+            Self::Opaque(bytes) => (TargetBody::Held(vec![bytes.clone()]), false),
+            Self::Streamed(body) => (TargetBody::Streamed(body.take()), false),
+        }
+    }
+}
+
+impl TargetBody {
+    /// The body to be sent; `None` when it was sent already and cannot be sent again.
+    pub fn again(&mut self) -> Option<Outgoing> {
+        match self {
+            Self::Held(pieces) => Some(Outgoing::held(pieces.clone())),
+            Self::Streamed(body) => body.take().map(Outgoing::Streamed),
+        }
+    }
+}
+
+/// Seconds since 1970, for the dates of answers.
+#[expect(clippy::disallowed_methods, reason = "the date of an answer")]
+pub fn unix_time() -> u64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
+}

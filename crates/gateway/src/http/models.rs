@@ -1,0 +1,107 @@
+//! The list of models, in the shape that the caller's SDK reads.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::Request;
+use axum::http::request::Parts;
+use axum::response::Response;
+use jiff::Timestamp;
+use mynah_dialect::Dialect;
+use percent_encoding::percent_decode_str;
+use serde_json::{Value, json};
+
+use super::reply::Entry;
+use super::routes::{dialect_at, json_reply};
+use crate::app::App;
+use crate::catalog::Entry as Listed;
+use crate::failure::Failure;
+use crate::pipeline::{self, identify};
+
+/// `GET /v1/models` and `GET /v1beta/models`.
+pub async fn list(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
+    let (parts, _) = request.into_parts();
+    let dialect = dialect_at(&parts.uri, &parts.headers);
+    match listed(&app, &parts).await {
+        Ok(entries) => json_reply(&list_in(dialect, &entries, &parts)),
+        Err(failure) => failure.reply_in(dialect, pipeline::request_id(&parts)),
+    }
+}
+
+/// `GET /v1/models/{id}` and `GET /v1beta/models/{id}`.
+pub async fn one(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
+    let (parts, _) = request.into_parts();
+    let dialect = dialect_at(&parts.uri, &parts.headers);
+    match found(&app, &parts).await {
+        Ok(entry) => json_reply(&described_in(dialect, &entry)),
+        Err(failure) => failure.reply_in(dialect, pipeline::request_id(&parts)),
+    }
+}
+
+async fn listed(app: &App, parts: &Parts) -> Result<Vec<Listed>, Failure> {
+    let caller = identify(app, parts, &mut Entry::default())?;
+    app.process.discovered.completed().await;
+    Ok(app.catalog.list(caller))
+}
+
+async fn found(app: &App, parts: &Parts) -> Result<Listed, Failure> {
+    let caller = identify(app, parts, &mut Entry::default())?;
+    let not_text = || Failure::path_refused("The model's name in the path is not text.".to_owned());
+    let path = parts.uri.path();
+    let encoded = path.split_once("/models/").map_or(path, |(_, id)| id);
+    let id = percent_decode_str(encoded).decode_utf8().map_err(|_| not_text())?;
+    if let Some(entry) = app.catalog.list(caller).into_iter().find(|entry| entry.id == id) {
+        return Ok(entry);
+    }
+    let route = app.catalog.resolve(&id, None, caller).await?;
+    let owner = route
+        .targets
+        .first()
+        .map(|target| target.provider.name.clone())
+        .unwrap_or_default();
+    Ok(Listed {
+        id: id.into_owned(),
+        created: 0,
+        owner,
+    })
+}
+
+fn list_in(dialect: Dialect, entries: &[Listed], parts: &Parts) -> Value {
+    let all: Vec<Value> = entries.iter().map(|entry| described_in(dialect, entry)).collect();
+    match dialect {
+        Dialect::Anthropic => json!({
+            "first_id": entries.first().map(|entry| &entry.id),
+            "last_id": entries.last().map(|entry| &entry.id),
+            "has_more": false,
+            "data": all,
+        }),
+        Dialect::Gemini => json!({"models": all}),
+        // Codex asks with its version, and keeps what it knows of models when it gets an empty list of its own kind.
+        _ if parts.uri.query().is_some_and(|query| query.contains("client_version=")) => {
+            json!({"object": "list", "data": all, "models": []})
+        }
+        _ => json!({"object": "list", "data": all}),
+    }
+}
+
+fn described_in(dialect: Dialect, entry: &Listed) -> Value {
+    match dialect {
+        Dialect::Anthropic => {
+            json!({"type": "model", "id": entry.id, "display_name": entry.id, "created_at": date(entry.created)})
+        }
+        Dialect::Gemini => json!({
+            "name": format!("models/{}", entry.id),
+            "version": "",
+            "displayName": entry.id,
+            "description": format!("served by {}", entry.owner),
+            "supportedGenerationMethods": ["generateContent", "streamGenerateContent", "countTokens"],
+        }),
+        _ => json!({"id": entry.id, "object": "model", "created": entry.created, "owned_by": entry.owner}),
+    }
+}
+
+fn date(seconds: u64) -> String {
+    let seconds = i64::try_from(seconds).unwrap_or_default();
+    Timestamp::from_second(seconds).unwrap_or_default().to_string()
+}

@@ -1,0 +1,67 @@
+//! What happens to an answer's bytes on their way to the caller.
+
+use bytes::Bytes;
+use mynah_dialect::ir::{Class, Error};
+use mynah_dialect::relay::Relay;
+use mynah_dialect::transcode::Transcoder;
+use mynah_dialect::usage::Usage;
+
+/// How the bytes pass.
+#[derive(Debug)]
+pub enum Passage {
+    /// Unseen.
+    Plain,
+    /// Unchanged, but read along.
+    Relay(Box<Relay>),
+    /// Translated, as they come.
+    Transcode(Box<Transcoder>),
+}
+
+impl Passage {
+    /// What a piece becomes, which may be nothing.
+    pub fn push(&mut self, piece: Bytes) -> Bytes {
+        match self {
+            Self::Plain => piece,
+            Self::Relay(relay) => relay.push(piece),
+            Self::Transcode(transcoder) => transcoder.push(&piece),
+        }
+    }
+
+    /// What is left at the end.
+    pub fn finish(&mut self) -> Bytes {
+        match self {
+            Self::Plain => Bytes::new(),
+            Self::Relay(relay) => relay.finish(),
+            Self::Transcode(transcoder) if transcoder.is_over() => Bytes::new(),
+            Self::Transcode(transcoder) => transcoder.finish(),
+        }
+    }
+
+    /// Whether something is held back.
+    pub fn holds(&self) -> bool {
+        match self {
+            Self::Plain => false,
+            Self::Relay(relay) => relay.holds(),
+            Self::Transcode(transcoder) => !transcoder.is_over(),
+        }
+    }
+
+    /// The end of a stream that broke off, in the words of the caller's protocol. Empty when the answer was whole before;
+    /// `None` where nothing that is said now would be understood. `relayed` writes the event for what is only relayed.
+    pub fn break_off(&mut self, message: &str, relayed: impl FnOnce() -> Vec<u8>) -> Option<Bytes> {
+        match self {
+            Self::Relay(relay) if relay.is_between_events() => Some(Bytes::from(relayed())),
+            Self::Plain | Self::Relay(_) => None,
+            Self::Transcode(transcoder) => Some(transcoder.fail(Error::new(Class::Server, message))),
+        }
+    }
+
+    /// The counts that were seen.
+    pub fn usage(&self) -> Option<Usage> {
+        match self {
+            Self::Plain => None,
+            Self::Relay(relay) => relay.usage(),
+            Self::Transcode(transcoder) => transcoder.usage().map(Usage::from),
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! A conversation as it is put to providers that speak another protocol than its caller.
+
+use axum::http::HeaderMap;
+use mynah_dialect::Protocol;
+use mynah_dialect::codec::{
+    Address, Asked, ClientSide, Malformed, Outgoing, Target as Addressee, client_side, upstream_side,
+};
+use mynah_dialect::completions;
+use mynah_dialect::ir::Request;
+use mynah_dialect::loss::Losses;
+use mynah_dialect::repair::repair;
+
+use crate::catalog::Target;
+use crate::completing::Completing;
+use crate::exchange::Question;
+use crate::failure::Failure;
+use crate::operation::Speech;
+
+/// The header with which a caller insists that nothing is lost.
+pub const STRICT: &str = "x-mynah-strict";
+
+/// Members of a request that lead to something which its caller's provider stores. Nobody else can follow them, and an
+/// answer without it would be an answer to something else.
+const STORED: [&str; 6] = [
+    "previous_response_id",
+    "conversation",
+    "prompt",
+    "background",
+    "cachedContent",
+    "cached_content",
+];
+
+/// A conversation that was read into the common vocabulary.
+#[derive(Debug)]
+pub struct Conversation {
+    /// What is needed to write its answer.
+    pub asked: Asked,
+    /// As it came.
+    request: Request,
+    /// As every provider accepts it, and what had to be changed for that.
+    mended: (Request, Losses),
+    /// It is the continuation of a text, to be answered as such.
+    completion: Option<Completing>,
+    strict: bool,
+}
+
+/// A conversation as one target gets it.
+#[derive(Debug)]
+pub struct Translation {
+    /// The protocol that the target is asked in.
+    pub protocol: Protocol,
+    /// What is sent.
+    pub outgoing: Outgoing,
+    /// What could not be said.
+    pub lost: Losses,
+}
+
+impl Conversation {
+    /// Reads a question; `None` when it is none that is put as a conversation.
+    pub fn read(question: &Question<'_>, address: &Address<'_>) -> Result<Option<Self>, Failure> {
+        let (mut request, mut lost, completion) = match question.speech {
+            Speech::Conversation(protocol) => {
+                let codec = client_side(protocol).ok_or_else(|| Failure::cannot_translate(protocol.name(), ""))?;
+                let request = codec.read_request(question.body, address).map_err(malformed)?;
+                (request, Losses::new(protocol), None)
+            }
+            Speech::Completions => {
+                let mut lost = Losses::new(Protocol::OpenaiChat);
+                let completion = completions::read_request(question.body, &mut lost).map_err(malformed)?;
+                let [request] = completion.requests.as_slice() else {
+                    return Ok(None);
+                };
+                (request.clone(), lost, Some(Completing::new(completion, question)))
+            }
+            _ => return Ok(None),
+        };
+        if let Some(stream) = address.stream {
+            request.stream = stream;
+        }
+        let mut mended = request.clone();
+        repair(&mut mended, &mut lost);
+        let mut head = request.clone();
+        head.messages = Vec::new();
+        Ok(Some(Self {
+            asked: Asked {
+                request: head,
+                events: address.events,
+                id: question.id.chars().filter(char::is_ascii_alphanumeric).collect(),
+                now: question.now,
+            },
+            request,
+            mended: (mended, lost),
+            completion,
+            strict: question.strict,
+        }))
+    }
+
+    /// Who writes the answer for the caller.
+    pub fn client(&self) -> Option<&dyn ClientSide> {
+        match &self.completion {
+            Some(completing) => Some(completing),
+            None => client_side(self.request.from).map(|codec| codec as &dyn ClientSide),
+        }
+    }
+
+    /// The conversation as it came.
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// The conversation in another protocol, for a target.
+    pub fn put_to(&self, target: &Target, protocol: Protocol) -> Result<Translation, Failure> {
+        let (request, lost) = if protocol == self.request.from && self.completion.is_none() {
+            (&self.request, Losses::new(protocol))
+        } else {
+            self.refuse_what_is_stored(protocol)?;
+            (&self.mended.0, self.mended.1.clone())
+        };
+        let mut lost = lost;
+        let addressee = Addressee {
+            provider: &target.provider.name,
+            model: &target.model,
+            quirks: &target.provider.quirks,
+        };
+        let outgoing = upstream_side(protocol)
+            .write_request(request, &addressee, &mut lost)
+            .map_err(|unsayable| Failure::unsayable(&target.name, &unsayable))?;
+        if self.strict
+            && let Some(losses) = lost.header()
+        {
+            return Err(Failure::lossy(&target.name, &losses));
+        }
+        Ok(Translation {
+            protocol,
+            outgoing,
+            lost,
+        })
+    }
+
+    fn refuse_what_is_stored(&self, protocol: Protocol) -> Result<(), Failure> {
+        for name in STORED {
+            let Some(value) = self.request.extra.get(name) else {
+                continue;
+            };
+            if !matches!(value.as_str(), "null" | "false") {
+                return Err(Failure::stored_elsewhere(name, protocol));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The failure to read a body.
+pub fn malformed(malformed: Malformed) -> Failure {
+    let message = format!("The request cannot be read: {malformed}.");
+    match malformed {
+        Malformed::NotJson(_) => Failure::body_unreadable(message, None),
+        Malformed::Field { field, .. } => Failure::body_unreadable(message, Some(field.into())),
+    }
+}
+
+/// Whether the caller insists that nothing is lost.
+pub fn is_strict(headers: &HeaderMap) -> bool {
+    headers
+        .get(STRICT)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true") || value.as_bytes() == b"1")
+}
