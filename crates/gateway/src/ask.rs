@@ -258,6 +258,14 @@ impl<'a> AskBody<'a> {
 }
 
 impl TargetBody {
+    /// The pieces that are held.
+    pub fn held(&self) -> &[Bytes] {
+        match self {
+            Self::Held(pieces) => pieces,
+            Self::Streamed(_) => &[],
+        }
+    }
+
     /// The body to be sent; `None` when it was sent already and cannot be sent again.
     pub fn again(&mut self) -> Option<Outgoing> {
         match self {

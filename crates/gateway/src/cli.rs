@@ -3,13 +3,18 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use axum::http::HeaderMap;
 use clap::{Args, Parser, Subcommand};
 
+use crate::app::{App, Process};
+use crate::caller::Caller;
 use crate::config::document::Document;
 use crate::config::env::Env;
 use crate::config::problem::Problem;
 use crate::config::{self, Loaded};
+use crate::explain::{Hypothetical, explain, likely_path};
 use crate::{serve, telemetry};
 
 /// The file that is read when none is named.
@@ -17,8 +22,9 @@ const DEFAULT_FILE: &str = "mynah.toml";
 
 /// One small, fast gateway between applications and every model provider.
 ///
-/// Applications keep the OpenAI API that they already speak and are pointed at Mynah; Mynah finds a provider that can
-/// answer and passes everything on unchanged. Without a command, it serves.
+/// Applications keep the API that they already speak (OpenAI, Anthropic, Gemini) and are pointed at Mynah; Mynah finds a
+/// provider that can answer, passes everything on unchanged where both speak the same, and translates where they do not.
+/// Without a command, it serves.
 ///
 /// Without a configuration file, it uses the providers whose keys are in the environment or in .env (OPENAI_API_KEY,
 /// GROQ_API_KEY, ...) and the local servers that answer (Ollama, LM Studio, vLLM, ...). The model mynah/echo always
@@ -31,7 +37,8 @@ const DEFAULT_FILE: &str = "mynah.toml";
   mynah                                   serve on 127.0.0.1:8080 with what the environment offers
   mynah serve --config production.toml    serve what a file says
   mynah check                             list everything that is wrong with mynah.toml
-  mynah config show                       what takes effect, and where each value comes from"
+  mynah config show                       what takes effect, and where each value comes from
+  mynah explain request.json              what would be sent for a request, and to whom"
 )]
 pub struct Arguments {
     #[command(subcommand)]
@@ -56,6 +63,15 @@ enum Command {
     Serve,
     /// Check the configuration: report every problem with its place, and exit with 1 if there is one
     Check,
+    /// Say what would happen to a request: where it would go, what exactly would be sent, and what would be lost
+    Explain {
+        /// The path that the request would be sent to [default: the one that it looks like]
+        #[arg(short, long, value_name = "PATH")]
+        path: Option<String>,
+        /// The file with the request's JSON body; `-` for standard input
+        #[arg(default_value = "-")]
+        request: PathBuf,
+    },
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -74,6 +90,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     let done = match &arguments.command {
         None | Some(Command::Serve) => serve_command(&arguments.source),
         Some(Command::Check) => check(&arguments.source),
+        Some(Command::Explain { path, request }) => explain_command(&arguments.source, path.as_deref(), request),
         Some(Command::Config(ConfigCommand::Show)) => show(&arguments.source),
         Some(Command::Config(ConfigCommand::Schema)) => schema(),
     };
@@ -134,6 +151,35 @@ fn show(source: &Source) -> anyhow::Result<()> {
         "{}",
         config::show::show(&loaded.effective, &document)
     )?;
+    Ok(())
+}
+
+fn explain_command(source: &Source, path: Option<&str>, request: &Path) -> anyhow::Result<()> {
+    let body = if request == Path::new("-") {
+        std::io::read_to_string(std::io::stdin())?
+    } else {
+        std::fs::read_to_string(request)
+            .map_err(|error| anyhow::anyhow!("cannot read {}: {error}", request.display()))?
+    };
+    let (_, loaded) = source
+        .load(source.file()?.as_deref(), &environment()?)
+        .map_err(|problems| report(&problems))?;
+    let process = Arc::new(Process::new());
+    // Nobody is asked, so nothing more will be discovered.
+    process.discovered.set_complete();
+    let app = App::new(loaded.config, process, None);
+    let headers = HeaderMap::new();
+    let path = path.map_or_else(|| likely_path(body.as_bytes(), &headers), str::to_owned);
+    let asked = Hypothetical {
+        uri: path.parse()?,
+        headers: &headers,
+        body: body.into(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let explanation = runtime
+        .block_on(explain(&app, &Caller::operator(), &asked))
+        .map_err(|failure| anyhow::anyhow!("{}", failure.message))?;
+    writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&explanation)?)?;
     Ok(())
 }
 

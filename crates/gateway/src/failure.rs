@@ -164,9 +164,15 @@ impl Failure {
         let message = format!(
             "`{field}` refers to what a provider stores, and this model is asked by {protocol}, which cannot follow it. Send the whole conversation instead."
         );
+        let code = if field == "thread" {
+            // Anthropic's own word, on which its SDKs send the conversation.
+            "thread_unsupported_request"
+        } else {
+            "unsupported_parameter"
+        };
         Self {
             param: Some(Cow::Owned(field.to_owned())),
-            ..Self::callers(StatusCode::BAD_REQUEST, "unsupported_parameter", message)
+            ..Self::callers(StatusCode::BAD_REQUEST, code, message)
         }
     }
 
@@ -299,10 +305,12 @@ impl Failure {
         response
     }
 
-    /// The last event of a stream that breaks off, in a dialect.
-    pub fn event_in(&self, dialect: Dialect) -> Vec<u8> {
+    /// The last event of a stream that breaks off, in a dialect. `responses`: the stream is one of OpenAI Responses.
+    pub fn event_in(&self, dialect: Dialect, responses: bool) -> Vec<u8> {
         let Some(codec) = client_of(dialect) else {
-            return self.body().to_event();
+            // Codex reads only the first of the two, OpenAI's SDKs raise on the second.
+            let failed = if responses { self.failed_response() } else { Vec::new() };
+            return [failed, self.body().to_event()].concat();
         };
         let (_, body) = codec.write_error(&self.error(), "");
         let name: &[u8] = if dialect == Dialect::Anthropic {
@@ -311,6 +319,18 @@ impl Failure {
             b""
         };
         [name, b"data: ", &body, b"\n\n"].concat()
+    }
+
+    fn failed_response(&self) -> Vec<u8> {
+        let event = serde_json::json!({
+            "type": "response.failed",
+            "sequence_number": 0,
+            "response": {
+                "id": "resp_broken_off", "object": "response", "status": "failed", "output": [],
+                "error": {"code": "server_error", "message": self.message},
+            },
+        });
+        format!("event: response.failed\ndata: {event}\n\n").into_bytes()
     }
 
     fn error(&self) -> Error {

@@ -12,6 +12,7 @@ pub mod completing;
 pub mod config;
 pub mod echo;
 pub mod exchange;
+pub mod explain;
 pub mod failure;
 pub mod http;
 pub mod keys;

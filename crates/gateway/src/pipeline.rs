@@ -8,12 +8,13 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, ORIGIN, VIA};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Request};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 use axum::response::Response;
 use bytes::Bytes;
 use http_body::Body as HttpBody;
 use mynah_dialect::peek::peek;
-use mynah_dialect::{Dialect, multipart};
+use mynah_dialect::{Dialect, Protocol, multipart};
+use percent_encoding::percent_decode_str;
 use tokio::time::Instant;
 
 use crate::answer::Answer;
@@ -21,11 +22,13 @@ use crate::app::App;
 use crate::ask::{Ask, AskBody};
 use crate::attempt::first_success;
 use crate::caller::Caller;
+use crate::explain::{Explanation, Hypothetical, explain, likely_path};
 use crate::failure::Failure;
 use crate::http::body::{limited, read_whole};
 use crate::http::decode::Encoding;
 use crate::http::reply::{Entry, REQUEST_ID, reply};
-use crate::operation::Operation;
+use crate::http::routes::json_reply;
+use crate::operation::{Operation, Speech};
 use crate::translation::is_strict;
 
 /// The header with which a caller chooses the provider.
@@ -87,15 +90,18 @@ where
     };
     entry.asked(&route.name);
     let query = without_key(parts.uri.query().unwrap_or_default());
-    let mut ask = Ask {
-        operation: Some(operation),
-        dialect: operation.dialect(),
-        model_in_path: model,
+    let asking = Asking {
+        operation,
+        model,
         strict: caller.strict || route.strict || is_strict(&parts.headers),
-        ..ask(parts, operation.below, &query, body)
+        query: &query,
+        headers: &parts.headers,
+        id: request_id(parts),
     };
+    let mut ask = asking.ask(body);
     let answer = first_success(app, &route, &mut ask).await?;
-    Ok(finish(answer, operation.dialect(), started, entry, permit))
+    let responses = operation.speech == Speech::Conversation(Protocol::OpenaiResponses);
+    Ok(finish(answer, (operation.dialect(), responses), started, entry, permit))
 }
 
 async fn answer_other(
@@ -123,11 +129,20 @@ async fn answer_other(
     let dialect = dialect_of(&parts.headers);
     let query = without_key(parts.uri.query().unwrap_or_default());
     let mut ask = Ask {
+        method: parts.method.clone(),
+        path,
+        operation: None,
         dialect,
-        ..ask(parts, path, &query, body)
+        model_in_path: None,
+        strict: false,
+        query: &query,
+        headers: &parts.headers,
+        body,
+        id: request_id(parts),
+        conversation: OnceLock::new(),
     };
     let answer = first_success(app, &route, &mut ask).await?;
-    Ok(finish(answer, dialect, started, entry, permit))
+    Ok(finish(answer, (dialect, false), started, entry, permit))
 }
 
 /// Who is calling. A web page needs a key, or an origin that may do without.
@@ -154,7 +169,7 @@ fn has_been_here(app: &App, via: &HeaderValue) -> bool {
 }
 
 /// The provider that the caller insists on.
-fn pinned(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
+pub fn pinned(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
     let Some(value) = headers.get(&PROVIDER) else {
         return Ok(None);
     };
@@ -162,7 +177,7 @@ fn pinned(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
 }
 
 /// Finds the model in a body, by the body's type.
-fn read_gist<'a>(headers: &HeaderMap, bytes: &'a Bytes) -> Result<AskBody<'a>, Failure> {
+pub fn read_gist<'a>(headers: &HeaderMap, bytes: &'a Bytes) -> Result<AskBody<'a>, Failure> {
     let content_type = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -188,19 +203,39 @@ fn capitalized(error: &impl ToString) -> String {
         .unwrap_or_default()
 }
 
-fn ask<'a>(parts: &'a Parts, path: &'a str, query: &'a str, body: AskBody<'a>) -> Ask<'a> {
-    Ask {
-        method: parts.method.clone(),
-        path,
-        operation: None,
-        dialect: Dialect::OpenAi,
-        model_in_path: None,
-        strict: false,
-        query,
-        headers: &parts.headers,
-        body,
-        id: request_id(parts),
-        conversation: OnceLock::new(),
+/// A request that names a model, but for its body.
+#[derive(Clone, Copy, Debug)]
+pub struct Asking<'a> {
+    /// What is asked.
+    pub operation: Operation,
+    /// The model, where the path names it.
+    pub model: Option<&'a str>,
+    /// Losses are not allowed.
+    pub strict: bool,
+    /// The query, without a key.
+    pub query: &'a str,
+    /// The caller's headers.
+    pub headers: &'a HeaderMap,
+    /// Distinguishes the request.
+    pub id: &'a str,
+}
+
+impl<'a> Asking<'a> {
+    /// The question.
+    pub fn ask(self, body: AskBody<'a>) -> Ask<'a> {
+        Ask {
+            method: Method::POST,
+            path: self.operation.below,
+            operation: Some(self.operation),
+            dialect: self.operation.dialect(),
+            model_in_path: self.model,
+            strict: self.strict,
+            query: self.query,
+            headers: self.headers,
+            body,
+            id: self.id,
+            conversation: OnceLock::new(),
+        }
     }
 }
 
@@ -225,7 +260,7 @@ pub fn dialect_of(headers: &HeaderMap) -> Dialect {
 }
 
 /// A query without the key that Gemini's clients may put there.
-fn without_key(query: &str) -> Cow<'_, str> {
+pub fn without_key(query: &str) -> Cow<'_, str> {
     if !query.split('&').any(|pair| pair.starts_with("key=")) {
         return Cow::Borrowed(query);
     }
@@ -235,11 +270,40 @@ fn without_key(query: &str) -> Cow<'_, str> {
 
 fn finish(
     answer: Answer<'_>,
-    dialect: Dialect,
+    spoken: (Dialect, bool),
     started: Instant,
     entry: &mut Entry,
     permit: crate::app::InFlight,
 ) -> Response {
     let ours: Duration = started.elapsed().saturating_sub(answer.waited);
-    reply(answer, dialect, ours, entry.take(), permit)
+    reply(answer, spoken, ours, entry.take(), permit)
+}
+
+/// Answers `POST /v1/explain`: what would happen to the body if it were sent to the path that the query names, or to the
+/// one that it is most likely meant for.
+pub async fn explained(app: Arc<App>, request: Request<Body>) -> Response {
+    let (parts, body) = request.into_parts();
+    let mut entry = Entry::new(&parts);
+    match explanation(&app, &parts, body, &mut entry).await {
+        Ok(explanation) => json_reply(&explanation),
+        Err(failure) => entry
+            .failed(failure)
+            .reply_in(dialect_of(&parts.headers), request_id(&parts)),
+    }
+}
+
+async fn explanation(app: &App, parts: &Parts, body: Body, entry: &mut Entry) -> Result<Explanation, Failure> {
+    let caller = identify(app, parts, entry)?;
+    let body = read_whole(body, &parts.headers, app.server.max_body, app.server.body_timeout).await?;
+    let query = parts.uri.query().unwrap_or_default();
+    let named = query.split('&').find_map(|pair| pair.strip_prefix("path="));
+    let path = match named {
+        Some(path) => percent_decode_str(path).decode_utf8_lossy().into_owned(),
+        None => likely_path(&body, &parts.headers),
+    };
+    let uri = path
+        .parse()
+        .map_err(|_| Failure::path_refused(format!("`{path}` is not a path.")))?;
+    let headers = &parts.headers;
+    explain(app, caller, &Hypothetical { uri, headers, body }).await
 }

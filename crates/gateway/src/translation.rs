@@ -21,7 +21,8 @@ pub const STRICT: &str = "x-mynah-strict";
 
 /// Members of a request that lead to something which its caller's provider stores. Nobody else can follow them, and an
 /// answer without it would be an answer to something else.
-const STORED: [&str; 6] = [
+const STORED: [&str; 7] = [
+    "thread",
     "previous_response_id",
     "conversation",
     "prompt",

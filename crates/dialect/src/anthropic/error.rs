@@ -24,6 +24,9 @@ pub(super) fn write(error: &Error, request_id: &str) -> (u16, Vec<u8>) {
     (status, body)
 }
 
+/// The code by which a caller learns that it must send the whole conversation, and not continue a stored one.
+const THREADS_UNSUPPORTED: &str = "thread_unsupported_request";
+
 /// Writes the members of an error, in a body or in a stream.
 pub(super) fn write_members(it: &mut Object<'_>, error: &Error) {
     it.text("type", "error");
@@ -36,7 +39,13 @@ pub(super) fn write_members(it: &mut Object<'_>, error: &Error) {
             it.text("message", &error.message);
         }
         if let Some(code) = &error.code {
-            it.object("details", |it| it.text("error_code", code));
+            it.object("details", |it| {
+                it.text("error_code", code);
+                // The SDK then sends the whole conversation.
+                if code == THREADS_UNSUPPORTED {
+                    it.array("unsupported", |it| it.text("thread"));
+                }
+            });
         }
     });
 }
@@ -120,6 +129,8 @@ fn class(status: u16, kind: &str, code: Option<&str>, message: &str) -> Class {
         "request_too_large" => Class::TooLarge,
         "rate_limit_error" => Class::RateLimited,
         "overloaded_error" => Class::Overloaded,
+        // The word for every fault of the provider's: the status says more.
+        "api_error" if status >= 500 => Class::of_status(status),
         "api_error" => Class::Server,
         "timeout_error" => Class::Timeout,
         _ => Class::of_status(status),

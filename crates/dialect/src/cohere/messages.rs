@@ -90,6 +90,13 @@ pub(super) fn turns<'r>(
             Role::Assistant => turns.extend(assistant(message, names, memo, lost)),
         }
     }
+    // The last message must be the user's or a tool's.
+    if let Some(last) = turns.last_mut().filter(|turn| turn.role == "system")
+        && !request.messages.is_empty()
+    {
+        lost.note(Field::LateSystem, "told as the user's words");
+        last.role = "user";
+    }
     let is_prefill = turns
         .last()
         .is_some_and(|turn| turn.role == "assistant" && turn.calls.is_empty());

@@ -29,10 +29,20 @@ pub(super) fn read_contents(contents: &Node<'_>) -> Result<Vec<Message>, Malform
     let one = std::slice::from_ref(contents);
     let items = if contents.is_array() { contents.items() } else { one };
     let mut calls = Calls::default();
-    let mut messages = Vec::with_capacity(items.len());
+    let mut messages: Vec<Message> = Vec::with_capacity(items.len());
     for (content, node) in items.iter().enumerate() {
         let place = Place { content, part: None };
-        messages.extend(read_content(node, place, &mut calls)?);
+        let Some(message) = read_content(node, place, &mut calls)? else {
+            continue;
+        };
+        match messages.last_mut() {
+            // Google's own chat keeps every chunk of a streamed answer as a content of its own.
+            Some(last) if last.role == Role::Assistant && message.role == Role::Assistant => {
+                message.parts.into_iter().for_each(|part| add(&mut last.parts, part));
+                last.extra.0.extend(message.extra.0);
+            }
+            _ => messages.push(message),
+        }
     }
     Ok(messages)
 }

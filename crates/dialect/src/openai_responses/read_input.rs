@@ -207,11 +207,9 @@ fn read_reasoning(item: &Node<'_>) -> Option<Part> {
             opened.item = item.get("id").string();
         }
         if opened.protocol == Protocol::Anthropic && opened.item.as_deref() == Some(REDACTED) {
-            redacted = Some(std::mem::take(&mut opened.data));
-            opened.item = None;
+            redacted = Some(opened.data.clone());
         }
     }
-    let signature = signature.filter(|opened| redacted.is_none() || opened.provider.is_some());
     if text.is_empty() && signature.is_none() && redacted.is_none() {
         return None;
     }

@@ -187,9 +187,11 @@ impl Check<'_> {
         }
         let endpoints = self.endpoints(path, provider, row);
         let headers = self.headers(path, provider);
+        let endpoints = endpoints?;
+        let models_url = models_url(row, &endpoints);
         Some(Provider {
             name: name.to_owned(),
-            endpoints: endpoints?,
+            endpoints,
             keys: provider.api_keys.clone(),
             turns: KeyRing::new(provider.api_keys.len()),
             headers,
@@ -199,7 +201,7 @@ impl Check<'_> {
                 between_bytes: provider.timeouts.between_bytes.0,
             },
             discovery: row.known.discovery(),
-            models_url: row.known.models_url.clone(),
+            models_url,
             models: provider.models.clone(),
             path_style: row.known.path_style,
             api_version: provider.api_version.clone(),
@@ -351,6 +353,22 @@ impl Check<'_> {
         let only = fitting.next()?;
         fitting.next().is_none().then(|| only.name.clone())
     }
+}
+
+/// Where the model list is. A path of the catalog's begins at the root of the row's own host; behind another base URL it
+/// begins where that has what the row's has not.
+fn models_url(row: &Row, endpoints: &[Endpoint]) -> Option<String> {
+    let url = row.known.models_url.as_ref()?;
+    let home = row
+        .known
+        .base_url
+        .as_deref()
+        .and_then(|home| BaseUrl::parse(home, "").ok());
+    let prefix = endpoints
+        .first()
+        .zip(home)
+        .and_then(|(endpoint, home)| endpoint.base.path.strip_suffix(home.path.as_str()));
+    Some(format!("{}{url}", prefix.unwrap_or_default()))
 }
 
 /// An address to listen on: `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080`, `:8080`.

@@ -32,8 +32,14 @@ static MODEL: HeaderName = HeaderName::from_static("x-mynah-model");
 static ATTEMPTS: HeaderName = HeaderName::from_static("x-mynah-attempts");
 static SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
-/// The reply to a caller, in its dialect. `ours` is the time that the gateway itself took so far.
-pub fn reply(mut answer: Answer<'_>, dialect: Dialect, ours: Duration, mut entry: Entry, permit: InFlight) -> Response {
+/// The reply to a caller, in its dialect (and whether it is one of OpenAI Responses). `ours` is the time that the gateway itself took so far.
+pub fn reply(
+    mut answer: Answer<'_>,
+    (dialect, responses): (Dialect, bool),
+    ours: Duration,
+    mut entry: Entry,
+    permit: InFlight,
+) -> Response {
     let events = is_events(&answer.headers);
     let metered = entry.is_kept() && answer.usage.is_none() && is_json(&answer.headers);
     let passage = match answer.body.transcoder.take() {
@@ -52,6 +58,7 @@ pub fn reply(mut answer: Answer<'_>, dialect: Dialect, ours: Duration, mut entry
         rest,
         passage,
         dialect,
+        responses,
         events,
         finale,
         ends_in_error: false,
@@ -109,6 +116,8 @@ struct ReplyBody {
     rest: Option<UpstreamBody>,
     passage: Passage,
     dialect: Dialect,
+    /// The answer is one of OpenAI Responses.
+    responses: bool,
     events: bool,
     /// Looks for the end of a stream of which HTTP does not tell the end.
     finale: Option<Finale>,
@@ -139,8 +148,9 @@ impl ReplyBody {
             }
             BodyError::Cut(_) => Failure::broken_off("The provider broke off in the middle of its answer.".to_owned()),
         };
-        let dialect = self.dialect;
-        let last = self.passage.break_off(&failure.message, || failure.event_in(dialect));
+        let (dialect, responses) = (self.dialect, self.responses);
+        let event = || failure.event_in(dialect, responses);
+        let last = self.passage.break_off(&failure.message, event);
         self.ends_in_error = last.is_some();
         last.map(Frame::data).ok_or(error)
     }
@@ -161,6 +171,10 @@ impl HttpBody for ReplyBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         loop {
             let piece = if let Some(piece) = self.held.pop_front() {
+                if matches!(self.passage, Passage::Transcode(_)) {
+                    // It was translated when it was held.
+                    return Poll::Ready(Some(Ok(Frame::data(piece))));
+                }
                 piece
             } else if let Some(rest) = &mut self.rest {
                 match ready!(Pin::new(rest).poll_frame(cx)) {

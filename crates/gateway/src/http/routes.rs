@@ -13,7 +13,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use hyper::body::Incoming;
 use mynah_dialect::Dialect;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 use tower::ServiceExt as _;
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer, ExposeHeaders};
 
@@ -78,6 +79,7 @@ fn router(app: &Arc<App>) -> Router {
         .route("/v1/models/{*id}", one())
         .route("/v1beta/models/{*id}", one())
         .route("/v1beta/tunedModels/{*id}", post(operate).fallback(method_refused))
+        .route("/v1/explain", post(explain).fallback(method_refused))
         .route("/v1/messages/batches", any(pass_through))
         .route("/v1/messages/batches/{*below}", any(pass_through));
     for operation in OPERATIONS {
@@ -137,6 +139,10 @@ async fn pass_through(State(app): State<Arc<App>>, request: Request<Body>) -> Re
     let path = request.uri().path().to_owned();
     let below = path.strip_prefix("/v1").unwrap_or(&path);
     pipeline::pass_through(app, below, request).await
+}
+
+async fn explain(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
+    pipeline::explained(app, request).await
 }
 
 /// Lists what a provider stores where new ones are made. For chat completions and responses, which few providers store,
@@ -212,8 +218,8 @@ async fn method_refused(request: Request<Body>) -> Response {
 }
 
 /// A JSON body.
-pub fn json_reply(value: &Value) -> Response {
-    let mut response = Response::new(Body::from(value.to_string()));
+pub fn json_reply(value: &impl Serialize) -> Response {
+    let mut response = Response::new(Body::from(serde_json::to_vec(value).unwrap_or_default()));
     response
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

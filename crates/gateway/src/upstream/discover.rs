@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderMap, Method};
+use axum::http::{HeaderMap, HeaderValue, Method};
 use http_body_util::{BodyExt as _, Limited};
+use mynah_dialect::Dialect;
 use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -71,6 +72,9 @@ async fn ask(provider: &Provider, pools: &Pools) -> Result<Vec<Listed>, String> 
     };
     let call = || {
         let mut headers = provider.headers.iter().cloned().collect::<HeaderMap>();
+        if endpoint.dialect == Dialect::Anthropic {
+            headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
+        }
         credential.extend_headers(&mut headers);
         let body = Outgoing::held(Vec::new());
         Some(Call {

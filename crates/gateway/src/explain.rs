@@ -1,0 +1,249 @@
+//! What would happen to a request: where it would go, what exactly would be sent, and what would be lost. Nobody is called.
+
+use axum::http::{HeaderMap, HeaderValue, Uri};
+use bytes::Bytes;
+use mynah_dialect::Dialect;
+use mynah_dialect::codec::Outgoing;
+use mynah_dialect::loss::Losses;
+use mynah_dialect::tree::Node;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::app::App;
+use crate::ask::{Ask, Way, at};
+use crate::caller::Caller;
+use crate::catalog::Target;
+use crate::exchange::Exchange;
+use crate::failure::Failure;
+use crate::operation::Operation;
+use crate::pipeline::{self, Asking};
+use crate::provider::Endpoint;
+use crate::translation::is_strict;
+use crate::upstream::auth::Credential;
+use crate::upstream::headers::{to_upstream, translated};
+
+/// What stands in place of a key.
+const REDACTED: &str = "[redacted]";
+
+/// What would happen to a request.
+#[derive(Debug, Serialize)]
+pub struct Explanation {
+    /// The path of the request that is explained.
+    path: String,
+    /// The name that was asked for.
+    model: String,
+    /// Whether losses are refused.
+    strict: bool,
+    /// Who would be asked, in this order.
+    targets: Vec<Explained>,
+}
+
+/// What would happen at one target.
+#[derive(Debug, Serialize)]
+struct Explained {
+    /// `provider/model`.
+    target: String,
+    /// `relay`, `translate`, `built-in` or `none`.
+    way: &'static str,
+    /// The protocol that is spoken there, where the request is translated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    protocol: Option<&'static str>,
+    /// What would be sent.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    requests: Vec<Sent>,
+    /// What would not reach the provider as it was meant.
+    losses: Vec<Lost>,
+    /// Why this target cannot be asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<String>,
+}
+
+/// A request as it would be sent.
+#[derive(Debug, Serialize)]
+struct Sent {
+    method: String,
+    url: String,
+    headers: Vec<(String, String)>,
+    body: Box<RawValue>,
+}
+
+#[derive(Debug, Serialize)]
+struct Lost {
+    field: String,
+    reason: &'static str,
+}
+
+/// A request that is to be explained.
+#[derive(Debug)]
+pub struct Hypothetical<'a> {
+    /// Its path, and query.
+    pub uri: Uri,
+    /// Its headers.
+    pub headers: &'a HeaderMap,
+    /// Its body.
+    pub body: Bytes,
+}
+
+/// The path that a body is most likely meant for.
+pub fn likely_path(body: &[u8], headers: &HeaderMap) -> String {
+    let node = Node::parse(body).unwrap_or_default();
+    let has = |name: &str| !node.get(name).is_null();
+    match () {
+        () if has("contents") => {
+            let model = node.get("model").text_or_empty();
+            format!("/v1beta/models/{model}:generateContent")
+        }
+        () if has("messages") && pipeline::dialect_of(headers) == Dialect::Anthropic => "/v1/messages".to_owned(),
+        () if has("messages") => "/v1/chat/completions".to_owned(),
+        () if has("documents") => "/v1/rerank".to_owned(),
+        () if has("prompt") => "/v1/completions".to_owned(),
+        () => "/v1/responses".to_owned(),
+    }
+}
+
+/// Explains a request of a caller.
+pub async fn explain(app: &App, caller: &Caller, asked: &Hypothetical<'_>) -> Result<Explanation, Failure> {
+    let path = asked.uri.path();
+    let unknown = || Failure::route_unknown("POST", path);
+    let (operation, model) = Operation::at(path).ok_or_else(unknown)?;
+    let body = pipeline::read_gist(asked.headers, &asked.body)?;
+    let named = model
+        .as_deref()
+        .or_else(|| body.model().map(|model| model.name.as_ref()));
+    let named = named.ok_or_else(Failure::model_missing)?;
+    let pinned = pipeline::pinned(asked.headers)?;
+    let route = app.catalog.resolve(named, pinned, caller).await?;
+    let strict = caller.strict || route.strict || is_strict(asked.headers);
+    let query = pipeline::without_key(asked.uri.query().unwrap_or_default());
+    let asking = Asking {
+        operation,
+        model: model.as_deref(),
+        strict,
+        query: &query,
+        headers: asked.headers,
+        id: "explained",
+    };
+    let mut ask = asking.ask(body);
+    Ok(Explanation {
+        path: path.to_owned(),
+        model: route.name.clone(),
+        strict,
+        targets: route
+            .targets
+            .iter()
+            .map(|target| at_target(app, target, &mut ask))
+            .collect(),
+    })
+}
+
+fn at_target(app: &App, target: &Target, ask: &mut Ask<'_>) -> Explained {
+    let way = ask.way_to(&target.provider);
+    let mut explained = Explained {
+        target: target.name.clone(),
+        way: match way {
+            _ if target.provider.is_built_in() => "built-in",
+            Some(Way::Relay(_)) => "relay",
+            Some(Way::Translate(..)) => "translate",
+            None => "none",
+        },
+        protocol: None,
+        requests: Vec::new(),
+        losses: Vec::new(),
+        refused: None,
+    };
+    let planned = match way {
+        _ if target.provider.is_built_in() => return explained,
+        None => Err(Failure::cannot_translate(&target.name, ask.path)),
+        Some(Way::Relay(endpoint)) => relayed(app, target, endpoint, ask).map(|sent| explained.requests.push(sent)),
+        Some(Way::Translate(endpoint, protocol)) => {
+            explained.protocol = Some(protocol.name());
+            put(target, ask, protocol).and_then(|(calls, lost)| {
+                explained.losses = losses(&lost);
+                for call in calls {
+                    explained.requests.push(sent(app, target, endpoint, call, ask)?);
+                }
+                Ok(())
+            })
+        }
+    };
+    explained.refused = planned.err().map(|failure| failure.message.into_owned());
+    explained
+}
+
+/// The request in another protocol.
+fn put(target: &Target, ask: &Ask<'_>, protocol: mynah_dialect::Protocol) -> Result<(Vec<Outgoing>, Losses), Failure> {
+    if let Some(conversation) = ask.conversation()? {
+        let translation = conversation.put_to(target, protocol)?;
+        return Ok((vec![translation.outgoing], translation.lost));
+    }
+    let question = ask
+        .question()
+        .ok_or_else(|| Failure::cannot_translate(&target.name, ask.path))?;
+    let exchange = Exchange::plan(&question, target)?;
+    Ok((exchange.calls, exchange.lost))
+}
+
+fn relayed(app: &App, target: &Target, endpoint: &Endpoint, ask: &mut Ask<'_>) -> Result<Sent, Failure> {
+    let (pieces, _) = ask.body.for_target(target, ask.operation);
+    let body: Vec<u8> = pieces.held().iter().flatten().copied().collect();
+    let path = ask.path_for(target, endpoint, &hidden(endpoint))?;
+    let headers = to_upstream(ask.headers, &app.process.via);
+    Ok(Sent {
+        method: ask.method.to_string(),
+        url: endpoint.base.url(path).to_string(),
+        headers: shown(target, endpoint, headers),
+        body: raw(&body),
+    })
+}
+
+fn sent(app: &App, target: &Target, endpoint: &Endpoint, call: Outgoing, ask: &Ask<'_>) -> Result<Sent, Failure> {
+    let (path, query) = call.path.split_once('?').unwrap_or((&call.path, ""));
+    let path = at(target, endpoint, &hidden(endpoint), path, query)?;
+    let headers = translated(ask.headers, &call.headers, &app.process.via);
+    Ok(Sent {
+        method: "POST".to_owned(),
+        url: endpoint.base.url(path).to_string(),
+        headers: shown(target, endpoint, headers),
+        body: raw(&call.body),
+    })
+}
+
+/// A credential like the endpoint's, without its secret.
+fn hidden(endpoint: &Endpoint) -> Credential {
+    match endpoint.credential(Some(0)) {
+        Credential::Query(pair) => {
+            let name = pair.split('=').next().unwrap_or_default();
+            Credential::Query(format!("{name}=redacted"))
+        }
+        Credential::Header(name, _) => Credential::Header(name.clone(), HeaderValue::from_static(REDACTED)),
+        Credential::None => Credential::None,
+    }
+}
+
+fn shown(target: &Target, endpoint: &Endpoint, mut headers: HeaderMap) -> Vec<(String, String)> {
+    for (name, _) in &target.provider.headers {
+        // What an operator sends with every call may be a secret too.
+        headers.insert(name.clone(), HeaderValue::from_static(REDACTED));
+    }
+    hidden(endpoint).extend_headers(&mut headers);
+    let readable = |value: &HeaderValue| value.to_str().unwrap_or("…").to_owned();
+    headers
+        .iter()
+        .map(|(name, value)| (name.to_string(), readable(value)))
+        .collect()
+}
+
+fn raw(body: &[u8]) -> Box<RawValue> {
+    let text = String::from_utf8_lossy(body).into_owned();
+    RawValue::from_string(text).unwrap_or_else(|_| RawValue::NULL.to_owned())
+}
+
+fn losses(lost: &Losses) -> Vec<Lost> {
+    lost.listed()
+        .iter()
+        .map(|loss| Lost {
+            field: loss.field.clone(),
+            reason: loss.reason,
+        })
+        .collect()
+}
