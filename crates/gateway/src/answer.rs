@@ -107,6 +107,13 @@ impl<'a> Answer<'a> {
         Verdict::of_status(self.refusal.map_or(self.status.as_u16(), Class::status))
     }
 
+    /// Whether the provider does not accept what is sent back to it as its own reasoning.
+    pub fn refuses_proofs(&self) -> bool {
+        let says = |words: &[u8]| self.body.held.iter().any(|piece| memmem::find(piece, words).is_some());
+        self.status == StatusCode::BAD_REQUEST
+            && (says(b"signature") || says(b"thinking block") || says(b"encrypted_content"))
+    }
+
     /// Whether the provider says that it has no such route: a 404 that is not about the model.
     pub fn says_that_there_is_no_such_address(&self) -> bool {
         matches!(self.status.as_u16(), 404 | 405 | 501)

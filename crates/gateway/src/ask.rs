@@ -49,6 +49,8 @@ pub struct Ask<'a> {
     pub body: AskBody<'a>,
     /// Distinguishes the request.
     pub id: &'a str,
+    /// How many times somebody was asked so far.
+    pub attempts: u32,
     /// The conversation, once it had to be understood; `None` in it when it is none.
     pub conversation: OnceLock<Option<Box<Conversation>>>,
 }
@@ -133,6 +135,12 @@ impl Ask<'_> {
         };
         let conversation = Conversation::read(&question, &address)?;
         Ok(self.conversation.get_or_init(|| conversation.map(Box::new)).as_deref())
+    }
+
+    /// Leaves the reasoning of earlier turns out of the conversation. Returns whether there was any.
+    pub fn leave_out_reasoning(&mut self) -> bool {
+        let conversation = self.conversation.get_mut().and_then(Option::as_deref_mut);
+        conversation.is_some_and(Conversation::leave_out_reasoning)
     }
 
     /// The question, as far as it is one in JSON.

@@ -51,12 +51,11 @@ struct Refusals<'a> {
 /// Asks the targets of a route in order: each key of a target while the keys are at fault, then the next target.
 pub async fn first_success<'a>(app: &App, route: &'a Route, ask: &mut Ask<'_>) -> Result<Answer<'a>, Failure> {
     let started = Instant::now();
-    let mut attempts = 0;
     let mut refusals = Refusals::default();
     let outcome = 'asked: {
         for target in &route.targets {
             if target.provider.is_built_in() {
-                attempts += 1;
+                ask.attempts += 1;
                 break 'asked match built_in(ask, target) {
                     Ok(Echo::Direct(answer)) => Ok(answer),
                     Ok(Echo::Translated(interpreter, headers, body)) => {
@@ -72,10 +71,10 @@ pub async fn first_success<'a>(app: &App, route: &'a Route, ask: &mut Ask<'_>) -
                 continue;
             };
             for key in target.provider.turns.in_turn() {
-                if attempts == MAX_ATTEMPTS || (attempts > 0 && !ask.can_be_sent_again()) {
+                if ask.attempts == MAX_ATTEMPTS || (ask.attempts > 0 && !ask.can_be_sent_again()) {
                     break 'asked refusals.answer(route);
                 }
-                attempts += 1;
+                ask.attempts += 1;
                 let mut outcome = ask_once(app, target, way, key, ask).await;
                 if let Some(other) = other_way(&outcome, target, way, ask) {
                     way = other;
@@ -99,16 +98,21 @@ pub async fn first_success<'a>(app: &App, route: &'a Route, ask: &mut Ask<'_>) -
         refusals.answer(route)
     };
     outcome.map(|mut answer| {
-        (answer.attempts, answer.waited) = (attempts, started.elapsed());
+        (answer.attempts, answer.waited) = (ask.attempts, started.elapsed());
         answer
     })
 }
 
-/// Where a provider has no such address after all, the way around it.
-fn other_way<'p>(outcome: &Outcome<'_>, target: &'p Target, way: Way<'p>, ask: &Ask<'_>) -> Option<Way<'p>> {
-    let (Outcome::Answered(answer), Way::Relay(_)) = (outcome, way) else {
+/// Where an answer shows that there is a better way to ask the same target, that way: around an address that a provider
+/// does not have after all, or without the proofs of reasoning that it refuses (they are bound to an account, or were
+/// altered on their way).
+fn other_way<'p>(outcome: &Outcome<'_>, target: &'p Target, way: Way<'p>, ask: &mut Ask<'_>) -> Option<Way<'p>> {
+    let Outcome::Answered(answer) = outcome else {
         return None;
     };
+    if let Way::Translate(..) = way {
+        return (answer.refuses_proofs() && ask.leave_out_reasoning()).then_some(way);
+    }
     if !answer.says_that_there_is_no_such_address() {
         return None;
     }

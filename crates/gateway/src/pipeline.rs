@@ -99,7 +99,9 @@ where
         id: request_id(parts),
     };
     let mut ask = asking.ask(body);
-    let answer = first_success(app, &route, &mut ask).await?;
+    let answer = first_success(app, &route, &mut ask).await;
+    entry.tried(ask.attempts);
+    let answer = answer?;
     let responses = operation.speech == Speech::Conversation(Protocol::OpenaiResponses);
     Ok(finish(answer, (operation.dialect(), responses), started, entry, permit))
 }
@@ -139,9 +141,12 @@ async fn answer_other(
         headers: &parts.headers,
         body,
         id: request_id(parts),
+        attempts: 0,
         conversation: OnceLock::new(),
     };
-    let answer = first_success(app, &route, &mut ask).await?;
+    let answer = first_success(app, &route, &mut ask).await;
+    entry.tried(ask.attempts);
+    let answer = answer?;
     Ok(finish(answer, (dialect, false), started, entry, permit))
 }
 
@@ -234,6 +239,7 @@ impl<'a> Asking<'a> {
             headers: self.headers,
             body,
             id: self.id,
+            attempts: 0,
             conversation: OnceLock::new(),
         }
     }

@@ -6,7 +6,8 @@ use mynah_dialect::codec::{
     Address, Asked, ClientSide, Malformed, Outgoing, Target as Addressee, client_side, upstream_side,
 };
 use mynah_dialect::completions;
-use mynah_dialect::ir::Request;
+use mynah_dialect::field::Field;
+use mynah_dialect::ir::{Content, Request};
 use mynah_dialect::loss::Losses;
 use mynah_dialect::repair::repair;
 
@@ -138,6 +139,18 @@ impl Conversation {
         })
     }
 
+    /// Leaves out the reasoning of earlier turns, with its proofs. Returns whether there was any.
+    pub fn leave_out_reasoning(&mut self) -> bool {
+        let before = without_reasoning(&mut self.request);
+        without_reasoning(&mut self.mended.0);
+        if before {
+            self.mended
+                .1
+                .note(Field::ReasoningHistory, "refused by the provider and left out");
+        }
+        before
+    }
+
     fn refuse_what_is_stored(&self, protocol: Protocol) -> Result<(), Failure> {
         for name in STORED {
             let Some(value) = self.request.extra.get(name) else {
@@ -149,6 +162,19 @@ impl Conversation {
         }
         Ok(())
     }
+}
+
+fn without_reasoning(request: &mut Request) -> bool {
+    let mut found = false;
+    for message in &mut request.messages {
+        message.parts.retain_mut(|part| {
+            let is_reasoning = matches!(part.content, Content::Reasoning { .. });
+            found |= is_reasoning || part.signature.take().is_some();
+            !is_reasoning
+        });
+    }
+    request.messages.retain(|message| !message.parts.is_empty());
+    found
 }
 
 /// The failure to read a body.

@@ -23,6 +23,7 @@ use crate::app::InFlight;
 use crate::caller::Caller;
 use crate::failure::Failure;
 use crate::http::passage::Passage;
+use crate::translated::LOSSY;
 use crate::upstream::send::{BodyError, UpstreamBody};
 
 /// The header by which the gateway knows a request; the listener puts it on every request.
@@ -244,6 +245,7 @@ pub struct Entry {
     attempts: u32,
     error: Option<&'static str>,
     usage: Option<Usage>,
+    lost: Option<HeaderValue>,
 }
 
 impl Entry {
@@ -290,6 +292,11 @@ impl Entry {
         }
     }
 
+    /// Notes how many times somebody was asked.
+    pub fn tried(&mut self, attempts: u32) {
+        self.attempts = attempts;
+    }
+
     /// Notes that the request ends without an answer.
     pub fn failed(&mut self, failure: Failure) -> Failure {
         self.status = failure.status;
@@ -302,6 +309,7 @@ impl Entry {
             self.status = answer.status;
             self.attempts = answer.attempts;
             self.model.clone_from(&answer.target.name);
+            self.lost = answer.headers.get(&LOSSY).cloned();
         }
     }
 }
@@ -322,6 +330,7 @@ impl Drop for Entry {
             input_tokens = usage.input,
             output_tokens = usage.output,
             milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            lost = self.lost.as_ref().and_then(|lost| lost.to_str().ok()),
             error = self.error,
             id = self.id,
         );
