@@ -44,6 +44,8 @@ pub struct Conversation {
     /// It is the continuation of a text, to be answered as such.
     completion: Option<Completing>,
     strict: bool,
+    /// The reasoning of earlier turns was left out.
+    left_out: bool,
 }
 
 /// A conversation as one target gets it.
@@ -94,6 +96,7 @@ impl Conversation {
             mended: (mended, lost),
             completion,
             strict: question.strict,
+            left_out: false,
         }))
     }
 
@@ -119,6 +122,9 @@ impl Conversation {
             (&self.mended.0, self.mended.1.clone())
         };
         let mut lost = lost;
+        if self.left_out {
+            lost.note(Field::ReasoningHistory, "refused by the provider and left out");
+        }
         let addressee = Addressee {
             provider: &target.provider.name,
             model: &target.model,
@@ -141,14 +147,9 @@ impl Conversation {
 
     /// Leaves out the reasoning of earlier turns, with its proofs. Returns whether there was any.
     pub fn leave_out_reasoning(&mut self) -> bool {
-        let before = without_reasoning(&mut self.request);
+        self.left_out = without_reasoning(&mut self.request);
         without_reasoning(&mut self.mended.0);
-        if before {
-            self.mended
-                .1
-                .note(Field::ReasoningHistory, "refused by the provider and left out");
-        }
-        before
+        self.left_out
     }
 
     fn refuse_what_is_stored(&self, protocol: Protocol) -> Result<(), Failure> {

@@ -24,7 +24,8 @@ pub fn read(document: &Document) -> Result<File, Vec<Problem>> {
     walk.value("", &document.root, &schema);
     if walk.problems.is_empty() {
         // What the schema cannot express (names of quirks) is left to the types.
-        serde_json::from_value(document.root.clone()).map_err(|error| vec![document.problem("", error.to_string())])
+        serde_path_to_error::deserialize(&document.root)
+            .map_err(|error| vec![document.problem(&error.path().to_string(), error.inner().to_string())])
     } else {
         walk.problems.sort_by_key(|problem| problem.at);
         Err(walk.problems)

@@ -94,10 +94,15 @@ impl Show<'_> {
         }
     }
 
-    /// The origin noted for a path or for what holds it, down to single settings of a provider.
+    /// The origin noted for a path or for what holds it, down to single settings of a provider. Why there is a provider
+    /// at all says nothing about its settings.
     fn nearest_origin(&self, path: &str) -> Option<&String> {
+        let is_provider = |path: &str| {
+            path.strip_prefix("providers.")
+                .is_some_and(|name| self.effective.rows.contains_key(name))
+        };
         let mut path = path;
-        while path.contains('.') {
+        while path.contains('.') && !is_provider(path) {
             if let Some(origin) = self.effective.origins.get(path) {
                 return Some(origin);
             }
