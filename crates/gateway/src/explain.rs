@@ -2,6 +2,7 @@
 
 use axum::http::{HeaderMap, HeaderValue, Uri};
 use bytes::Bytes;
+use indexmap::IndexMap;
 use mynah_dialect::Dialect;
 use mynah_dialect::codec::Outgoing;
 use mynah_dialect::loss::Losses;
@@ -63,7 +64,7 @@ struct Explained {
 struct Sent {
     method: String,
     url: String,
-    headers: Vec<(String, String)>,
+    headers: IndexMap<String, String>,
     body: Box<RawValue>,
 }
 
@@ -220,17 +221,22 @@ fn hidden(endpoint: &Endpoint) -> Credential {
     }
 }
 
-fn shown(target: &Target, endpoint: &Endpoint, mut headers: HeaderMap) -> Vec<(String, String)> {
+fn shown(target: &Target, endpoint: &Endpoint, mut headers: HeaderMap) -> IndexMap<String, String> {
     for (name, _) in &target.provider.headers {
         // What an operator sends with every call may be a secret too.
         headers.insert(name.clone(), HeaderValue::from_static(REDACTED));
     }
     hidden(endpoint).extend_headers(&mut headers);
     let readable = |value: &HeaderValue| value.to_str().unwrap_or("…").to_owned();
-    headers
-        .iter()
-        .map(|(name, value)| (name.to_string(), readable(value)))
-        .collect()
+    let mut shown: IndexMap<String, String> = IndexMap::new();
+    for (name, value) in &headers {
+        let values = shown.entry(name.to_string()).or_default();
+        if !values.is_empty() {
+            values.push_str(", ");
+        }
+        values.push_str(&readable(value));
+    }
+    shown
 }
 
 fn raw(body: &[u8]) -> Box<RawValue> {

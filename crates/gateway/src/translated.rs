@@ -131,9 +131,13 @@ impl<'a, 'c> Interpreter<'a, 'c> {
     async fn stream(mut self, mut headers: HeaderMap, mut body: AnswerBody) -> Result<Answer<'a>, NoContent> {
         let memo = std::mem::take(&mut self.translation.outgoing.memo);
         let mut transcoder = Transcoder::new(self.upstream, self.client, memo, &self.conversation.asked);
+        let mut there = std::mem::take(&mut body.held);
         let mut held = VecDeque::new();
         loop {
-            let piece = body.next_piece().await?;
+            let piece = match there.pop_front() {
+                Some(piece) => Some(piece),
+                None => body.next_piece().await?,
+            };
             let ended = piece.is_none();
             let written = match piece {
                 Some(piece) => transcoder.push(&piece),
@@ -153,6 +157,11 @@ impl<'a, 'c> Interpreter<'a, 'c> {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         headers.insert(ACCEL_BUFFERING.clone(), HeaderValue::from_static("no"));
         self.declare(&mut headers);
+        // What is there already needs no waiting for.
+        held.extend(there.iter().map(|piece| transcoder.push(piece)));
+        if body.rest.is_none() {
+            held.push_back(transcoder.finish());
+        }
         body.has_begun();
         body.held = held;
         body.transcoder = Some(Box::new(transcoder));

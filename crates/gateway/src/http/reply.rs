@@ -173,6 +173,9 @@ impl HttpBody for ReplyBody {
         loop {
             let piece = if let Some(piece) = self.held.pop_front() {
                 if matches!(self.passage, Passage::Transcode(_)) {
+                    if piece.is_empty() {
+                        continue;
+                    }
                     // It was translated when it was held.
                     return Poll::Ready(Some(Ok(Frame::data(piece))));
                 }
