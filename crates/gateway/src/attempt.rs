@@ -1,45 +1,25 @@
 //! Asks one target after the other until one answers. The only home of the rule when another is asked.
 
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
-use axum::http::response::Parts;
-use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use bytes::Bytes;
+use mynah_dialect::Protocol;
 use mynah_dialect::verdict::Verdict;
-use mynah_dialect::{Dialect, Protocol};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::alarm::after;
-use crate::answer::{Answer, AnswerBody, NoContent};
+use crate::answer::{Answer, AnswerBody};
 use crate::app::App;
-use crate::ask::{Ask, AskBody, TargetBody, Way, at, unix_time};
+use crate::ask::{Ask, AskBody, Way, unix_time};
 use crate::catalog::{Route, Target};
 use crate::echo;
-use crate::exchange::{Exchange, Question};
 use crate::failure::Failure;
-use crate::http::body::BrokenBody;
+use crate::line::{Line, no_content};
 use crate::operation::Speech;
-use crate::provider::Endpoint;
-use crate::translated::{Interpreter, exchanged, joined};
-use crate::translation::Conversation;
-use crate::upstream::headers::{to_caller, to_upstream, translated};
-use crate::upstream::send::{BodyError, Call, Patience, SendError, UpstreamBody, send};
-
-static ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+use crate::translated::Interpreter;
 
 /// No request is tried more often than this, however many targets and keys there are.
 const MAX_ATTEMPTS: u32 = 16;
-
-/// What came of asking once.
-enum Outcome<'a> {
-    /// An answer that the caller should get.
-    Answered(Answer<'a>),
-    /// An answer that makes us ask somebody else; the caller gets it if there is nobody.
-    Refused(Answer<'a>, Verdict),
-    /// No answer.
-    Failed(Failure),
-}
 
 /// What those who were asked so far had to say.
 #[derive(Default)]
@@ -75,20 +55,20 @@ pub async fn first_success<'a>(app: &App, route: &'a Route, ask: &mut Ask<'_>) -
                     break 'asked refusals.answer(route);
                 }
                 ask.attempts += 1;
-                let mut outcome = ask_once(app, target, way, key, ask).await;
-                if let Some(other) = other_way(&outcome, target, way, ask) {
+                let mut asked = Line { app, target, way, key }.ask(ask).await;
+                if let Some(other) = other_way(&asked, target, way, ask) {
                     way = other;
-                    outcome = ask_once(app, target, way, key, ask).await;
+                    asked = Line { app, target, way, key }.ask(ask).await;
                 }
-                match outcome {
-                    Outcome::Answered(answer) => break 'asked Ok(answer),
-                    Outcome::Refused(answer, verdict) => {
+                match asked.map(|answer| (answer.verdict(), answer)) {
+                    Ok((verdict, answer)) if !verdict.hands_over() => break 'asked Ok(answer),
+                    Ok((verdict, answer)) => {
                         refusals.refused(answer, verdict, ask.id);
                         if !verdict.is_the_keys() {
                             break;
                         }
                     }
-                    Outcome::Failed(failure) => {
+                    Err(failure) => {
                         refusals.failed(failure, target, ask.id);
                         break;
                     }
@@ -106,10 +86,13 @@ pub async fn first_success<'a>(app: &App, route: &'a Route, ask: &mut Ask<'_>) -
 /// Where an answer shows that there is a better way to ask the same target, that way: around an address that a provider
 /// does not have after all, or without the proofs of reasoning that it refuses (they are bound to an account, or were
 /// altered on their way).
-fn other_way<'p>(outcome: &Outcome<'_>, target: &'p Target, way: Way<'p>, ask: &mut Ask<'_>) -> Option<Way<'p>> {
-    let Outcome::Answered(answer) = outcome else {
-        return None;
-    };
+fn other_way<'p>(
+    asked: &Result<Answer<'_>, Failure>,
+    target: &'p Target,
+    way: Way<'p>,
+    ask: &mut Ask<'_>,
+) -> Option<Way<'p>> {
+    let answer = asked.as_ref().ok()?;
     if let Way::Translate(..) = way {
         return (answer.refuses_proofs() && ask.leave_out_reasoning()).then_some(way);
     }
@@ -123,215 +106,6 @@ fn other_way<'p>(outcome: &Outcome<'_>, target: &'p Target, way: Way<'p>, ask: &
         _ => false,
     };
     if is_news { ask.way_to(&target.provider) } else { None }
-}
-
-async fn ask_once<'a>(
-    app: &App,
-    target: &'a Target,
-    way: Way<'_>,
-    key: Option<usize>,
-    ask: &mut Ask<'_>,
-) -> Outcome<'a> {
-    let asked = match way {
-        Way::Relay(endpoint) => relay(app, target, endpoint, key, ask).await,
-        Way::Translate(endpoint, protocol) => {
-            let to = (target, endpoint, key);
-            match (ask.conversation(), ask.question()) {
-                (Ok(Some(conversation)), _) => translate(app, to, protocol, conversation, ask.headers).await,
-                (Ok(None), Some(question)) => exchange(app, to, question, ask.dialect, ask.headers).await,
-                (Ok(None), None) => Err(Failure::cannot_translate(&target.name, ask.path)),
-                (Err(failure), _) => Err(failure),
-            }
-        }
-    };
-    asked.unwrap_or_else(Outcome::Failed)
-}
-
-/// Passes the request on as it is.
-async fn relay<'a>(
-    app: &App,
-    target: &'a Target,
-    endpoint: &Endpoint,
-    key: Option<usize>,
-    ask: &mut Ask<'_>,
-) -> Result<Outcome<'a>, Failure> {
-    let path = ask.path_for(target, endpoint, endpoint.credential(key))?;
-    let (body, withholds_usage) = ask.body.for_target(target, ask.operation);
-    let (method, asked) = (ask.method.clone(), ask.headers);
-    let headers = || to_upstream(asked, &app.process.via);
-    let response = put(app, (target, endpoint, key), method, path, headers, body).await?;
-    Ok(judge(target, response.into_parts(), withholds_usage).await)
-}
-
-/// Puts the conversation to a provider in another protocol, and its answer into the caller's.
-async fn translate<'a>(
-    app: &App,
-    (target, endpoint, key): (&'a Target, &Endpoint, Option<usize>),
-    protocol: Protocol,
-    conversation: &Conversation,
-    asked: &HeaderMap,
-) -> Result<Outcome<'a>, Failure> {
-    let mut translation = conversation.put_to(target, protocol)?;
-    let (path, query) = translation
-        .outgoing
-        .path
-        .split_once('?')
-        .unwrap_or((&translation.outgoing.path, ""));
-    let path = at(target, endpoint, endpoint.credential(key), path, query)?;
-    let body = TargetBody::Held(vec![std::mem::take(&mut translation.outgoing.body).into()]);
-    let own = std::mem::take(&mut translation.outgoing.headers);
-    let headers = || translated(asked, &own, &app.process.via);
-    let response = put(app, (target, endpoint, key), Method::POST, path, headers, body).await?;
-    let (head, rest) = response.into_parts();
-    let body = AnswerBody {
-        rest: Some(rest),
-        ..AnswerBody::default()
-    };
-    let interpreter = Interpreter::new(target, conversation, translation)
-        .ok_or_else(|| Failure::cannot_translate(&target.name, protocol.name()))?;
-    let answer = interpreter.answer(head.status, &head.headers, body).await;
-    answer.map(Outcome::of).map_err(|reason| no_content(target, &reason))
-}
-
-/// Puts another question to a provider of another dialect, in as many calls as it takes.
-async fn exchange<'a>(
-    app: &App,
-    (target, endpoint, key): (&'a Target, &Endpoint, Option<usize>),
-    question: Question<'_>,
-    dialect: Dialect,
-    asked: &HeaderMap,
-) -> Result<Outcome<'a>, Failure> {
-    let mut exchange = Exchange::plan(&question, target)?;
-    let mut bodies = Vec::with_capacity(exchange.calls.len());
-    for call in &mut exchange.calls {
-        let (path, query) = call.path.split_once('?').unwrap_or((&call.path, ""));
-        let path = at(target, endpoint, endpoint.credential(key), path, query)?;
-        let body = TargetBody::Held(vec![std::mem::take(&mut call.body).into()]);
-        let headers = || translated(asked, &call.headers, &app.process.via);
-        let response = put(app, (target, endpoint, key), Method::POST, path, headers, body).await?;
-        let (head, rest) = response.into_parts();
-        let body = AnswerBody {
-            rest: Some(rest),
-            ..AnswerBody::default()
-        };
-        let read = exchanged(target, dialect, &question, exchange.protocol, &head, body).await;
-        match read.map_err(|reason| no_content(target, &reason))? {
-            Ok(body) => bodies.push(body),
-            Err(refusal) => return Ok(Outcome::of(refusal)),
-        }
-    }
-    Ok(Outcome::of(joined(target, dialect, &question, &exchange, &bodies)))
-}
-
-/// Sends a request to a target.
-async fn put(
-    app: &App,
-    (target, endpoint, key): (&Target, &Endpoint, Option<usize>),
-    method: Method,
-    path: PathAndQuery,
-    headers: impl Fn() -> HeaderMap,
-    mut body: TargetBody,
-) -> Result<Response<UpstreamBody>, Failure> {
-    let timeouts = target.provider.timeouts;
-    let patience = Patience {
-        connect: timeouts.connect,
-        deadline: after(Instant::now(), timeouts.first_byte),
-        between_bytes: timeouts.between_bytes,
-    };
-    let credential = endpoint.credential(key);
-    let call = || {
-        let mut headers = headers();
-        for (name, value) in &target.provider.headers {
-            headers.insert(name.clone(), value.clone());
-        }
-        if endpoint.dialect == Dialect::Anthropic && !headers.contains_key(&ANTHROPIC_VERSION) {
-            headers.insert(ANTHROPIC_VERSION.clone(), HeaderValue::from_static("2023-06-01"));
-        }
-        credential.extend_headers(&mut headers);
-        Some(Call {
-            method: method.clone(),
-            base: &endpoint.base,
-            path: path.clone(),
-            headers,
-            body: body.again()?,
-        })
-    };
-    let pool = endpoint.pool(&app.pools, target.provider.http_version);
-    send(pool, call, patience)
-        .await
-        .map_err(|error| sending_failed(target, &error))
-}
-
-/// Waits for the first content, and says whether the answer is one that the caller should get.
-async fn judge(target: &Target, (head, rest): (Parts, UpstreamBody), withholds_usage: bool) -> Outcome<'_> {
-    let ends_with_connection = head.version < Version::HTTP_2
-        && !head.headers.contains_key(CONTENT_LENGTH)
-        && !head.headers.contains_key(TRANSFER_ENCODING);
-    let status = head.status;
-    let mut body = AnswerBody {
-        rest: Some(rest),
-        ..AnswerBody::default()
-    };
-    let headers = to_caller(head.headers);
-    let opening = if Verdict::of_status(status.as_u16()) == Verdict::Healthy {
-        body.hold_until_content(&headers).await
-    } else {
-        body.hold_error()
-            .await
-            .map(|()| body.redact(&target.provider.keys))
-            .map(|()| None)
-    };
-    let mut answer = match opening {
-        Err(reason) => return Outcome::Failed(no_content(target, &reason)),
-        Ok(Some(error)) => Answer::in_place_of_stream(error, headers, target),
-        Ok(None) => Answer {
-            withholds_usage,
-            ends_with_connection,
-            ..Answer::new(status, headers, body, target)
-        },
-    };
-    answer.fit_length();
-    Outcome::of(answer)
-}
-
-impl<'a> Outcome<'a> {
-    fn of(answer: Answer<'a>) -> Self {
-        let verdict = answer.verdict();
-        if verdict.hands_over() {
-            Self::Refused(answer, verdict)
-        } else {
-            Self::Answered(answer)
-        }
-    }
-}
-
-fn sending_failed(target: &Target, error: &SendError) -> Failure {
-    let message = format!("{} did not answer: {error}.", target.name);
-    match error {
-        SendError::Unreachable(_) => Failure::unreachable(message),
-        SendError::ConnectTimeout(_) => Failure::timed_out(message),
-        SendError::Late => late(target),
-        SendError::Broken(_) => Failure::broken_off(message),
-        SendError::Callers(BrokenBody::TooLarge(limit)) => Failure::body_too_large(*limit),
-        SendError::Callers(BrokenBody::Stalled) => Failure::body_stalled(),
-        SendError::Callers(BrokenBody::Read(error)) => {
-            Failure::body_unreadable(format!("The request body broke off: {error}."), None)
-        }
-    }
-}
-
-fn no_content(target: &Target, reason: &NoContent) -> Failure {
-    match reason {
-        NoContent::Broken(BodyError::Late) => late(target),
-        _ => Failure::broken_off(format!("{} did not answer: {reason}.", target.name)),
-    }
-}
-
-fn late(target: &Target) -> Failure {
-    Failure::timed_out(format!(
-        "{} did not answer within {:?}.",
-        target.name, target.provider.timeouts.first_byte
-    ))
 }
 
 /// What the built-in model says.

@@ -119,6 +119,7 @@ fn serve_command(source: &Source) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served = runtime.block_on(serve::run(loaded, file, load));
     runtime.shutdown_background();
+    telemetry::flush();
     served
 }
 

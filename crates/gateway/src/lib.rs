@@ -17,6 +17,7 @@ pub mod failure;
 pub mod http;
 pub mod keys;
 pub mod known;
+pub mod line;
 pub mod operation;
 pub mod pipeline;
 pub mod provider;

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, ORIGIN, VIA};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, ORIGIN, VIA};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 use axum::response::Response;
@@ -39,9 +39,9 @@ pub async fn answer<B>(app: Arc<App>, operation: Operation, model: Option<String
 where
     B: HttpBody<Data = Bytes, Error: Display> + Unpin,
 {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let mut entry = Entry::new(&parts);
-    match answer_model(&app, operation, model.as_deref(), &parts, body, &mut entry).await {
+    match answer_model(&app, operation, model.as_deref(), &mut parts, body, &mut entry).await {
         Ok(response) => response,
         Err(failure) => entry.failed(failure).reply_in(operation.dialect(), request_id(&parts)),
     }
@@ -63,7 +63,7 @@ async fn answer_model<B>(
     app: &Arc<App>,
     operation: Operation,
     model: Option<&str>,
-    parts: &Parts,
+    parts: &mut Parts,
     body: B,
     entry: &mut Entry,
 ) -> Result<Response, Failure>
@@ -77,7 +77,10 @@ where
     let mut bytes = read_whole(body, &parts.headers, app.server.max_body, app.server.body_timeout).await?;
     if let Some(encoding) = encoding {
         bytes = encoding.decode(&bytes, app.server.max_body)?;
+        // It is sent on as it is now.
+        parts.headers.remove(CONTENT_ENCODING);
     }
+    let parts = &*parts;
     let body = read_gist(&parts.headers, &bytes)?;
     let named = model.or_else(|| body.model().map(|model| model.name.as_ref()));
     let pinned = pinned(&parts.headers)?;

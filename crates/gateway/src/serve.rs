@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
@@ -40,17 +40,20 @@ pub async fn run(loaded: Loaded, file: Option<PathBuf>, load: Load) -> anyhow::R
     let watched = Watched::new(file.iter().cloned().chain(check::files(&config)));
     let process = Arc::new(Process::new());
     let site = Arc::new(ArcSwap::from_pointee(build(config, &process, None)?));
+    // Listened for before anybody can know that the gateway is there: an unheard signal would end it.
+    let hang_up = signal(SignalKind::hangup())?;
+    let mut stop = Stop::listen()?;
     welcome(&site.load(), listener.local_addr()?)?;
     tokio::spawn(keep_discovering(site.clone()));
     tokio::spawn(keep_expiring(site.clone()));
-    tokio::spawn(keep_reloading(site.clone(), watched, file, load));
+    tokio::spawn(keep_reloading(site.clone(), watched, (file, load), hang_up));
     let draining = process.clone();
     let stopped = async move {
-        stop_signal().await;
+        stop.asked().await;
         tracing::info!("stopping: no new connections, requests in flight may finish");
         draining.drain();
-        tokio::spawn(async {
-            stop_signal().await;
+        tokio::spawn(async move {
+            stop.asked().await;
             std::process::exit(130);
         });
     };
@@ -119,10 +122,12 @@ async fn keep_expiring(site: Arc<ArcSwap<Site>>) {
 }
 
 /// Swaps in a changed configuration; a bad one is reported and the old one stays.
-async fn keep_reloading(site: Arc<ArcSwap<Site>>, mut watched: Watched, file: Option<PathBuf>, load: Load) {
-    let Ok(mut hang_up) = signal(SignalKind::hangup()) else {
-        return;
-    };
+async fn keep_reloading(
+    site: Arc<ArcSwap<Site>>,
+    mut watched: Watched,
+    (file, load): (Option<PathBuf>, Load),
+    mut hang_up: Signal,
+) {
     loop {
         let asked = tokio::select! {
             _ = hang_up.recv() => true,
@@ -166,14 +171,26 @@ fn swap(site: &Arc<ArcSwap<Site>>, config: Config) {
     }
 }
 
-async fn stop_signal() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// The signals to stop.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// One of them came.
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 

@@ -1,10 +1,18 @@
 //! The log, on standard error.
 
+mod buffer;
+mod line;
+
 use std::io::IsTerminal as _;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::Format;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
+use self::buffer::Buffer;
+use self::line::RequestLine;
 use crate::config::env::Env;
 use crate::config::file::{Log, LogFormat};
 
@@ -12,6 +20,9 @@ use crate::config::file::{Log, LogFormat};
 pub const REQUESTS: &str = "mynah::requests";
 
 static LOGS_REQUESTS: AtomicBool = AtomicBool::new(false);
+
+/// What was logged and is not written yet; a terminal needs none.
+static BUFFER: OnceLock<Buffer> = OnceLock::new();
 
 /// Whether each request is logged: asked once per request, before anything is collected for it.
 pub fn logs_requests() -> bool {
@@ -32,11 +43,36 @@ pub fn start(log: &Log, env: &Env) -> Result<(), String> {
     LOGS_REQUESTS.store(log.requests.unwrap_or(terminal), Ordering::Relaxed);
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(writer(terminal)?)
         .with_ansi(terminal);
     match log.format {
-        LogFormat::Text => builder.with_target(false).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Text => {
+            let others = Format::default().with_target(false).with_ansi(terminal);
+            builder.event_format(RequestLine::text(others)).try_init()
+        }
+        LogFormat::Json => {
+            let others = Format::default().json().flatten_event(true);
+            builder.json().event_format(RequestLine::json(others)).try_init()
+        }
     }
     .map_err(|error| error.to_string())
+}
+
+/// Writes what was logged so far.
+pub fn flush() {
+    if let Some(buffer) = BUFFER.get() {
+        buffer.flush();
+    }
+}
+
+/// Somebody who looks at a terminal sees each line at once. Elsewhere, a request does not wait for its line to be written.
+fn writer(terminal: bool) -> Result<BoxMakeWriter, String> {
+    if terminal {
+        return Ok(BoxMakeWriter::new(std::io::stderr));
+    }
+    let buffer = BUFFER.get_or_init(Buffer::default);
+    buffer
+        .start()
+        .map_err(|error| format!("cannot start logging: {error}"))?;
+    Ok(BoxMakeWriter::new(buffer))
 }

@@ -1,40 +1,62 @@
-//! A connection that gives up on a client that keeps it waiting.
+//! Gives up on a client that keeps its connection waiting.
 //!
 //! hyper has one timer for the head of a request and for the time before it, and sets it anew for every request. Here the
 //! two are told apart: an idle connection may wait long, a head that has begun may not.
 
+use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
+use std::mem::MaybeUninit;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http_body::{Body, Frame, SizeHint};
-use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use tokio::time::Instant;
 
 use crate::alarm::{Alarm, after};
 
-/// Requests in flight on a connection.
+/// The most that is read ahead, to see what a client speaks.
+const AHEAD: usize = 4096;
+
+/// What a connection is doing.
 #[derive(Clone, Debug, Default)]
-pub struct Busy(Arc<AtomicUsize>);
+pub struct Busy(Arc<Doing>);
+
+#[derive(Debug, Default)]
+struct Doing {
+    begun: AtomicUsize,
+    ended: AtomicUsize,
+    /// Something has come since the last request ended.
+    head_begun: AtomicBool,
+}
 
 impl Busy {
     /// One more request; it ends when the returned value is dropped.
     pub fn begin(&self) -> Request {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.0.begun.fetch_add(1, Ordering::Relaxed);
+        self.0.head_begun.store(false, Ordering::Relaxed);
         Request(self.clone())
     }
 
     /// Leaves the connection alone from now on, as HTTP/2 needs it: there, bytes also come between requests, and hyper
     /// watches the connection with pings.
     pub fn for_ever(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.0.begun.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn is_busy(&self) -> bool {
-        self.0.load(Ordering::Relaxed) > 0
+    /// What the client is waited for, and after how many requests; `None` while there is one.
+    fn waits(&self) -> Option<(usize, Wait)> {
+        let begun = self.0.begun.load(Ordering::Relaxed);
+        let is_idle = begun == self.0.ended.load(Ordering::Relaxed);
+        let wait = if self.0.head_begun.load(Ordering::Relaxed) {
+            Wait::RestOfHead
+        } else {
+            Wait::NextRequest
+        };
+        is_idle.then_some((begun, wait))
     }
 }
 
@@ -44,7 +66,7 @@ pub struct Request(Busy);
 
 impl Drop for Request {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.0.ended.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -73,17 +95,6 @@ impl<B: Body + Unpin> Body for Sent<B> {
     }
 }
 
-/// The connection.
-pub struct HeadTimeout<T> {
-    io: T,
-    busy: Busy,
-    limits: Limits,
-    /// What the connection waits for, and since when; `None` while it is busy.
-    waiting: Option<(Wait, Instant)>,
-    /// One for the connection's whole life.
-    alarm: Alarm,
-}
-
 /// How long a connection may wait.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -99,50 +110,119 @@ enum Wait {
     RestOfHead,
 }
 
-impl<T> HeadTimeout<T> {
-    /// Watches `io`, which counts its requests in `busy`.
-    pub fn new(io: T, busy: Busy, limits: Limits) -> Self {
-        Self {
-            io,
-            busy,
-            limits,
-            waiting: None,
-            alarm: Alarm::default(),
-        }
-    }
+/// Serves a connection as long as its client does not keep it waiting.
+pub async fn in_time<E: From<io::Error>>(
+    serving: impl Future<Output = Result<(), E>>,
+    busy: Busy,
+    limits: Limits,
+) -> Result<(), E> {
+    let mut serving = pin!(serving);
+    let mut patience = Patience {
+        busy,
+        limits,
+        waiting: None,
+        alarm: Alarm::default(),
+    };
+    poll_fn(|cx| match serving.as_mut().poll(cx) {
+        Poll::Ready(served) => Poll::Ready(served),
+        Poll::Pending => patience.poll_overdue(cx).map(|()| {
+            let error = io::Error::new(io::ErrorKind::TimedOut, "no request came in time");
+            Err(error.into())
+        }),
+    })
+    .await
+}
 
+struct Patience {
+    busy: Busy,
+    limits: Limits,
+    /// What the connection waits for, and since when.
+    waiting: Option<((usize, Wait), Instant)>,
+    /// One for the connection's whole life.
+    alarm: Alarm,
+}
+
+impl Patience {
     /// Ready when the connection has waited for too long.
     fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let (wait, since) = *self.waiting.get_or_insert_with(|| (Wait::NextRequest, Instant::now()));
-        let limit = if wait == Wait::NextRequest {
-            self.limits.idle
-        } else {
-            self.limits.head
+        let Some(waits) = self.busy.waits() else {
+            return Poll::Pending;
+        };
+        let since = match self.waiting {
+            Some((before, since)) if before == waits => since,
+            _ => Instant::now(),
+        };
+        self.waiting = Some((waits, since));
+        let limit = match waits.1 {
+            Wait::NextRequest => self.limits.idle,
+            Wait::RestOfHead => self.limits.head,
         };
         self.alarm.poll(after(since, limit), cx)
     }
 }
 
-impl<T: Read + Unpin> Read for HeadTimeout<T> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.io).poll_read(cx, buffer);
-        if self.busy.is_busy() {
-            self.waiting = None;
-            return polled;
-        }
-        if polled.is_ready() && !matches!(self.waiting, Some((Wait::RestOfHead, _))) {
-            // Normally this is the whole head, and the next call finds the connection busy.
-            self.waiting = Some((Wait::RestOfHead, Instant::now()));
-            return polled;
-        }
-        if self.poll_overdue(cx).is_ready() {
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "no request came in time")));
-        }
-        polled
+/// A connection that notes when something comes, and can be looked at before it is read.
+pub struct Watched<T> {
+    io: T,
+    busy: Busy,
+    /// What was read to see how the connection begins, and nobody has taken yet.
+    ahead: Vec<u8>,
+}
+
+impl<T> Watched<T> {
+    /// Watches `io`.
+    pub fn new(io: T, busy: Busy) -> Self {
+        let ahead = Vec::new();
+        Self { io, busy, ahead }
     }
 }
 
-impl<T: Write + Unpin> Write for HeadTimeout<T> {
+impl<T: Read + Unpin> Watched<T> {
+    /// Whether the first bytes that come are these. They stay to be read.
+    pub async fn begins_with(&mut self, expected: &[u8]) -> io::Result<bool> {
+        while self.ahead.len() < expected.len() && expected.starts_with(&self.ahead) {
+            if poll_fn(|cx| self.poll_ahead(cx)).await? == 0 {
+                break;
+            }
+        }
+        Ok(self.ahead.starts_with(expected))
+    }
+
+    fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut space = [const { MaybeUninit::uninit() }; AHEAD];
+        let mut buffer = ReadBuf::uninit(&mut space);
+        ready!(self.poll_io(cx, buffer.unfilled()))?;
+        self.ahead.extend_from_slice(buffer.filled());
+        Poll::Ready(Ok(buffer.filled().len()))
+    }
+
+    fn poll_io(&mut self, cx: &mut Context<'_>, buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        let read = ready!(Pin::new(&mut self.io).poll_read(cx, buffer));
+        // While a request is in flight, it is most likely its body.
+        if self.busy.waits().is_some() {
+            self.busy.0.head_begun.store(true, Ordering::Relaxed);
+        }
+        Poll::Ready(read)
+    }
+}
+
+impl<T: Read + Unpin> Read for Watched<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.ahead.is_empty() {
+            return self.poll_io(cx, buffer);
+        }
+        let mut ahead = std::mem::take(&mut self.ahead);
+        self.ahead = ahead.split_off(buffer.remaining().min(ahead.len()));
+        buffer.put_slice(&ahead);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<T: Write + Unpin> Write for Watched<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.io).poll_write(cx, bytes)
     }

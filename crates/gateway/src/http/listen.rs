@@ -1,24 +1,26 @@
 //! Accepts connections and serves them until the gateway stops.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Version};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use hyper_util::server::graceful::GracefulConnection;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use uuid::Uuid;
 
-use super::head_timeout::{Busy, HeadTimeout, Limits, Sent};
+use super::head_timeout::{Busy, Limits, Sent, Watched, in_time};
 use super::reply::REQUEST_ID;
 use super::routes::Routes;
 use crate::app::App;
@@ -30,6 +32,9 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// The most that is read at once or held of a head. More would save few system calls, and be held for each connection.
 const MAX_BUFFER: usize = 64 * 1024;
+
+/// What a client sends first that speaks HTTP/2 without having asked.
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// One configuration as it is served.
 pub struct Site {
@@ -43,7 +48,8 @@ pub struct Site {
 
 /// Serves connections until `stopped` ends; then those that are open may finish within the `drain` of the site.
 pub async fn serve(listener: TcpListener, site: Arc<ArcSwap<Site>>, stopped: impl Future<Output = ()>) {
-    let graceful = GracefulShutdown::new();
+    // Every connection holds a receiver, so that this also tells when the last one has ended.
+    let (stopping, _) = watch::channel(());
     let places = Arc::new(Semaphore::new(site.load().app.server.max_connections));
     tokio::pin!(stopped);
     loop {
@@ -57,9 +63,9 @@ pub async fn serve(listener: TcpListener, site: Arc<ArcSwap<Site>>, stopped: imp
         };
         match accepted {
             Ok((tcp, peer)) => {
-                let (site, watcher) = (site.clone(), graceful.watcher());
+                let (site, stop) = (site.clone(), stopping.subscribe());
                 tokio::spawn(async move {
-                    connection(tcp, peer, site, watcher).await;
+                    connection(tcp, peer, site, stop).await;
                     drop(place);
                 });
             }
@@ -72,12 +78,15 @@ pub async fn serve(listener: TcpListener, site: Arc<ArcSwap<Site>>, stopped: imp
     }
     drop(listener);
     let drain = site.load().app.server.drain;
-    if tokio::time::timeout(drain, graceful.shutdown()).await.is_err() {
+    stopping.send_replace(());
+    if tokio::time::timeout(drain, stopping.closed()).await.is_err() {
         tracing::warn!(?drain, "requests were still in flight; they are cut off");
     }
 }
 
-async fn connection(tcp: TcpStream, peer: SocketAddr, site: Arc<ArcSwap<Site>>, watcher: Watcher) {
+type ConnectionError = Box<dyn std::error::Error + Send + Sync>;
+
+async fn connection(tcp: TcpStream, peer: SocketAddr, site: Arc<ArcSwap<Site>>, stop: watch::Receiver<()>) {
     // Without this, the first event of a stream waits for the acknowledgement of its head.
     if let Err(error) = tcp.set_nodelay(true) {
         tracing::debug!(%error, %peer, "connection lost");
@@ -85,24 +94,32 @@ async fn connection(tcp: TcpStream, peer: SocketAddr, site: Arc<ArcSwap<Site>>, 
     }
     let tls = site.load().tls.clone();
     let result = match tls {
-        None => http(TokioIo::new(tcp), site, watcher).await,
-        // In boxes, which connections without TLS do not have to carry.
-        Some(tls) => match Box::pin(tokio::time::timeout(HANDSHAKE, tls.accept(tcp))).await {
-            Ok(Ok(stream)) => Box::pin(http(TokioIo::new(stream), site, watcher)).await,
-            Ok(Err(error)) => Err(error.into()),
-            Err(elapsed) => Err(elapsed.into()),
-        },
+        None => http(TokioIo::new(tcp), None, site, stop).await,
+        // In a box, which connections without TLS do not have to carry.
+        Some(tls) => Box::pin(https(tcp, tls, site, stop)).await,
     };
     if let Err(error) = result {
         tracing::debug!(%error, %peer, "connection ended");
     }
 }
 
-fn http<T>(
-    io: T,
+async fn https(
+    tcp: TcpStream,
+    tls: TlsAcceptor,
     site: Arc<ArcSwap<Site>>,
-    watcher: Watcher,
-) -> impl Future<Output = Result<(), Box<dyn std::error::Error + Send + Sync>>>
+    stop: watch::Receiver<()>,
+) -> Result<(), ConnectionError> {
+    let stream = tokio::time::timeout(HANDSHAKE, tls.accept(tcp)).await??;
+    let agreed = stream.get_ref().1.alpn_protocol().map(|protocol| protocol == b"h2");
+    http(TokioIo::new(stream), agreed, site, stop).await
+}
+
+async fn http<T>(
+    io: T,
+    agreed_on_http2: Option<bool>,
+    site: Arc<ArcSwap<Site>>,
+    stop: watch::Receiver<()>,
+) -> Result<(), ConnectionError>
 where
     T: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static,
 {
@@ -114,10 +131,32 @@ where
         }
     };
     let busy = Busy::default();
-    let io = HeadTimeout::new(io, busy.clone(), limits);
+    let io = Watched::new(io, busy.clone());
+    in_time(answer_all(io, agreed_on_http2, busy.clone(), site, stop), busy, limits).await
+}
+
+/// Speaks HTTP/1.1, or HTTP/2 where TLS agreed on it or the client begins with it.
+async fn answer_all<T>(
+    mut io: Watched<T>,
+    agreed_on_http2: Option<bool>,
+    busy: Busy,
+    site: Arc<ArcSwap<Site>>,
+    stop: watch::Receiver<()>,
+) -> Result<(), ConnectionError>
+where
+    T: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static,
+{
+    let is_http2 = if let Some(agreed) = agreed_on_http2 {
+        agreed
+    } else {
+        tokio::select! {
+            begins = io.begins_with(HTTP2_PREFACE) => begins?,
+            () = told(stop.clone()) => return Ok(()),
+        }
+    };
     let service = service_fn(move |request: Request<Incoming>| {
         let in_flight = busy.begin();
-        if request.version() == Version::HTTP_2 {
+        if is_http2 {
             busy.for_ever();
         }
         let response = respond(&site.load(), request);
@@ -128,19 +167,23 @@ where
             }))
         }
     });
-    watcher.watch(BUILDER.serve_connection(io, service))
+    if is_http2 {
+        Box::pin(until_stopped(HTTP2.serve_connection(io, service), stop)).await?;
+    } else {
+        until_stopped(HTTP1.serve_connection(io, service), stop).await?;
+    }
+    Ok(())
 }
 
-/// Speaks HTTP/1.1, or HTTP/2 where TLS agreed on it or the client begins with it.
-static BUILDER: LazyLock<auto::Builder<TokioExecutor>> = LazyLock::new(|| {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+static HTTP1: LazyLock<http1::Builder> = LazyLock::new(|| {
+    let mut builder = http1::Builder::new();
+    builder.header_read_timeout(None).max_buf_size(MAX_BUFFER);
     builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(None)
-        .max_buf_size(MAX_BUFFER);
+});
+
+static HTTP2: LazyLock<http2::Builder<TokioExecutor>> = LazyLock::new(|| {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
-        .http2()
         .timer(TokioTimer::new())
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(20))
@@ -149,6 +192,31 @@ static BUILDER: LazyLock<auto::Builder<TokioExecutor>> = LazyLock::new(|| {
         .adaptive_window(true);
     builder
 });
+
+/// Runs a connection. When the gateway stops, the connection ends after what is in flight on it.
+async fn until_stopped<C: GracefulConnection>(connection: C, stop: watch::Receiver<()>) -> C::Output {
+    let (mut connection, mut told) = (pin!(connection), pin!(told(stop.clone())));
+    let mut is_registered = false;
+    let mut is_stopping = false;
+    poll_fn(|cx| {
+        // Asked once, to be woken, and then only when there is news: asking takes a lock that all connections share.
+        if !is_registered || (!is_stopping && stop.has_changed().unwrap_or(true)) {
+            is_registered = true;
+            if told.as_mut().poll(cx).is_ready() {
+                is_stopping = true;
+                connection.as_mut().graceful_shutdown();
+            }
+        }
+        connection.as_mut().poll(cx)
+    })
+    .await
+}
+
+/// Waits until the gateway stops.
+async fn told(mut stop: watch::Receiver<()>) {
+    // An error means that it has stopped already.
+    let _ = stop.changed().await;
+}
 
 /// Answers one request, and gives it an id.
 ///
