@@ -20,18 +20,24 @@ HEAD = """\
 <!-- Written by docs/generate-providers.py from crates/gateway/src/catalog/providers.toml. Change the catalog, not this page. -->
 
 These providers are known by name: `[providers.NAME]` in the configuration needs nothing else but a key, and without a
-configuration file the key in the environment is enough. Any other server that speaks OpenAI's dialect is a
-[`base_url`](configuration.md#base-urls) away.
+configuration file the key in the environment is enough. Any other server that speaks OpenAI's dialect, or one of the other three,
+is a [`base_url`](configuration.md#base-urls) away.
 
-- **Called at**: what `/v1` of a request is replaced by. Where a provider's own dialect is another one, this is its
-  OpenAI-compatible address. It is called with `Authorization: Bearer KEY` unless the notes say otherwise.
+- **Called at**: the base URL, which the paths of the provider's dialect are appended to. It is called with `Authorization: Bearer
+  KEY` unless the notes say otherwise.
+- **Dialect**: what is spoken there. A client of the same dialect is relayed, any other is [translated](translation.md).
+- **APIs**: of OpenAI's two APIs for conversations, those that are known to be served, the preferred one first
+  ([`apis`](configuration.md#apis)). Where nothing stands here, chat completions are, and Responses is tried.
+- **Also**: a second address, in another dialect, called with `Authorization: Bearer KEY`. Anthropic's serves `/v1/messages`, relayed.
+  OpenAI's serves those of OpenAI's routes that are not translated, and never conversations.
 - **Key**: the variables that may hold the key. Each may also be numbered (`NAME_1`, `NAME_2`, …). A provider that
   the configuration names also reads `NAME_API_KEY`, after its own name.
-- **Notes** also say which parts of a request the provider is known not to understand. Mynah relays requests as they are: of these
-  facts, only the one about `stream_options.include_usage` has an effect ([quirks](configuration.md#quirks)).
+- **Notes** also say which parts of a request the provider is known not to understand. A request that is translated for it does
+  without them, and says so. One that is relayed goes as it is, but for `stream_options.include_usage`, which is then not added
+  ([quirks](configuration.md#quirks)).
 
-What a provider serves is its own affair: Mynah relays OpenAI's [routes](http.md#routes) to it, and the provider answers those that
-it has. APIs of another shape, such as Ideogram's, cannot be reached by these routes.
+What a provider serves is its own affair: Mynah puts the [routes](http.md#routes) of its dialect to it, and the provider answers those
+that it has. APIs of another shape, such as Ideogram's, cannot be reached by these routes.
 """
 
 LOCAL = """\
@@ -83,13 +89,15 @@ def deviations(quirks):
         parts.append("Not understood: " + ", ".join(refused) + ".")
     if "max_tokens" in quirks:
         parts.append(f"Of the limits on the answer, only `{quirks['max_tokens']}` is understood.")
+    if quirks.get("rerank_top_k"):
+        parts.append("Ranks documents in Voyage's form; requests are translated to it.")
     return parts
 
 
 def notes(row, comment):
     parts = [comment] if comment else []
     auth = row.get("auth", "bearer")
-    if isinstance(auth, dict) and "openai_base_url" not in row:
+    if isinstance(auth, dict):
         place, name = next(iter(auth.items()))
         parts.append(f"Key in the {'header' if place == 'header' else 'query parameter'} `{name}`.")
     if "base_url_env" in row:
@@ -99,6 +107,12 @@ def notes(row, comment):
     if row.get("discovery") == "none":
         parts.append("Its models are not listed.")
     return " ".join(parts + deviations(row.get("quirks", {})))
+
+
+def also(row):
+    """The addresses of other dialects."""
+    addresses = [("Anthropic", row.get("anthropic_base_url")), ("OpenAI", row.get("openai_base_url"))]
+    return ", ".join(f"{dialect}: `{url}`" for dialect, url in addresses if url)
 
 
 def code(names):
@@ -117,12 +131,14 @@ def table(columns, rows):
 
 
 def cells(name, row, comment):
-    base = row.get("openai_base_url", row.get("base_url"))
+    base = row.get("base_url")
     return [
         f"`{name}`",
         row["title"],
         f"`{base}`" if base else "your resource",
         row.get("dialect", "openai"),
+        ", ".join(row.get("apis", [])),
+        also(row),
         code(row.get("env", [])) or "-",
         notes(row, comment),
     ]
@@ -132,7 +148,7 @@ def page():
     text = CATALOG.read_text()
     catalog = tomllib.loads(text)
     said = comments(text)
-    columns = ["Name", "Title", "Called at", "Own dialect", "Key", "Notes"]
+    columns = ["Name", "Title", "Called at", "Dialect", "APIs", "Also", "Key", "Notes"]
     remote = [cells(name, row, said.get(name)) for name, row in catalog.items() if not is_on_this_machine(row)]
     local = [cells(name, row, said.get(name)) for name, row in catalog.items() if is_on_this_machine(row)]
     return "\n".join(

@@ -35,7 +35,11 @@ enum Joining {
     Rerank(Box<rerank::Request>),
     Images(Box<images::Plan>),
     Completions(Box<Completion>),
-    Count { caller: Protocol, estimate: Option<u64> },
+    Count {
+        caller: Protocol,
+        estimate: u64,
+        native: bool,
+    },
 }
 
 /// A joined answer.
@@ -86,6 +90,15 @@ impl Exchange {
         }
     }
 
+    /// Answers without the provider, if that is possible: tokens can be estimated.
+    pub fn do_without_provider(&mut self) -> bool {
+        let Joining::Count { native, .. } = &mut self.answer else {
+            return false;
+        };
+        *native = false;
+        true
+    }
+
     /// The answer, from those of the calls.
     pub fn join(&self, bodies: &[Bytes], question: &Question<'_>) -> Result<Joined, Error> {
         let json = |body: Vec<u8>, usage: Option<Usage>, estimated: bool| Joined {
@@ -119,10 +132,18 @@ impl Exchange {
                 Ok(json(answer.write(question.now), usage, false))
             }
             Joining::Completions(completion) => self.completed(completion, bodies, question),
-            Joining::Count { caller, estimate } => {
-                let tokens = estimate.map_or_else(|| counted(self.protocol, bodies), Ok)?;
+            Joining::Count {
+                caller,
+                estimate,
+                native,
+            } => {
+                let tokens = if *native {
+                    counted(self.protocol, bodies)?
+                } else {
+                    *estimate
+                };
                 let written = client_side(*caller).map(|codec| codec.write_count(tokens));
-                Ok(json(written.unwrap_or_default(), None, estimate.is_some()))
+                Ok(json(written.unwrap_or_default(), None, !native))
             }
         }
     }
@@ -283,12 +304,15 @@ fn count(question: &Question<'_>, caller: Protocol, target: &Target, protocol: P
     let addressee = addressee(target);
     let call = upstream_side(protocol).write_count_request(&request, &addressee, &mut lost);
     let call = call.transpose().map_err(refused(target))?;
-    let estimate = call.is_none().then(|| estimate::input_tokens(&request));
     Ok(Exchange {
         protocol,
+        answer: Joining::Count {
+            caller,
+            estimate: estimate::input_tokens(&request),
+            native: call.is_some(),
+        },
         calls: call.into_iter().collect(),
         lost,
-        answer: Joining::Count { caller, estimate },
     })
 }
 

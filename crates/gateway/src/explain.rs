@@ -21,7 +21,7 @@ use crate::pipeline::{self, Asking};
 use crate::provider::Endpoint;
 use crate::translation::is_strict;
 use crate::upstream::auth::Credential;
-use crate::upstream::headers::{to_upstream, translated};
+use crate::upstream::headers::{extend_with_version, to_upstream, translated};
 
 /// What stands in place of a key.
 const REDACTED: &str = "[redacted]";
@@ -161,7 +161,7 @@ fn at_target(app: &App, target: &Target, ask: &mut Ask<'_>) -> Explained {
             put(target, ask, protocol).and_then(|(calls, lost)| {
                 explained.losses = losses(&lost);
                 for call in calls {
-                    explained.requests.push(sent(app, target, endpoint, call, ask)?);
+                    explained.requests.push(sent(app, target, endpoint, &call, ask)?);
                 }
                 Ok(())
             })
@@ -197,7 +197,7 @@ fn relayed(app: &App, target: &Target, endpoint: &Endpoint, ask: &mut Ask<'_>) -
     })
 }
 
-fn sent(app: &App, target: &Target, endpoint: &Endpoint, call: Outgoing, ask: &Ask<'_>) -> Result<Sent, Failure> {
+fn sent(app: &App, target: &Target, endpoint: &Endpoint, call: &Outgoing, ask: &Ask<'_>) -> Result<Sent, Failure> {
     let (path, query) = call.path.split_once('?').unwrap_or((&call.path, ""));
     let path = at(target, endpoint, &hidden(endpoint), path, query)?;
     let headers = translated(ask.headers, &call.headers, &app.process.via);
@@ -226,6 +226,7 @@ fn shown(target: &Target, endpoint: &Endpoint, mut headers: HeaderMap) -> IndexM
         // What an operator sends with every call may be a secret too.
         headers.insert(name.clone(), HeaderValue::from_static(REDACTED));
     }
+    extend_with_version(endpoint, &mut headers);
     hidden(endpoint).extend_headers(&mut headers);
     let readable = |value: &HeaderValue| value.to_str().unwrap_or("…").to_owned();
     let mut shown: IndexMap<String, String> = IndexMap::new();

@@ -133,9 +133,8 @@ impl Failure {
 
     /// Every target speaks another dialect than the route.
     pub fn cannot_translate(name: &str, route: &str) -> Self {
-        let message = format!(
-            "`{name}` is served only by providers of another dialect than {route}, which is relayed, not translated."
-        );
+        let message =
+            format!("`{name}` is served only by providers of another dialect, and {route} cannot be put to them.");
         Self::callers(StatusCode::BAD_REQUEST, "dialect_mismatch", message)
     }
 
@@ -186,7 +185,7 @@ impl Failure {
 
     /// The body is compressed.
     pub fn body_encoded() -> Self {
-        let message = "The request body is compressed. Send it without `content-encoding`.";
+        let message = "The request body is compressed in a way that is not known here. Send it as it is, or with `content-encoding` gzip, deflate or zstd.";
         Self::callers(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_encoding", message)
     }
 
@@ -290,7 +289,10 @@ impl Failure {
             Some(codec) => codec.write_error(&self.error(), id),
             None => (self.status.as_u16(), self.body().to_json()),
         };
-        let status = StatusCode::from_u16(status).unwrap_or(self.status);
+        // Only being overloaded has a status of its own in some dialects; else ours says more than that of the class.
+        let overloaded = self.status == StatusCode::SERVICE_UNAVAILABLE;
+        let own = StatusCode::from_u16(status).ok().filter(|_| overloaded);
+        let status = own.unwrap_or(self.status);
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

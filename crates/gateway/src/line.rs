@@ -3,7 +3,7 @@
 use axum::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use axum::http::response::Parts;
 use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, Version};
+use axum::http::{HeaderMap, Method, Response, Version};
 use mynah_dialect::codec::Outgoing;
 use mynah_dialect::verdict::Verdict;
 use mynah_dialect::{Dialect, Protocol};
@@ -20,10 +20,8 @@ use crate::http::body::BrokenBody;
 use crate::provider::Endpoint;
 use crate::translated::{Interpreter, exchanged, joined};
 use crate::translation::Conversation;
-use crate::upstream::headers::{to_caller, to_upstream, translated};
+use crate::upstream::headers::{extend_with_version, to_caller, to_upstream, translated};
 use crate::upstream::send::{BodyError, Call, Patience, SendError, UpstreamBody, send};
-
-static ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 
 /// A line to one target.
 #[derive(Clone, Copy, Debug)]
@@ -88,11 +86,12 @@ impl<'a> Line<'a, '_> {
     ) -> Result<Answer<'a>, Failure> {
         let mut exchange = Exchange::plan(&question, self.target)?;
         let mut bodies = Vec::with_capacity(exchange.calls.len());
-        for call in &mut exchange.calls {
-            let (head, body) = self.call(endpoint, call, asked).await?;
+        for at in 0..exchange.calls.len() {
+            let (head, body) = self.call(endpoint, &mut exchange.calls[at], asked).await?;
             let read = exchanged(self.target, dialect, &question, exchange.protocol, &head, body).await;
             match read.map_err(|reason| no_content(self.target, &reason))? {
                 Ok(body) => bodies.push(body),
+                Err(_) if matches!(head.status.as_u16(), 404 | 405 | 501) && exchange.do_without_provider() => {}
                 Err(refusal) => return Ok(refusal),
             }
         }
@@ -138,9 +137,7 @@ impl<'a> Line<'a, '_> {
             for (name, value) in &provider.headers {
                 headers.insert(name.clone(), value.clone());
             }
-            if endpoint.dialect == Dialect::Anthropic && !headers.contains_key(&ANTHROPIC_VERSION) {
-                headers.insert(ANTHROPIC_VERSION.clone(), HeaderValue::from_static("2023-06-01"));
-            }
+            extend_with_version(endpoint, &mut headers);
             endpoint.credential(self.key).extend_headers(&mut headers);
             Some(Call {
                 method: method.clone(),

@@ -83,6 +83,7 @@ where
     let parts = &*parts;
     let body = read_gist(&parts.headers, &bytes)?;
     let named = model.or_else(|| body.model().map(|model| model.name.as_ref()));
+    entry.asked(named.unwrap_or_default());
     let pinned = pinned(&parts.headers)?;
     let route = match named {
         Some(model) => app.catalog.resolve(model, pinned, caller).await?,
@@ -211,6 +212,20 @@ fn capitalized(error: &impl ToString) -> String {
         .unwrap_or_default()
 }
 
+/// Reads a body to its end, and unpacks it if it came compressed.
+async fn read_unpacked<B>(app: &App, parts: &Parts, body: B) -> Result<Bytes, Failure>
+where
+    B: HttpBody<Data = Bytes, Error: Display> + Unpin,
+{
+    let (headers, limit) = (&parts.headers, app.server.max_body);
+    let encoding = Encoding::of(headers)?;
+    let bytes = read_whole(body, headers, limit, app.server.body_timeout).await?;
+    match encoding {
+        Some(encoding) => encoding.decode(&bytes, limit),
+        None => Ok(bytes),
+    }
+}
+
 /// A request that names a model, but for its body.
 #[derive(Clone, Copy, Debug)]
 pub struct Asking<'a> {
@@ -303,7 +318,7 @@ pub async fn explained(app: Arc<App>, request: Request<Body>) -> Response {
 
 async fn explanation(app: &App, parts: &Parts, body: Body, entry: &mut Entry) -> Result<Explanation, Failure> {
     let caller = identify(app, parts, entry)?;
-    let body = read_whole(body, &parts.headers, app.server.max_body, app.server.body_timeout).await?;
+    let body = read_unpacked(app, parts, body).await?;
     let query = parts.uri.query().unwrap_or_default();
     let named = query.split('&').find_map(|pair| pair.strip_prefix("path="));
     let path = match named {

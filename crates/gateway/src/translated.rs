@@ -63,7 +63,7 @@ impl<'a, 'c> Interpreter<'a, 'c> {
         let events = is_events(headers);
         let mut kept = kept(headers);
         if self.conversation.asked.request.from == Protocol::Anthropic
-            && let Ok(id) = HeaderValue::from_str(&self.conversation.asked.id)
+            && let Ok(id) = HeaderValue::from_str(&self.conversation.request_id)
         {
             kept.insert("request-id", id);
         }
@@ -169,7 +169,7 @@ impl<'a, 'c> Interpreter<'a, 'c> {
     }
 
     fn error(&self, error: &Error, mut headers: HeaderMap) -> Answer<'a> {
-        let (status, body) = self.client.write_error(error, &self.conversation.asked.id);
+        let (status, body) = self.client.write_error(error, &self.conversation.request_id);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(seconds) = error.retry_after
             && !headers.contains_key(RETRY_AFTER)

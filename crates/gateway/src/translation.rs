@@ -35,8 +35,12 @@ const STORED: [&str; 7] = [
 /// A conversation that was read into the common vocabulary.
 #[derive(Debug)]
 pub struct Conversation {
+    /// By what its request is known.
+    pub id: String,
     /// What is needed to write its answer.
     pub asked: Asked,
+    /// The id by which the gateway knows the request.
+    pub request_id: String,
     /// As it came.
     request: Request,
     /// As every provider accepts it, and what had to be changed for that.
@@ -86,12 +90,14 @@ impl Conversation {
         let mut head = request.clone();
         head.messages = Vec::new();
         Ok(Some(Self {
+            id: question.id.to_owned(),
             asked: Asked {
                 request: head,
                 events: address.events,
                 id: question.id.chars().filter(char::is_ascii_alphanumeric).collect(),
                 now: question.now,
             },
+            request_id: question.id.to_owned(),
             request,
             mended: (mended, lost),
             completion,

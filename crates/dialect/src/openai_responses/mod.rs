@@ -1,5 +1,6 @@
 //! OpenAI Responses: requests and answers are lists of typed items, and streams tell each item's life.
 
+mod count;
 mod echo;
 mod error;
 mod items;
@@ -78,5 +79,19 @@ impl UpstreamSide for OpenaiResponses {
 
     fn event_reader(&self, memo: &Memo) -> Box<dyn EventReader> {
         Box::new(read_stream::Reader::new(memo))
+    }
+
+    fn write_count_request(
+        &self,
+        request: &Request,
+        target: &Target<'_>,
+        lost: &mut Losses,
+    ) -> Option<Result<Outgoing, Unsayable>> {
+        let outgoing = self.write_request(request, target, lost);
+        Some(outgoing.map(count::write_count_request))
+    }
+
+    fn read_count(&self, body: &[u8]) -> Option<u64> {
+        count::read_count(body)
     }
 }

@@ -9,6 +9,9 @@ use axum::http::header::{
     TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use mynah_dialect::Dialect;
+
+use crate::provider::Endpoint;
 
 /// The request headers that a provider gets.
 ///
@@ -59,6 +62,13 @@ pub fn translated(headers: &HeaderMap, own: &[(&'static str, String)], via: &Hea
     }
     passed.append(VIA, via.clone());
     passed
+}
+
+/// Anthropic's API wants to be told its version; that of a caller who says one stays.
+pub fn extend_with_version(endpoint: &Endpoint, headers: &mut HeaderMap) {
+    if endpoint.dialect == Dialect::Anthropic && !headers.contains_key("anthropic-version") {
+        headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
+    }
 }
 
 fn is_ours_or_the_callers(name: &str) -> bool {
