@@ -102,7 +102,7 @@ impl Ask<'_> {
             None | Some(Speech::Plain(_)) => provider.endpoint(self.dialect).map(Way::Relay),
             Some(Speech::Conversation(protocol)) => match provider.speaks(protocol) {
                 // What another provider signed must be taken out of its envelope, or left out.
-                Some(endpoint) if self.carries_envelopes() => Some(Way::Translate(endpoint, protocol)),
+                Some(endpoint) if self.carries_envelopes(protocol) => Some(Way::Translate(endpoint, protocol)),
                 Some(endpoint) => Some(Way::Relay(endpoint)),
                 None => translated(),
             },
@@ -116,8 +116,8 @@ impl Ask<'_> {
         }
     }
 
-    fn carries_envelopes(&self) -> bool {
-        matches!(&self.body, AskBody::Json(bytes, _) if signature::is_enclosed_in(bytes))
+    fn carries_envelopes(&self, protocol: Protocol) -> bool {
+        matches!(&self.body, AskBody::Json(bytes, _) if signature::is_enclosed_in(protocol, bytes))
     }
 
     /// The conversation that the body is; `None` when it is another question, see [`Ask::question`].

@@ -6,7 +6,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
@@ -112,11 +112,10 @@ enum Wait {
 
 /// Serves a connection as long as its client does not keep it waiting.
 pub async fn in_time<E: From<io::Error>>(
-    serving: impl Future<Output = Result<(), E>>,
+    mut serving: Pin<&mut impl Future<Output = Result<(), E>>>,
     busy: Busy,
     limits: Limits,
 ) -> Result<(), E> {
-    let mut serving = pin!(serving);
     let mut patience = Patience {
         busy,
         limits,

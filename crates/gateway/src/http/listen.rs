@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -132,7 +132,8 @@ where
     };
     let busy = Busy::default();
     let io = Watched::new(io, busy.clone());
-    in_time(answer_all(io, agreed_on_http2, busy.clone(), site, stop), busy, limits).await
+    let serving = pin!(answer_all(io, agreed_on_http2, busy.clone(), site, stop));
+    in_time(serving, busy, limits).await
 }
 
 /// Speaks HTTP/1.1, or HTTP/2 where TLS agreed on it or the client begins with it.
@@ -168,9 +169,11 @@ where
         }
     });
     if is_http2 {
-        Box::pin(until_stopped(HTTP2.serve_connection(io, service), stop)).await?;
+        let mut connection = Box::pin(HTTP2.serve_connection(io, service));
+        until_stopped(connection.as_mut(), stop).await?;
     } else {
-        until_stopped(HTTP1.serve_connection(io, service), stop).await?;
+        let connection = pin!(HTTP1.serve_connection(io, service));
+        until_stopped(connection, stop).await?;
     }
     Ok(())
 }
@@ -194,8 +197,10 @@ static HTTP2: LazyLock<http2::Builder<TokioExecutor>> = LazyLock::new(|| {
 });
 
 /// Runs a connection. When the gateway stops, the connection ends after what is in flight on it.
-async fn until_stopped<C: GracefulConnection>(connection: C, stop: watch::Receiver<()>) -> C::Output {
-    let (mut connection, mut told) = (pin!(connection), pin!(told(stop.clone())));
+///
+/// It is pinned by the caller, as a future that is handed over is kept twice, in each task.
+async fn until_stopped<C: GracefulConnection>(mut connection: Pin<&mut C>, stop: watch::Receiver<()>) -> C::Output {
+    let mut told = pin!(told(stop.clone()));
     let mut is_registered = false;
     let mut is_stopping = false;
     poll_fn(|cx| {

@@ -239,12 +239,13 @@ async fn handshake1<T>(io: T, proxy: Option<ForwardProxy>) -> Result<Leased, Str
 where
     T: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static,
 {
-    let (requests, connection) = http1::Builder::new()
+    let (requests, mut connection) = http1::Builder::new()
         .handshake(io)
         .await
         .map_err(|error| error.to_string())?;
     tokio::spawn(async move {
-        if let Err(error) = connection.await {
+        // By reference: what is awaited as a whole takes twice its memory.
+        if let Err(error) = (&mut connection).await {
             tracing::debug!(%error, "HTTP/1.1 connection ended");
         }
     });
