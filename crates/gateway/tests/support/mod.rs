@@ -6,6 +6,8 @@
     reason = "every test file uses a part of this"
 )]
 
+pub mod dialects;
+
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -78,6 +80,14 @@ impl Gateway {
         let new = self.directory.path().join("mynah.toml.new");
         std::fs::write(&new, config).unwrap();
         std::fs::rename(new, file).unwrap();
+    }
+
+    /// The most memory that it has had, in bytes; `None` where the system does not tell.
+    pub fn peak_memory(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        let kilobytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+        Some(kilobytes * 1024)
     }
 
     /// Sends a signal such as `TERM`.

@@ -140,7 +140,7 @@ fn by_path(received: &Received, path: &str, is_strict: bool) -> Persona {
         Persona::Cohere
     } else if is_strict && path.ends_with("/chat/completions") {
         Persona::OpenaiChat
-    } else if is_strict && path.ends_with("/responses") {
+    } else if is_strict && (path.ends_with("/responses") || path.ends_with("/responses/input_tokens")) {
         Persona::OpenaiResponses
     } else {
         Persona::Openai
