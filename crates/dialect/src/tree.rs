@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use wide::u8x16;
+
 use crate::json::{JsonFault, MAX_DEPTH, Scanner};
 use crate::raw::Raw;
 
@@ -63,9 +65,10 @@ impl<'a> Node<'a> {
 
     /// Reads a whole JSON text.
     pub fn parse_text(text: &'a str) -> Result<Self, TreeFault> {
-        let mut scanner = Scanner::new(text.as_bytes());
-        let node = read(text, &mut scanner, 0)?;
-        scanner.end()?;
+        let scanner = Scanner::new(text.as_bytes());
+        let mut reader = Reader { text, scanner };
+        let node = reader.node(0)?;
+        reader.scanner.end()?;
         Ok(node)
     }
 
@@ -153,7 +156,7 @@ impl<'a> Node<'a> {
 
     /// The number as an integer; one with a fraction of zero (`3.0`) counts.
     pub fn i64(&self) -> Option<i64> {
-        if self.value != Value::Number {
+        if !matches!(self.value, Value::Number) {
             return None;
         }
         self.raw.parse().ok().or_else(|| {
@@ -170,7 +173,7 @@ impl<'a> Node<'a> {
 
     /// Whether this is null, or nothing at all.
     pub fn is_null(&self) -> bool {
-        self.value == Value::Null
+        matches!(self.value, Value::Null)
     }
 
     /// Whether this is an object.
@@ -201,40 +204,127 @@ impl<'a> Node<'a> {
     }
 }
 
-fn read<'a>(text: &'a str, scanner: &mut Scanner<'a>, depth: u32) -> Result<Node<'a>, JsonFault> {
-    let (start, value) = match scanner.next_byte() {
-        Some(b'{') => {
-            let start = scanner.open_object()?;
-            scanner.check_depth(depth + 1)?;
-            let mut members = Vec::new();
-            while let Some(key) = scanner.next_key(members.is_empty())? {
-                members.push((unescaped(&text[key]), read(text, scanner, depth + 1)?));
+/// Reads a text from its beginning to its end. The scanner is who judges; what is plain and short takes a shorter way.
+struct Reader<'a> {
+    text: &'a str,
+    scanner: Scanner<'a>,
+}
+
+impl<'a> Reader<'a> {
+    // A node is large. Inlined into the loops below, it is made where it will stay.
+    #[expect(clippy::inline_always, reason = "see above")]
+    #[inline(always)]
+    fn node(&mut self, depth: u32) -> Result<Node<'a>, JsonFault> {
+        let first = self.scanner.next_byte();
+        let start = self.scanner.position();
+        let value = match first {
+            Some(b'{') => Value::Object(self.members(depth + 1)?),
+            Some(b'[') => Value::Array(self.items(depth + 1)?),
+            Some(b'"') => Value::Text(self.string(start)?),
+            _ => scalar(&self.text[self.scanner.value()?]),
+        };
+        Ok(Node {
+            raw: &self.text[start..self.scanner.position()],
+            value,
+        })
+    }
+
+    fn members(&mut self, depth: u32) -> Result<Vec<(Cow<'a, str>, Node<'a>)>, JsonFault> {
+        self.scanner.open_object()?;
+        self.scanner.check_depth(depth)?;
+        let mut members = Vec::new();
+        while let Some(key) = self.key(members.is_empty())? {
+            members.push((key, self.node(depth)?));
+        }
+        Ok(members)
+    }
+
+    fn items(&mut self, depth: u32) -> Result<Vec<Node<'a>>, JsonFault> {
+        self.scanner.open_array()?;
+        self.scanner.check_depth(depth)?;
+        let mut items = Vec::new();
+        while self.scanner.next_item(items.is_empty())? {
+            items.push(self.node(depth)?);
+        }
+        Ok(items)
+    }
+
+    fn key(&mut self, first: bool) -> Result<Option<Cow<'a, str>>, JsonFault> {
+        let bytes = self.text.as_bytes();
+        let rest = &bytes[self.scanner.position()..];
+        let separator: &[u8] = match rest {
+            _ if first => b"",
+            [b',', b' ', ..] => b", ",
+            _ => b",",
+        };
+        if rest.starts_with(separator)
+            && let Some((key, end)) = self.plain(self.scanner.position() + separator.len())
+            && bytes.get(end) == Some(&b':')
+        {
+            self.scanner = Scanner::starting_at(bytes, end + 1);
+            return Ok(Some(Cow::Borrowed(key)));
+        }
+        let key = self.scanner.next_key(first)?;
+        Ok(key.map(|key| unescaped(&self.text[key])))
+    }
+
+    fn string(&mut self, start: usize) -> Result<Cow<'a, str>, JsonFault> {
+        if let Some((text, end)) = self.plain(start) {
+            self.scanner = Scanner::starting_at(self.text.as_bytes(), end);
+            return Ok(Cow::Borrowed(text));
+        }
+        Ok(unescaped(&self.text[self.scanner.value()?]))
+    }
+
+    /// The string literal that begins here and where it ends, if it is short, without escapes, and not near the text's end.
+    fn plain(&self, start: usize) -> Option<(&'a str, usize)> {
+        let inner = self.text.as_bytes().get(start..)?.strip_prefix(b"\"")?;
+        let mut length = 0;
+        for block in inner.as_chunks().0.iter().take(SHORT) {
+            let found = first(specials(u8x16::new(*block)));
+            length += found;
+            if found < BLOCK {
+                let end = start + 1 + length;
+                return (inner[length] == b'"').then(|| (&self.text[start + 1..end], end + 1));
             }
-            (start, Value::Object(members))
         }
-        Some(b'[') => {
-            let start = scanner.open_array()?;
-            scanner.check_depth(depth + 1)?;
-            let mut items = Vec::new();
-            while scanner.next_item(items.is_empty())? {
-                items.push(read(text, scanner, depth + 1)?);
-            }
-            (start, Value::Array(items))
+        None
+    }
+}
+
+/// Bytes of a string that are looked at together.
+const BLOCK: usize = 16;
+
+/// A string of less than so many blocks is short: names, roles and ids are, and the pieces of a stream.
+const SHORT: usize = 2;
+
+/// The quotes, backslashes and control characters in a block.
+fn specials(block: u8x16) -> u8x16 {
+    let control = block.min(u8x16::splat(0x1f)).simd_eq(block);
+    block.simd_eq(u8x16::splat(b'"')) | block.simd_eq(u8x16::splat(b'\\')) | control
+}
+
+/// The first byte that was found in a block; the length of a block when there is none.
+fn first(found: u8x16) -> usize {
+    (found.to_bitmask() | 1 << BLOCK).trailing_zeros() as usize
+}
+
+/// The first backslash; the length when there is none. In prompts the next one is so near that to call for a search takes
+/// longer than the search.
+fn first_backslash(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    for block in bytes.as_chunks().0.iter().take(4) {
+        let found = first(u8x16::new(*block).simd_eq(u8x16::splat(b'\\')));
+        at += found;
+        if found < BLOCK {
+            return at;
         }
-        _ => {
-            let span = scanner.value()?;
-            (span.start, scalar(&text[span]))
-        }
-    };
-    Ok(Node {
-        raw: &text[start..scanner.position()],
-        value,
-    })
+    }
+    memchr::memchr(b'\\', &bytes[at..]).map_or(bytes.len(), |found| at + found)
 }
 
 fn scalar(raw: &str) -> Value<'_> {
     match raw.as_bytes().first() {
-        Some(b'"') => Value::Text(unescaped(raw)),
         Some(b't') => Value::Bool(true),
         Some(b'f') => Value::Bool(false),
         Some(b'n') | None => Value::Null,
@@ -266,12 +356,12 @@ impl Halves {
     /// The text of a node that is one of a sequence of deltas; `None` when it is no string. Half a pair at its end is
     /// held back for the next one.
     pub fn text(&mut self, node: &Node<'_>) -> Option<String> {
-        node.text()?;
-        let inner = &node.raw[1..node.raw.len() - 1];
-        if self.high.is_none() && memchr::memchr(b'\\', inner.as_bytes()).is_none() {
-            return Some(inner.to_owned());
+        match &node.value {
+            // What needed no resolving is borrowed.
+            Value::Text(Cow::Borrowed(text)) if self.high.is_none() => Some((*text).to_owned()),
+            Value::Text(_) => Some(self.resolve(&node.raw[1..node.raw.len() - 1])),
+            _ => None,
         }
-        Some(self.resolve(inner))
     }
 
     /// Whether half a pair is held back.
@@ -284,7 +374,7 @@ impl Halves {
         let mut text = String::with_capacity(inner.len());
         let mut rest = inner;
         while !rest.is_empty() {
-            let plain = memchr::memchr(b'\\', rest.as_bytes()).unwrap_or(rest.len());
+            let plain = first_backslash(rest.as_bytes());
             if plain > 0 {
                 self.drop_lone(&mut text);
                 text.push_str(&rest[..plain]);
@@ -340,7 +430,7 @@ impl Halves {
     }
 }
 
-const _: () = assert!(MAX_DEPTH < 200, "`read` recurses once a level");
+const _: () = assert!(MAX_DEPTH < 200, "`Reader::node` recurses once a level");
 
 #[cfg(test)]
 mod tests {
@@ -408,6 +498,37 @@ mod tests {
         fn agrees_with_serde_json(text in r#"([\[\]{},:"\\ ]|"[a-z\\n"]*"|[0-9.eE+-]{1,4}|true|null){0,12}"#) {
             let expected = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
             prop_assert_eq!(Node::parse_text(&text).is_ok(), expected);
+        }
+
+        /// The short way through a plain string, which is not taken near the end of the text, is the scanner's.
+        #[test]
+        fn judges_as_the_scanner_does(
+            text in r#"\{("[a-zé\\n"\t]{0,40}"|[\[\]{},: ]|"k":|,"k" ?:|, "k": ?|[0-9.e-]{1,3}|true){0,12}"#,
+            space in prop_oneof![Just(0_usize), Just(40)],
+        ) {
+            let text = text + &" ".repeat(space);
+            let mut scanner = Scanner::new(text.as_bytes());
+            let judged = scanner.value().and_then(|_| scanner.end());
+            prop_assert_eq!(Node::parse_text(&text).map(drop), judged.map_err(TreeFault::from));
+        }
+
+        #[test]
+        fn members_are_found_however_they_are_spelled(
+            members in prop::collection::vec(("[a-zé\"\n]{0,40}", "[a-z😀\\\\\t]{0,40}"), 0..6),
+            spacing in 0_usize..3,
+        ) {
+            let (before, after) = [("", ""), (" ", " "), ("\n  ", "\t ")][spacing];
+            let literal = |text: &str| serde_json::to_string(text).unwrap();
+            let spell = |(key, text): &(String, String)| format!("{before}{}:{after}{}", literal(key), literal(text));
+            let spelled: Vec<String> = members.iter().map(spell).collect();
+            let json = format!("{{{}}}{}", spelled.join(","), " ".repeat(spacing * 20));
+            let node = Node::parse_text(&json).unwrap();
+            let read: Vec<_> = node.members().iter().map(|(key, node)| (key.as_ref(), node.text().unwrap())).collect();
+            let expected: Vec<_> = members.iter().map(|(key, text)| (key.as_str(), text.as_str())).collect();
+            prop_assert_eq!(read, expected);
+            for ((_, node), (_, text)) in node.members().iter().zip(&members) {
+                prop_assert_eq!(node.raw(), literal(text));
+            }
         }
 
         #[test]

@@ -6,6 +6,11 @@
     reason = "a failing helper is a failing test"
 )]
 
+#[path = "../../../fuzz/laws/requests.rs"]
+mod requests;
+#[path = "../../../fuzz/laws/streams.rs"]
+mod streams;
+
 use std::path::Path;
 
 use bytes::Bytes;
@@ -16,13 +21,13 @@ use mynah_dialect::relay::Relay;
 use mynah_dialect::splice::splice;
 use mynah_dialect::{multipart, usage::UsageTap};
 
+const SEEDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/seeds");
+
 #[test]
 fn every_parser_takes_every_seed() {
-    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds");
     let mut count = 0;
-    for target in std::fs::read_dir(seeds).unwrap() {
-        for seed in std::fs::read_dir(target.unwrap().path()).unwrap() {
-            let bytes = std::fs::read(seed.unwrap().path()).unwrap();
+    for target in std::fs::read_dir(SEEDS).unwrap() {
+        for bytes in seeds_in(&target.unwrap().path()) {
             through_requests(&bytes);
             assert_eq!(
                 through_stream(&[&bytes]),
@@ -32,6 +37,22 @@ fn every_parser_takes_every_seed() {
         }
     }
     assert!(count >= 10, "only {count} seeds were found");
+}
+
+/// The first bytes of these choose the protocols.
+#[test]
+fn every_translation_takes_its_seeds() {
+    for seed in seeds_in(&Path::new(SEEDS).join("requests")) {
+        requests::check(&seed);
+    }
+    for seed in seeds_in(&Path::new(SEEDS).join("streams")) {
+        streams::check(&seed);
+    }
+}
+
+fn seeds_in(folder: &Path) -> Vec<Vec<u8>> {
+    let seeds = std::fs::read_dir(folder).unwrap();
+    seeds.map(|seed| std::fs::read(seed.unwrap().path()).unwrap()).collect()
 }
 
 fn through_requests(bytes: &[u8]) {
