@@ -103,6 +103,10 @@ fn is_lifecycle(event: &Value) -> bool {
     if let Some(candidates) = event["candidates"].as_array() {
         return candidates.iter().all(is_silent_candidate);
     }
+    // Gemini's counts alone.
+    if event["usageMetadata"].is_object() && event["promptFeedback"].is_null() {
+        return true;
+    }
     match event["choices"].as_array() {
         Some(choices) => event["usage"].is_null() && choices.iter().all(is_silent),
         None => false,
@@ -203,6 +207,7 @@ mod tests {
             "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":1}}}\n\n",
             "data: {\"type\":\"content_block_start\",\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n",
             "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"\"}]}}],\"usageMetadata\":{}}\n\n",
+            "data: {\"usageMetadata\":{\"promptTokenCount\":3}}\n\n",
             "data: {\"cho",
         ] {
             assert_eq!(opening(stream), Opening::Waiting, "{stream}");

@@ -29,6 +29,9 @@ pub(super) struct Writer {
     over: bool,
 }
 
+/// The most text that is kept for the places that citations name.
+const MAX_REMEMBERED: usize = 256 * 1024;
+
 /// What was told of a candidate.
 #[derive(Debug, Default)]
 struct Told {
@@ -38,6 +41,15 @@ struct Told {
     text: String,
     said_anything: bool,
     citations: Vec<Citation>,
+}
+
+impl Told {
+    /// Keeps text for the places in it. Beyond the limit, citations have no place: a stream may be of any length.
+    fn remember(&mut self, text: &str) {
+        if self.text.len() + text.len() <= MAX_REMEMBERED {
+            self.text.push_str(text);
+        }
+    }
 }
 
 /// The part that is open.
@@ -109,7 +121,7 @@ impl Writer {
         let shown = shows_thoughts(&self.asked.request);
         if let Content::Text { text, citations } = &part.content {
             let told = self.told(candidate);
-            told.text.push_str(text);
+            told.remember(text);
             told.citations.extend_from_slice(citations);
         }
         let mut parts = Vec::new();
@@ -141,7 +153,7 @@ impl Writer {
                 if let Open::Thought(told_any) = open {
                     *told_any = true;
                 } else {
-                    told.text.push_str(text);
+                    told.remember(text);
                 }
                 self.parts(candidate, out, |it| write_text(it, text, thought, None));
             }
