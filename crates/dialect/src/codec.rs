@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::assembly::Assembly;
+use crate::dialect::Dialect;
 use crate::frame::Frame;
 use crate::ir::{Error, Event, Request, Response};
 use crate::loss::{Losses, Unsayable};
@@ -192,6 +193,15 @@ pub fn client_side(protocol: Protocol) -> Option<&'static dyn ClientSide> {
         Protocol::Anthropic => Some(&crate::anthropic::Anthropic),
         Protocol::Gemini => Some(&crate::gemini::Gemini),
         Protocol::Cohere => None,
+    }
+}
+
+/// The codec that writes errors, counts and the like for callers of a dialect, whatever they asked. Cohere's read OpenAI's.
+pub fn caller_side(dialect: Dialect) -> &'static dyn ClientSide {
+    match dialect {
+        Dialect::OpenAi | Dialect::Cohere => &crate::openai_chat::OpenaiChat,
+        Dialect::Anthropic => &crate::anthropic::Anthropic,
+        Dialect::Gemini => &crate::gemini::Gemini,
     }
 }
 

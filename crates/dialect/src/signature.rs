@@ -66,7 +66,7 @@ impl Signature {
 
     fn opened(text: &str) -> Option<Self> {
         let unwrapped = if text.starts_with(PREFIX_IN_BASE64) {
-            let bytes = decode_any(text)?;
+            let bytes = crate::media::decode_base64(text)?;
             String::from_utf8(bytes).ok()?
         } else {
             text.to_owned()
@@ -94,11 +94,6 @@ pub fn is_enclosed_in(protocol: Protocol, body: &[u8]) -> bool {
     let holds = |prefix: &str| memchr::memmem::find(body, prefix.as_bytes()).is_some();
     // Large bodies are searched for this on their way: once, where only Gemini's clients can send the other form.
     holds(PREFIX) || (protocol == Protocol::Gemini && holds(PREFIX_IN_BASE64))
-}
-
-/// Decodes base64 of either alphabet, with or without padding.
-fn decode_any(text: &str) -> Option<Vec<u8>> {
-    crate::media::decode_base64(text)
 }
 
 #[cfg(test)]

@@ -330,16 +330,3 @@ fn addressee(target: &Target) -> Addressee<'_> {
         quirks: &target.provider.quirks,
     }
 }
-
-/// The body of an error, in the dialect of the caller.
-pub fn write_error(dialect: Dialect, error: &Error, id: &str) -> (u16, Vec<u8>) {
-    let protocol = match dialect {
-        Dialect::Anthropic => Protocol::Anthropic,
-        Dialect::Gemini => Protocol::Gemini,
-        Dialect::OpenAi | Dialect::Cohere => Protocol::OpenaiChat,
-    };
-    client_side(protocol).map_or_else(
-        || (error.class.status(), Vec::new()),
-        |codec| codec.write_error(error, id),
-    )
-}

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use mynah_dialect::codec::{ClientSide, client_side};
+use mynah_dialect::codec::{ClientSide, caller_side};
 use mynah_dialect::ir::{Class, Error};
 use mynah_dialect::loss::Unsayable;
 use mynah_dialect::openai_chat::error::ErrorBody;
@@ -363,8 +363,7 @@ impl Failure {
 /// The codec that writes errors of a dialect; `None` for OpenAI's, where an error says more than its class.
 fn client_of(dialect: Dialect) -> Option<&'static dyn ClientSide> {
     match dialect {
-        Dialect::Anthropic => client_side(Protocol::Anthropic),
-        Dialect::Gemini => client_side(Protocol::Gemini),
+        Dialect::Anthropic | Dialect::Gemini => Some(caller_side(dialect)),
         Dialect::OpenAi | Dialect::Cohere => None,
     }
 }

@@ -92,7 +92,9 @@ where
             route => route?,
         },
     };
-    entry.asked(&route.name);
+    if named.is_none() {
+        entry.asked(&route.name);
+    }
     let query = without_key(parts.uri.query().unwrap_or_default());
     let asking = Asking {
         operation,

@@ -6,7 +6,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::response::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use bytes::{Bytes, BytesMut};
-use mynah_dialect::codec::{ClientSide, UpstreamSide, upstream_side};
+use mynah_dialect::codec::{ClientSide, UpstreamSide, caller_side, upstream_side};
 use mynah_dialect::ir::{Error, Event};
 use mynah_dialect::loss::Losses;
 use mynah_dialect::transcode::{Listener, Standing, Transcoder, collected, events_of, streamed, unreadable};
@@ -15,7 +15,7 @@ use mynah_dialect::{Dialect, Protocol};
 
 use crate::answer::{Answer, AnswerBody, NoContent, is_events};
 use crate::catalog::Target;
-use crate::exchange::{Exchange, Question, write_error};
+use crate::exchange::{Exchange, Question};
 use crate::translation::{Conversation, Translation};
 
 /// The largest whole answer that is translated.
@@ -63,7 +63,7 @@ impl<'a, 'c> Interpreter<'a, 'c> {
         let events = is_events(headers);
         let mut kept = kept(headers);
         if self.conversation.asked.request.from == Protocol::Anthropic
-            && let Ok(id) = HeaderValue::from_str(&self.conversation.request_id)
+            && let Ok(id) = HeaderValue::from_str(&self.conversation.id)
         {
             kept.insert("request-id", id);
         }
@@ -169,7 +169,7 @@ impl<'a, 'c> Interpreter<'a, 'c> {
     }
 
     fn error(&self, error: &Error, mut headers: HeaderMap) -> Answer<'a> {
-        let (status, body) = self.client.write_error(error, &self.conversation.request_id);
+        let (status, body) = self.client.write_error(error, &self.conversation.id);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(seconds) = error.retry_after
             && !headers.contains_key(RETRY_AFTER)
@@ -234,7 +234,7 @@ pub fn joined<'a>(
 }
 
 fn refusal<'a>(target: &'a Target, dialect: Dialect, question: &Question<'_>, error: &Error) -> Answer<'a> {
-    let (status, body) = write_error(dialect, error, question.id);
+    let (status, body) = caller_side(dialect).write_error(error, question.id);
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Some(seconds) = error.retry_after {

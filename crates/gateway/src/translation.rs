@@ -1,5 +1,7 @@
 //! A conversation as it is put to providers that speak another protocol than its caller.
 
+use std::sync::OnceLock;
+
 use axum::http::HeaderMap;
 use mynah_dialect::Protocol;
 use mynah_dialect::codec::{
@@ -39,12 +41,12 @@ pub struct Conversation {
     pub id: String,
     /// What is needed to write its answer.
     pub asked: Asked,
-    /// The id by which the gateway knows the request.
-    pub request_id: String,
     /// As it came.
     request: Request,
-    /// As every provider accepts it, and what had to be changed for that.
-    mended: (Request, Losses),
+    /// What was lost in reading it.
+    lost: Losses,
+    /// As every provider accepts it, and what had to be changed for that; once it was put to one of another protocol.
+    mended: OnceLock<(Request, Losses)>,
     /// It is the continuation of a text, to be answered as such.
     completion: Option<Completing>,
     strict: bool,
@@ -66,7 +68,7 @@ pub struct Translation {
 impl Conversation {
     /// Reads a question; `None` when it is none that is put as a conversation.
     pub fn read(question: &Question<'_>, address: &Address<'_>) -> Result<Option<Self>, Failure> {
-        let (mut request, mut lost, completion) = match question.speech {
+        let (mut request, lost, completion) = match question.speech {
             Speech::Conversation(protocol) => {
                 let codec = client_side(protocol).ok_or_else(|| Failure::cannot_translate(protocol.name(), ""))?;
                 let request = codec.read_request(question.body, address).map_err(malformed)?;
@@ -85,10 +87,9 @@ impl Conversation {
         if let Some(stream) = address.stream {
             request.stream = stream;
         }
-        let mut mended = request.clone();
-        repair(&mut mended, &mut lost);
-        let mut head = request.clone();
-        head.messages = Vec::new();
+        let messages = std::mem::take(&mut request.messages);
+        let head = request.clone();
+        request.messages = messages;
         Ok(Some(Self {
             id: question.id.to_owned(),
             asked: Asked {
@@ -97,9 +98,9 @@ impl Conversation {
                 id: question.id.chars().filter(char::is_ascii_alphanumeric).collect(),
                 now: question.now,
             },
-            request_id: question.id.to_owned(),
             request,
-            mended: (mended, lost),
+            lost,
+            mended: OnceLock::new(),
             completion,
             strict: question.strict,
             left_out: false,
@@ -114,20 +115,15 @@ impl Conversation {
         }
     }
 
-    /// The conversation as it came.
-    pub fn request(&self) -> &Request {
-        &self.request
-    }
-
     /// The conversation in another protocol, for a target.
     pub fn put_to(&self, target: &Target, protocol: Protocol) -> Result<Translation, Failure> {
-        let (request, lost) = if protocol == self.request.from && self.completion.is_none() {
+        let (request, mut lost) = if protocol == self.request.from && self.completion.is_none() {
             (&self.request, Losses::new(protocol))
         } else {
             self.refuse_what_is_stored(protocol)?;
-            (&self.mended.0, self.mended.1.clone())
+            let (mended, lost) = self.mended();
+            (mended, lost.clone())
         };
-        let mut lost = lost;
         if self.left_out {
             lost.note(Field::ReasoningHistory, "refused by the provider and left out");
         }
@@ -151,10 +147,18 @@ impl Conversation {
         })
     }
 
+    fn mended(&self) -> &(Request, Losses) {
+        self.mended.get_or_init(|| {
+            let (mut mended, mut lost) = (self.request.clone(), self.lost.clone());
+            repair(&mut mended, &mut lost);
+            (mended, lost)
+        })
+    }
+
     /// Leaves out the reasoning of earlier turns, with its proofs. Returns whether there was any.
     pub fn leave_out_reasoning(&mut self) -> bool {
         self.left_out = without_reasoning(&mut self.request);
-        without_reasoning(&mut self.mended.0);
+        self.mended = OnceLock::new();
         self.left_out
     }
 
