@@ -41,6 +41,7 @@ pub mod repair;
 pub mod rerank;
 pub mod signature;
 pub mod splice;
+pub mod stored;
 pub mod tool_names;
 pub mod transcode;
 pub mod tree;

@@ -12,6 +12,7 @@ use mynah_dialect::field::Field;
 use mynah_dialect::ir::{Content, Request};
 use mynah_dialect::loss::Losses;
 use mynah_dialect::repair::repair;
+use mynah_dialect::stored;
 
 use crate::catalog::Target;
 use crate::completing::Completing;
@@ -21,18 +22,6 @@ use crate::operation::Speech;
 
 /// The header with which a caller insists that nothing is lost.
 pub const STRICT: &str = "x-mynah-strict";
-
-/// Members of a request that lead to something which its caller's provider stores. Nobody else can follow them, and an
-/// answer without it would be an answer to something else.
-const STORED: [&str; 7] = [
-    "thread",
-    "previous_response_id",
-    "conversation",
-    "prompt",
-    "background",
-    "cachedContent",
-    "cached_content",
-];
 
 /// A conversation that was read into the common vocabulary.
 #[derive(Debug)]
@@ -120,7 +109,9 @@ impl Conversation {
         let (request, mut lost) = if protocol == self.request.from && self.completion.is_none() {
             (&self.request, Losses::new(protocol))
         } else {
-            self.refuse_what_is_stored(protocol)?;
+            if let Some(field) = stored::reference(&self.request) {
+                return Err(Failure::stored_elsewhere(field, protocol));
+            }
             let (mended, lost) = self.mended();
             (mended, lost.clone())
         };
@@ -160,18 +151,6 @@ impl Conversation {
         self.left_out = without_reasoning(&mut self.request);
         self.mended = OnceLock::new();
         self.left_out
-    }
-
-    fn refuse_what_is_stored(&self, protocol: Protocol) -> Result<(), Failure> {
-        for name in STORED {
-            let Some(value) = self.request.extra.get(name) else {
-                continue;
-            };
-            if !matches!(value.as_str(), "null" | "false") {
-                return Err(Failure::stored_elsewhere(name, protocol));
-            }
-        }
-        Ok(())
     }
 }
 

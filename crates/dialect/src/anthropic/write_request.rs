@@ -21,16 +21,6 @@ use crate::writer::{self, Object};
 /// The version of the API whose contract has parameters of sampling.
 const VERSION: &str = "2023-06-01";
 
-/// Extras of other protocols that name something that the provider stored: without it the model would not know the
-/// conversation.
-const STATE: [&str; 5] = [
-    "previous_response_id",
-    "conversation",
-    "prompt",
-    "cachedContent",
-    "cached_content",
-];
-
 pub(super) fn write(request: &Request, target: &Target<'_>, lost: &mut Losses) -> Result<Outgoing, Unsayable> {
     let draft = Draft::of(request, target, lost)?;
     Ok(Outgoing {
@@ -248,8 +238,7 @@ fn refuse(request: &Request, lost: &Losses) -> Result<(), Unsayable> {
     if request.from == Protocol::Anthropic {
         return Ok(());
     }
-    let is_state = |name: &String| STATE.contains(&name.as_str());
-    if request.extra.0.iter().any(|(name, _)| is_state(name)) {
+    if crate::stored::reference(request).is_some() {
         let reason = "the provider has not stored it, send the whole conversation";
         return Err(lost.refuse(Field::State, reason));
     }

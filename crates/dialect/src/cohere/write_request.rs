@@ -15,15 +15,6 @@ const MAX_STOPS: usize = 5;
 /// The most tokens to draw from.
 const MAX_K: u64 = 500;
 
-/// Members of other protocols that refer to a conversation that their provider stored.
-const STORED: [&str; 5] = [
-    "previous_response_id",
-    "conversation",
-    "prompt",
-    "cachedContent",
-    "cached_content",
-];
-
 /// Writes a request.
 pub(super) fn write(request: &Request, target: &Target<'_>, lost: &mut Losses) -> Result<Outgoing, Unsayable> {
     let mut memo = Memo {
@@ -76,7 +67,7 @@ fn refuse(request: &Request, lost: &Losses) -> Result<(), Unsayable> {
     if request.max_tokens == Some(0) {
         return Err(lost.refuse(Field::MaxTokens, "must be at least 1 for this provider"));
     }
-    if STORED.iter().any(|name| request.extra.get(name).is_some()) {
+    if crate::stored::reference(request).is_some() {
         return Err(lost.refuse(Field::State, "the provider does not have what another one stored"));
     }
     Ok(())

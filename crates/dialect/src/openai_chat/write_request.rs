@@ -114,18 +114,13 @@ impl Scribe<'_> {
 
     /// What refers to something that only another provider has stored.
     fn refuse_state(&mut self, request: &Request) {
-        let fields: &[&str] = match request.from {
-            Protocol::OpenaiResponses => &["previous_response_id", "conversation", "background", "prompt"],
-            Protocol::Gemini => &["cachedContent", "cached_content"],
-            _ => &[],
-        };
-        for field in fields {
-            if request.extra.get(field).is_some_and(|value| value.as_str() != "false") {
-                self.refused.get_or_insert(Unsayable {
-                    field: (*field).to_owned(),
-                    reason: "what another provider has stored cannot be used here; send it with the request",
-                });
-            }
+        if request.from != Protocol::OpenaiChat
+            && let Some(field) = crate::stored::reference(request)
+        {
+            self.refused.get_or_insert(Unsayable {
+                field: field.to_owned(),
+                reason: "what another provider has stored cannot be used here; send it with the request",
+            });
         }
     }
 
