@@ -7,8 +7,9 @@ use axum::http::HeaderValue;
 use uuid::Uuid;
 
 use crate::caller::Callers;
-use crate::catalog::{Catalog, Discovered};
+use crate::catalog::Catalog;
 use crate::config::{Config, CorsOrigins, ServerConfig};
+use crate::discovered::Discovered;
 use crate::failure::Failure;
 use crate::upstream::connect::Network;
 use crate::upstream::pool::Pools;

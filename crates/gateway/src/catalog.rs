@@ -1,15 +1,14 @@
 //! From the name that a caller asks for to the places where it may be answered.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use axum::http::HeaderValue;
-use tokio::sync::watch;
 
 use crate::caller::Caller;
 use crate::config::Config;
 use crate::config::problem::did_you_mean;
+use crate::discovered::{Discovered, Listed};
 use crate::failure::Failure;
 use crate::provider::{BUILT_IN, BUILT_IN_MODEL, Provider};
 
@@ -52,76 +51,6 @@ pub struct Route {
     pub targets: Vec<Target>,
     /// Nothing may be lost in translation.
     pub strict: bool,
-}
-
-/// A model as its provider lists it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
-    /// The provider's name for it.
-    pub id: String,
-    /// Unix time, where the provider says so.
-    pub created: u64,
-}
-
-/// What the providers said that they serve. Outlives a change of configuration.
-#[derive(Debug)]
-pub struct Discovered {
-    snapshot: ArcSwap<Snapshot>,
-    complete: watch::Sender<bool>,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Snapshot {
-    by_provider: BTreeMap<String, Vec<Listed>>,
-    /// The names of the providers that serve an id.
-    by_id: HashMap<String, Vec<String>>,
-}
-
-impl Default for Discovered {
-    fn default() -> Self {
-        Self {
-            snapshot: ArcSwap::default(),
-            complete: watch::Sender::new(false),
-        }
-    }
-}
-
-impl Discovered {
-    /// Notes what a provider serves.
-    pub fn note(&self, provider: &str, models: &[Listed]) {
-        self.snapshot.rcu(|known| {
-            let mut by_provider = known.by_provider.clone();
-            by_provider.insert(provider.to_owned(), models.to_vec());
-            let mut by_id: HashMap<String, Vec<String>> = HashMap::new();
-            for (provider, models) in &by_provider {
-                for listed in models {
-                    by_id.entry(listed.id.clone()).or_default().push(provider.clone());
-                }
-            }
-            Snapshot { by_provider, by_id }
-        });
-    }
-
-    /// How many models a provider serves.
-    pub fn count(&self, provider: &str) -> usize {
-        self.snapshot.load().by_provider.get(provider).map_or(0, Vec::len)
-    }
-
-    /// Says that every provider has been asked once.
-    pub fn set_complete(&self) {
-        self.complete.send_replace(true);
-    }
-
-    /// Whether every provider has been asked once.
-    pub fn is_complete(&self) -> bool {
-        *self.complete.borrow()
-    }
-
-    /// Waits until every provider has been asked once.
-    pub async fn completed(&self) {
-        // The sender lives as long as `self`, so this ends only with the value.
-        let _ = self.complete.subscribe().wait_for(|complete| *complete).await;
-    }
 }
 
 /// Everything that can be asked for.
@@ -254,7 +183,7 @@ impl Catalog {
                 .then(|| Target::new(provider, rest))
                 .and_then(|target| route(vec![target]));
         }
-        let discovered = self.discovered.snapshot.load();
+        let discovered = self.discovered.snapshot();
         let serving = discovered.by_id.get(model)?;
         let serves = |provider: &&Arc<Provider>| serving.contains(&provider.name);
         let targets: Vec<Target> = self
@@ -268,7 +197,7 @@ impl Catalog {
 
     fn unknown(&self, model: &str) -> Failure {
         let model: String = model.chars().take(MAX_SHOWN).collect();
-        let discovered = self.discovered.snapshot.load();
+        let discovered = self.discovered.snapshot();
         let ids = discovered.by_id.keys().map(String::as_str);
         let hint = did_you_mean(&model, self.routes.keys().map(String::as_str).chain(ids));
         Failure::model_unknown(&model, hint.trim_end_matches('?'))
@@ -287,7 +216,7 @@ impl Catalog {
         });
         let mut entries: Vec<Entry> = configured.collect();
         let mut seen: HashSet<String> = entries.iter().map(|entry| entry.id.clone()).collect();
-        let discovered = self.discovered.snapshot.load();
+        let discovered = self.discovered.snapshot();
         for provider in &self.providers {
             for listed in discovered.by_provider.get(&provider.name).into_iter().flatten() {
                 let bare = !provider.is_built_in() && seen.insert(listed.id.clone());

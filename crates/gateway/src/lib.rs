@@ -10,6 +10,7 @@ pub mod catalog;
 pub mod cli;
 pub mod completing;
 pub mod config;
+pub mod discovered;
 pub mod echo;
 pub mod exchange;
 pub mod explain;

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::pool::Pools;
 use super::send::{Call, Outgoing, Patience, send};
 use crate::alarm::after;
-use crate::catalog::{Discovered, Listed};
+use crate::discovered::{Discovered, Listed};
 use crate::known::Discovery;
 use crate::provider::Provider;
 
