@@ -4,9 +4,9 @@
 //! so every rule here can be tested with bytes in and bytes out.
 //!
 //! In the order in which a request meets them: [`peek`] and [`multipart`] find which model a body asks for,
-//! [`splice`] edits just those spans, [`verdict`] judges what the provider answered, [`opening`] says when a stream
-//! has begun to carry content, [`relay`] passes it on while [`usage`] reads the token counts from it, [`closing`] says
-//! whether it came to its end.
+//! [`splice`] edits just those spans, [`verdict`] judges what the provider answered and [`delay`] how long it wants to be
+//! left alone, [`opening`] says when a stream has begun to carry content, [`relay`] passes it on while [`usage`] reads
+//! the token counts from it, [`closing`] says whether it came to its end.
 
 mod gemini_address;
 mod json;
@@ -18,6 +18,7 @@ pub mod codec;
 pub mod cohere;
 pub mod collect;
 pub mod completions;
+pub mod delay;
 pub mod dialect;
 pub mod embeddings;
 pub mod estimate;

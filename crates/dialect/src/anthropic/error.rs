@@ -1,5 +1,6 @@
 //! Errors, both ways.
 
+use crate::delay::seconds_of;
 use crate::ir::{Class, Error};
 use crate::tree::{Node, Value};
 use crate::writer::{self, Object};
@@ -94,7 +95,7 @@ pub(super) fn read_node(status: u16, node: &Node<'_>) -> Error {
         });
     Error {
         class: class(status, inner.get("type").text_or_empty(), code.as_deref(), &message),
-        retry_after: delay(&message),
+        retry_after: seconds_of(inner, &message),
         code,
         message,
         param: inner.get("param").string(),
@@ -145,29 +146,6 @@ fn plain_message(status: u16, body: &[u8]) -> String {
         return format!("The provider answered with status {status} and no readable error.");
     }
     text.chars().take(LONGEST_MESSAGE).collect()
-}
-
-/// The delay in a message such as `Please try again in 1.5s` or `retry after 20 seconds`.
-fn delay(message: &str) -> Option<f64> {
-    let message = message.to_ascii_lowercase();
-    let rest = ["try again in ", "retry after ", "retry in "]
-        .into_iter()
-        .find_map(|phrase| message.split_once(phrase))?
-        .1;
-    let end = rest
-        .find(|letter: char| !letter.is_ascii_digit() && letter != '.')
-        .unwrap_or(rest.len());
-    let (number, unit) = rest.split_at(end);
-    let number: f64 = number.trim_end_matches('.').parse().ok()?;
-    let unit = unit.trim_start();
-    let seconds = if unit.starts_with("ms") {
-        number / 1000.0
-    } else if unit.starts_with('m') {
-        number * 60.0
-    } else {
-        number
-    };
-    seconds.is_finite().then_some(seconds)
 }
 
 #[cfg(test)]
@@ -301,20 +279,6 @@ mod tests {
             let error = read(status, body.as_bytes());
             assert_eq!(error.class, class, "{body}");
             assert!(error.message.starts_with(message), "{body}: {}", error.message);
-        }
-    }
-
-    #[test]
-    fn delays_are_found_in_messages() {
-        for (message, seconds) in [
-            ("Please try again in 1.5s.", Some(1.5)),
-            ("Retry after 20 seconds", Some(20.0)),
-            ("try again in 350ms", Some(0.35)),
-            ("try again in 2 minutes", Some(120.0)),
-            ("try again in a while", None),
-            ("try again", None),
-        ] {
-            assert_eq!(delay(message), seconds, "{message}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! Errors: `{"id": …, "message": …}`, whatever the status.
 
+use crate::delay::seconds_in;
 use crate::ir::{Class, Error};
 use crate::tree::Node;
 
@@ -32,7 +33,7 @@ pub(super) fn read(status: u16, body: &[u8]) -> Error {
             error.class = Class::Billing;
             error.code = Some("insufficient_quota".to_owned());
         }
-        Class::RateLimited => error.retry_after = delay(&lower),
+        Class::RateLimited => error.retry_after = seconds_in(&lower),
         Class::NotFound if lower.contains("model") => error.code = Some("model_not_found".to_owned()),
         _ => {}
     }
@@ -61,26 +62,6 @@ fn said(body: &[u8]) -> Option<String> {
 
 fn contains(text: &str, words: &[&str]) -> bool {
     words.iter().any(|word| text.contains(word))
-}
-
-/// The seconds in `… try again in 2.5s …` and `… retry after 3 seconds …`.
-fn delay(text: &str) -> Option<f64> {
-    let rest = ["again in ", "retry after ", "wait "]
-        .iter()
-        .find_map(|words| text.split_once(words))?
-        .1;
-    let end = rest
-        .find(|letter: char| !letter.is_ascii_digit() && letter != '.')
-        .unwrap_or(rest.len());
-    let number: f64 = rest.get(..end)?.trim_end_matches('.').parse().ok()?;
-    let unit = rest.get(end..)?.trim_start();
-    let factor = match unit {
-        _ if unit.starts_with("ms") || unit.starts_with("milli") => 0.001,
-        _ if unit.starts_with('m') => 60.0,
-        _ if unit.starts_with('h') => 3600.0,
-        _ => 1.0,
-    };
-    Some(number * factor).filter(|seconds| seconds.is_finite())
 }
 
 #[cfg(test)]
@@ -132,16 +113,6 @@ mod tests {
         for nothing in ["", "[]", "{}", "<html>", r#"{"message":"  "}"#, r#"{"message":["a"]}"#] {
             assert_eq!(message(nothing), "The provider answered with status 500.", "{nothing}");
         }
-    }
-
-    #[test]
-    fn delays_are_read() {
-        let delay = |text: &str| read(429, format!("{{\"message\":\"{text}\"}}").as_bytes()).retry_after;
-        assert_eq!(delay("Please try again in 2.5s."), Some(2.5));
-        assert_eq!(delay("Retry after 3 seconds"), Some(3.0));
-        assert_eq!(delay("try again in 250ms"), Some(0.25));
-        assert_eq!(delay("try again in 2 minutes"), Some(120.0));
-        assert_eq!(delay("wait a little"), None);
     }
 
     proptest! {

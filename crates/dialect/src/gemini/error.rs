@@ -1,6 +1,7 @@
 //! Errors, in both directions: `google.rpc.Status` in JSON.
 
 use super::spelling::{integer, member};
+use crate::delay::seconds_of;
 use crate::ir::{Class, Error};
 use crate::tree::Node;
 use crate::writer::{self, Object};
@@ -36,7 +37,7 @@ pub(super) fn read_error_node(status: u16, node: &Node<'_>) -> Error {
         class: class(status, word, &message, details.reason.as_deref()),
         code: details.reason.or_else(|| word.map(str::to_owned)),
         param: details.field,
-        retry_after: details.retry_after,
+        retry_after: seconds_of(error, &message),
         message,
     }
 }
@@ -52,7 +53,6 @@ fn shown(status: u16, body: &str) -> String {
 
 #[derive(Default)]
 struct Details {
-    retry_after: Option<f64>,
     reason: Option<String>,
     field: Option<String>,
 }
@@ -62,9 +62,7 @@ impl Details {
         let mut details = Self::default();
         for detail in node.items() {
             let kind = detail.get("@type").text_or_empty();
-            if kind.ends_with("RetryInfo") {
-                details.retry_after = member(detail, "retryDelay").text().and_then(seconds);
-            } else if kind.ends_with("ErrorInfo") {
+            if kind.ends_with("ErrorInfo") {
                 details.reason = member(detail, "reason").string();
             } else if kind.ends_with("BadRequest") {
                 let violation = member(detail, "fieldViolations").items().first();
@@ -73,12 +71,6 @@ impl Details {
         }
         details
     }
-}
-
-/// A duration as protocol buffers spell it in JSON: `34.5s`.
-fn seconds(text: &str) -> Option<f64> {
-    let seconds: f64 = text.strip_suffix('s').unwrap_or(text).parse().ok()?;
-    (seconds.is_finite() && seconds >= 0.0).then_some(seconds)
 }
 
 fn class(status: u16, word: Option<&str>, message: &str, reason: Option<&str>) -> Class {

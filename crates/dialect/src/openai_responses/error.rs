@@ -1,5 +1,6 @@
 //! Errors, in both directions: as an HTTP body, and as the error of a failed response.
 
+use crate::delay::{seconds_in, seconds_of};
 use crate::ir::{Class, Error};
 use crate::tree::{Node, Value};
 use crate::writer;
@@ -65,7 +66,7 @@ pub(super) fn failure_code(class: Class) -> &'static str {
 /// The message of a failed response. Codex reads from it when to try again.
 pub(super) fn failure_message(error: &Error) -> String {
     match error.retry_after {
-        Some(seconds) if error.class == Class::RateLimited && delay_in(&error.message).is_none() => {
+        Some(seconds) if error.class == Class::RateLimited && seconds_in(&error.message).is_none() => {
             format!("{} Please try again in {seconds}s.", error.message)
         }
         _ => error.message.clone(),
@@ -103,7 +104,7 @@ pub(super) fn read_node(root: &Node<'_>, fallback: Class) -> Error {
     let kind = node.get("type").text().filter(|kind| *kind != "error");
     Error {
         class: class_of(code.as_deref(), kind, &message, fallback),
-        retry_after: node.get("retry_after").f64().or_else(|| delay_in(&message)),
+        retry_after: seconds_of(node, &message),
         message,
         param: node.get("param").string(),
         code: code.or_else(|| kind.map(str::to_owned)),
@@ -167,35 +168,6 @@ fn is_about_context(message: &str) -> bool {
     ]
     .iter()
     .any(|phrase| message.contains(phrase))
-}
-
-/// The delay that a message such as `… try again in 1m2.5s` names, in seconds.
-fn delay_in(message: &str) -> Option<f64> {
-    const PHRASE: &str = "try again in ";
-    let lower = message.to_ascii_lowercase();
-    let mut rest = lower.get(lower.find(PHRASE)? + PHRASE.len()..)?;
-    let mut seconds = None;
-    loop {
-        let digits = rest
-            .find(|letter: char| !letter.is_ascii_digit() && letter != '.')
-            .unwrap_or(rest.len());
-        let Ok(number) = rest.get(..digits)?.trim_end_matches('.').parse::<f64>() else {
-            return seconds;
-        };
-        let (number_end, unit) = (&rest[digits..], rest[digits..].trim_start());
-        let unit_length = unit
-            .find(|letter: char| !letter.is_ascii_alphabetic())
-            .unwrap_or(unit.len());
-        let factor = match &unit[..unit_length] {
-            "ms" | "milliseconds" => 0.001,
-            "s" | "sec" | "second" | "seconds" => 1.0,
-            "m" | "min" | "minute" | "minutes" => 60.0,
-            "h" | "hour" | "hours" => 3600.0,
-            _ => return seconds,
-        };
-        seconds = Some(seconds.unwrap_or(0.0) + number * factor);
-        rest = &number_end[number_end.len() - unit.len() + unit_length..];
-    }
 }
 
 #[cfg(test)]
@@ -264,9 +236,6 @@ mod tests {
             assert_eq!((error.class, error.message.as_str()), (class, message), "{body}");
         }
         assert_eq!(read(429, br#"{"message":"try again in 1m2s"}"#).retry_after, Some(62.0));
-        assert_eq!(delay_in("Try again in 20ms"), Some(0.02));
-        assert_eq!(delay_in("try again in 2 seconds."), Some(2.0));
-        assert_eq!(delay_in("try again in a bit"), None);
     }
 
     #[test]
