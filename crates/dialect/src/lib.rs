@@ -8,6 +8,7 @@
 //! left alone, [`opening`] says when a stream has begun to carry content, [`relay`] passes it on while [`usage`] reads
 //! the token counts from it, [`closing`] says whether it came to its end.
 
+mod complaint;
 mod gemini_address;
 mod json;
 

@@ -1,4 +1,6 @@
-//! What an HTTP status says about who failed.
+//! What an answer says about who failed.
+
+use crate::complaint::Complaint;
 
 /// A judgement of one answer, on which the choice of the next target rests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -7,6 +9,8 @@ pub enum Verdict {
     Healthy,
     /// The provider is willing, but not now.
     Throttled,
+    /// A quota of the key, or its account's credit, is used up.
+    Exhausted,
     /// The provider does not accept the key.
     Rejected,
     /// The provider failed.
@@ -23,40 +27,57 @@ impl Verdict {
     pub fn of_status(status: u16) -> Self {
         match status {
             200..=399 => Self::Healthy,
+            402 => Self::Exhausted,
             429 => Self::Throttled,
-            401..=403 | 498 => Self::Rejected,
+            401 | 403 | 498 => Self::Rejected,
             408 | 499 | 500.. => Self::Faulty,
             _ => Self::CallersFault,
         }
     }
 
+    /// Judges a status code and, where it leaves something open, the body that came with it.
+    ///
+    /// A quota that is used up comes with 400, 401, 403 and 429 too, Google answers a wrong key with 400, and
+    /// some answer content that they refuse with 403.
+    pub fn of_answer(status: u16, body: &[u8]) -> Self {
+        let by_status = Self::of_status(status);
+        if !matches!(status, 400 | 401 | 403 | 429) {
+            return by_status;
+        }
+        let complaint = Complaint::read(body);
+        if complaint.is_about_credit(status) {
+            Self::Exhausted
+        } else if status == 400 && complaint.is_about_the_key() {
+            Self::Rejected
+        } else if status == 403 && complaint.is_about_content() {
+            Self::CallersFault
+        } else {
+            by_status
+        }
+    }
+
     /// Whether another key or target may do better.
     pub fn hands_over(self) -> bool {
-        matches!(self, Self::Throttled | Self::Rejected | Self::Faulty)
+        matches!(self, Self::Throttled | Self::Exhausted | Self::Rejected | Self::Faulty)
     }
 
     /// Whether another key of the same provider may do better.
     pub fn is_the_keys(self) -> bool {
-        matches!(self, Self::Throttled | Self::Rejected)
+        matches!(self, Self::Throttled | Self::Exhausted | Self::Rejected)
     }
+}
+
+/// Whether an error says that the provider does not have the model, or not for this key: another target may have it.
+///
+/// A 404 that is about something else (a file, an address) does not count.
+pub fn lacks_model(status: u16, body: &[u8]) -> bool {
+    matches!(status, 400 | 403 | 404) && Complaint::read(body).is_about_the_model(status)
+}
+
+/// Whether an error says that the request is too long for the model: a target with a larger context may answer it.
+pub fn exceeds_context(status: u16, body: &[u8]) -> bool {
+    matches!(status, 400 | 413 | 422) && Complaint::read(body).is_about_length()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_callers_own_faults_stay_with_the_caller() {
-        for status in [400, 404, 405, 409, 413, 415, 422] {
-            assert_eq!(Verdict::of_status(status), Verdict::CallersFault, "{status}");
-            assert!(!Verdict::of_status(status).hands_over());
-        }
-    }
-
-    #[test]
-    fn everything_else_that_fails_hands_over() {
-        for status in [401, 402, 403, 408, 429, 498, 500, 502, 503, 504, 529, 599] {
-            assert!(Verdict::of_status(status).hands_over(), "{status}");
-        }
-    }
-}
+mod tests;
