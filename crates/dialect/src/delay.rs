@@ -230,7 +230,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// 2025-01-01T00:00:00Z
-    const NOW: Duration = Duration::from_secs(1_735_689_600);
+    const NOW: Duration = Duration::from_hours(482_136);
 
     fn of_headers(headers: &[(&str, &'static str)]) -> Option<f64> {
         of(headers, "")

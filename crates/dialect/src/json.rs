@@ -20,6 +20,12 @@ pub struct JsonFault {
     pub expected: &'static str,
 }
 
+/// Whether some bytes are one JSON text.
+pub(crate) fn is_well_formed(bytes: &[u8]) -> bool {
+    let mut scanner = Scanner::new(bytes);
+    scanner.value().and_then(|_| scanner.end()).is_ok()
+}
+
 /// A position in a JSON text.
 pub(crate) struct Scanner<'a> {
     bytes: &'a [u8],

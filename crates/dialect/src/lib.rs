@@ -11,6 +11,7 @@
 mod complaint;
 mod gemini_address;
 mod json;
+mod stream_error;
 
 pub mod anthropic;
 pub mod assembly;

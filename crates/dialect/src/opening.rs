@@ -1,11 +1,15 @@
 //! Tells when a stream of events has begun to carry content.
 //!
 //! Until then nothing is lost by asking somebody else, and the status code is still open: lifecycle events (a role, a
-//! `response.created`) are held back, and an error that comes first is a failure like any other.
+//! `response.created`) are held back, and an error that comes first, something that is no event, or an end without content
+//! is a failure like any other.
 
 use serde_json::Value;
 
 use crate::frame::{Frame, Splitter};
+use crate::json::is_well_formed;
+pub use crate::stream_error::StreamError;
+use crate::stream_error::{error_status, status_of};
 
 /// More than this is never held back.
 const MAX_HELD: usize = 64 * 1024;
@@ -15,22 +19,19 @@ const MAX_HELD: usize = 64 * 1024;
 pub enum Opening {
     /// Only lifecycle events.
     Waiting,
-    /// Content, or the end of the stream, or something that is not for us to judge.
+    /// Content, or something that is not for us to judge.
     Content,
     /// The provider reported an error instead of an answer.
     Error(StreamError),
-}
-
-/// An error that arrived as an event.
-#[derive(Clone, Debug, PartialEq)]
-pub struct StreamError {
-    /// The HTTP status that this error would have had.
-    pub status: u16,
-    /// The event's JSON.
-    pub body: Vec<u8>,
+    /// What came is not what a provider sends; the text says what it is instead.
+    Malformed(&'static str),
+    /// The stream ended, or said that it ends, without content. An event that was cut off is no content.
+    Empty,
 }
 
 /// Watches the beginning of a stream, in whichever dialect it is: their events cannot be mistaken for one another's.
+///
+/// The first opening that is not [`Opening::Waiting`] counts, and does not depend on how the stream is cut into chunks.
 #[derive(Debug, Default)]
 pub struct Overture {
     splitter: Splitter,
@@ -40,8 +41,9 @@ pub struct Overture {
 impl Overture {
     /// Looks at the next chunk.
     pub fn push(&mut self, chunk: &[u8]) -> Opening {
-        self.seen += chunk.len();
-        if self.splitter.push(chunk).is_err() {
+        let room = MAX_HELD.saturating_sub(self.seen);
+        self.seen = self.seen.saturating_add(chunk.len());
+        if self.splitter.push(chunk.get(..room).unwrap_or(chunk)).is_err() {
             return Opening::Content;
         }
         while let Some(block) = self.splitter.next_block() {
@@ -50,36 +52,97 @@ impl Overture {
                 opening => return opening,
             }
         }
-        if self.seen > MAX_HELD {
-            Opening::Content
-        } else {
-            Opening::Waiting
+        if self.seen <= MAX_HELD {
+            return Opening::Waiting;
+        }
+        match foreign(&self.splitter.take_rest()) {
+            Some(what) => Opening::Malformed(what),
+            None => Opening::Content,
         }
     }
 
-    /// What the stream amounts to if it ends here.
+    /// What the stream amounts to if it ends here; never [`Opening::Waiting`].
     pub fn finish(&mut self) -> Opening {
-        judge(&self.splitter.take_rest())
+        let rest = self.splitter.take_rest();
+        match judge(&rest) {
+            Opening::Waiting => Opening::Empty,
+            Opening::Malformed(_) if foreign(&rest).is_none() => Opening::Empty,
+            opening => opening,
+        }
     }
 }
 
 fn judge(block: &[u8]) -> Opening {
-    let Some(data) = Frame::parse(block).data else {
-        return Opening::Waiting;
+    // The second half of a line's end, where the first half ended a chunk and a block.
+    let block = block.strip_prefix(b"\n").unwrap_or(block);
+    let frame = Frame::parse(block);
+    let Some(data) = frame.data else {
+        return match foreign(block) {
+            Some(what) => misplaced(block, what),
+            None => Opening::Waiting,
+        };
     };
+    match data.trim_ascii() {
+        b"" => return Opening::Waiting,
+        b"[DONE]" => return Opening::Empty,
+        _ => {}
+    }
     let Ok(event) = serde_json::from_slice::<Value>(&data) else {
-        return Opening::Content;
+        return if is_well_formed(&data) {
+            // Half a surrogate pair, a huge number, and the like.
+            Opening::Content
+        } else {
+            Opening::Malformed("an event that is not JSON")
+        };
     };
-    if let Some(status) = error_status(&event) {
+    let named_error = || (frame.event == b"error").then(|| status_of(&event));
+    if let Some(status) = error_status(&event).or_else(named_error) {
         return Opening::Error(StreamError {
             status,
             body: data.into_owned(),
         });
     }
-    if is_lifecycle(&event) {
+    if !event.is_object() && !event.is_array() {
+        Opening::Malformed("an event that is no object")
+    } else if is_lifecycle(&event) {
         Opening::Waiting
     } else {
         Opening::Content
+    }
+}
+
+/// What a block is that has no line of an event in it: its first line shows it.
+fn foreign(block: &[u8]) -> Option<&'static str> {
+    let block = block.strip_prefix("\u{feff}".as_bytes()).unwrap_or(block).trim_ascii();
+    let line = block
+        .split(|byte| matches!(byte, b'\n' | b'\r'))
+        .next()
+        .unwrap_or(block);
+    let is_field = match memchr::memchr(b':', line) {
+        Some(colon) => FIELDS.contains(&&line[..colon]),
+        // A line may be cut off.
+        None => FIELDS.iter().any(|field| field.starts_with(line)),
+    };
+    match line.first()? {
+        _ if is_field => None,
+        b'<' => Some("a page"),
+        b'{' | b'[' => Some("JSON, but no events"),
+        _ => Some("text, but no events"),
+    }
+}
+
+/// The fields of an event (WHATWG, "Server-sent events", section 9.2.6); a comment has no name.
+const FIELDS: [&[u8]; 5] = [b"", b"data", b"event", b"id", b"retry"];
+
+/// A text that came in place of events may still be a proper error.
+fn misplaced(block: &[u8], what: &'static str) -> Opening {
+    let error = serde_json::from_slice(block).ok().and_then(|body| error_status(&body));
+    match error {
+        Some(status) => Opening::Error(StreamError {
+            status,
+            body: block.trim_ascii().to_vec(),
+        }),
+        None => Opening::Malformed(what),
     }
 }
 
@@ -133,150 +196,5 @@ fn is_silent(choice: &Value) -> bool {
     silent_delta && empty(&choice["text"]) && choice["finish_reason"].is_null()
 }
 
-/// The status of an error event; `None` when the event is no error.
-fn error_status(event: &Value) -> Option<u16> {
-    let error = match event["type"].as_str() {
-        Some("error") if event["error"].is_null() => event,
-        Some("response.failed") => &event["response"]["error"],
-        _ => &event["error"],
-    };
-    if error.is_null() || error == false || error == "" {
-        return None;
-    }
-    let number = |key: &str| error[key].as_u64().or_else(|| error[key].as_str()?.parse().ok());
-    let stated = number("status")
-        .or_else(|| number("code"))
-        .and_then(|status| u16::try_from(status).ok());
-    if let Some(status @ 400..=599) = stated {
-        return Some(status);
-    }
-    let words = format!(
-        "{} {}",
-        error["code"].as_str().unwrap_or(""),
-        error["type"].as_str().unwrap_or("")
-    );
-    let any = |needles: &[&str]| needles.iter().any(|needle| words.contains(needle));
-    Some(match () {
-        () if any(&["rate_limit", "insufficient_quota", "too_many_requests"]) => 429,
-        () if any(&["authentication", "invalid_api_key"]) => 401,
-        () if any(&["permission"]) => 403,
-        () if any(&["not_found"]) => 404,
-        () if any(&["request_too_large"]) => 413,
-        () if any(&["timeout"]) => 504,
-        () if any(&["overloaded", "slow_down", "unavailable"]) => 503,
-        () if any(&[
-            "invalid_request",
-            "invalid_prompt",
-            "context_length",
-            "content_policy",
-            "invalid_image",
-        ]) =>
-        {
-            400
-        }
-        () => 502,
-    })
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn opening(stream: &str) -> Opening {
-        Overture::default().push(stream.as_bytes())
-    }
-
-    fn status(stream: &str) -> u16 {
-        match opening(stream) {
-            Opening::Error(error) => error.status,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn lifecycle_events_are_not_content() {
-        let role = "data: {\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null}}]}\n\n";
-        let created =
-            "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"error\":null}}\n\n";
-        for stream in [
-            "",
-            ": ping\n\n",
-            role,
-            created,
-            "data: {\"choices\":[],\"prompt_filter_results\":[]}\n\n",
-            "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":1}}}\n\n",
-            "data: {\"type\":\"content_block_start\",\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n",
-            "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"\"}]}}],\"usageMetadata\":{}}\n\n",
-            "data: {\"usageMetadata\":{\"promptTokenCount\":3}}\n\n",
-            "data: {\"cho",
-        ] {
-            assert_eq!(opening(stream), Opening::Waiting, "{stream}");
-        }
-    }
-
-    #[test]
-    fn content_is_whatever_a_reader_would_see() {
-        for data in [
-            r#"{"choices":[{"delta":{"content":"x"}}]}"#,
-            r#"{"choices":[{"delta":{"tool_calls":[{"index":0}]}}]}"#,
-            r#"{"choices":[{"delta":{"reasoning_content":"x"}}]}"#,
-            r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#,
-            r#"{"choices":[{"text":"x"}]}"#,
-            r#"{"choices":[],"usage":{"prompt_tokens":1}}"#,
-            r#"{"type":"response.output_text.delta","delta":"x"}"#,
-            r#"{"type":"content_block_start","content_block":{"type":"tool_use"}}"#,
-            r#"{"type":"content_block_delta","delta":{"type":"text_delta","text":"x"}}"#,
-            r#"{"candidates":[{"content":{"parts":[{"text":"x"}]}}]}"#,
-            r#"{"candidates":[{"finishReason":"SAFETY"}]}"#,
-            r#"{"promptFeedback":{"blockReason":"SAFETY"}}"#,
-            r#"{"something":"else"}"#,
-            "[DONE]",
-            "garbage",
-        ] {
-            assert_eq!(opening(&format!("data: {data}\n\n")), Opening::Content, "{data}");
-        }
-    }
-
-    #[test]
-    fn an_error_that_comes_first_has_a_status() {
-        for (data, expected) in [
-            (r#"{"error":{"message":"m","code":429}}"#, 429),
-            (r#"{"error":{"message":"m","code":"503"}}"#, 503),
-            (r#"{"error":{"message":"m","type":"rate_limit_error"}}"#, 429),
-            (r#"{"error":"overloaded"}"#, 502),
-            (
-                r#"{"type":"error","error":{"type":"overloaded_error","message":"m"}}"#,
-                503,
-            ),
-            (
-                r#"{"type":"error","error":{"type":"not_found_error","message":"m"}}"#,
-                404,
-            ),
-            (r#"{"error":{"code":503,"message":"m","status":"UNAVAILABLE"}}"#, 503),
-            (
-                r#"{"error":{"code":"context_length_exceeded","type":"invalid_request_error"}}"#,
-                400,
-            ),
-            (r#"{"type":"error","code":"server_is_overloaded","message":"m"}"#, 503),
-            (
-                r#"{"type":"response.failed","response":{"error":{"code":"rate_limit_exceeded"}}}"#,
-                429,
-            ),
-        ] {
-            assert_eq!(status(&format!(": ping\n\ndata: {data}\n\n")), expected, "{data}");
-        }
-    }
-
-    #[test]
-    fn waiting_is_bounded_and_ends_with_the_stream() {
-        let mut overture = Overture::default();
-        assert_eq!(overture.push("x".repeat(MAX_HELD).as_bytes()), Opening::Waiting);
-        assert_eq!(overture.push(b"x"), Opening::Content);
-        let mut overture = Overture::default();
-        overture.push(br#"data: {"error":{"code":500}}"#);
-        assert!(matches!(
-            overture.finish(),
-            Opening::Error(StreamError { status: 500, .. })
-        ));
-    }
-}
+mod tests;

@@ -69,6 +69,9 @@ pub enum NoContent {
     /// The stream ended.
     #[error("its stream ended before any content")]
     Empty,
+    /// What came is no answer.
+    #[error("it sent {0}")]
+    Malformed(&'static str),
     /// There is more than can be translated.
     #[error("its answer is too large")]
     TooLarge,
@@ -196,6 +199,8 @@ impl AnswerBody {
             match opening {
                 Opening::Error(error) => return Ok(Some(error)),
                 Opening::Content => return Ok(None),
+                Opening::Malformed(what) => return Err(NoContent::Malformed(what)),
+                Opening::Empty => return Err(NoContent::Empty),
                 Opening::Waiting if ended => return Err(NoContent::Empty),
                 Opening::Waiting => {}
             }

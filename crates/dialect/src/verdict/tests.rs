@@ -4,6 +4,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
+use super::Verdict::{CallersFault, Exhausted, Faulty, Healthy, Rejected, Throttled};
 use super::*;
 
 #[test]
@@ -23,124 +24,131 @@ fn everything_else_that_fails_hands_over() {
 
 #[test]
 fn a_body_tells_a_limit_from_a_credit() {
-    use Verdict::*;
-    let per = |quota: &str| {
-        format!(
-            r#"{{"error":{{"code":429,"message":"You exceeded your current quota, please check your plan and billing details.","status":"RESOURCE_EXHAUSTED","details":[{{"@type":"QuotaFailure","violations":[{{"quotaId":"{quota}"}}]}},{{"@type":"RetryInfo","retryDelay":"34s"}}]}}}}"#
-        )
-    };
-    let (per_day, per_minute) = (
-        per("GenerateRequestsPerDayPerProjectPerModel-FreeTier"),
-        per("GenerateRequestsPerMinutePerProjectPerModel"),
-    );
-    let in_an_array = format!("[{per_day}]");
-    for (status, body, expected) in [
-        (
-            429,
-            r#"{"error":{"message":"You exceeded your current quota, please check your plan and billing details.","type":"insufficient_quota","code":"insufficient_quota"}}"#,
-            Exhausted,
-        ),
-        (
-            429,
-            r#"{"error":{"message":"Rate limit reached for gpt-4o on tokens per day (TPD). Please try again in 2h3m.","type":"tokens","code":"rate_limit_exceeded"}}"#,
-            Throttled,
-        ),
-        (429, per_minute.as_str(), Throttled),
-        (429, per_day.as_str(), Exhausted),
-        (429, in_an_array.as_str(), Exhausted),
-        (
-            429,
-            r#"{"error":{"status":"RESOURCE_EXHAUSTED","message":"Your prepayment credits are depleted."}}"#,
-            Exhausted,
-        ),
-        (
-            429,
-            r#"{"message":"You are using a Trial key, which is limited to 1000 API calls / month."}"#,
-            Exhausted,
-        ),
-        (
-            429,
-            r#"{"message":"You are using a Trial key, which is limited to 20 API calls / minute."}"#,
-            Throttled,
-        ),
-        (429, r#"{"error":{"code":"1113","message":"..."}}"#, Exhausted),
-        (
-            429,
-            r#"{"message":"Too many tokens per day, please wait before trying again."}"#,
-            Exhausted,
-        ),
-        (429, "", Throttled),
-        (429, "\u{fffd}", Throttled),
-        (402, "", Exhausted),
-        (
-            400,
-            r#"{"type":"error","error":{"type":"invalid_request_error","message":"Your credit balance is too low to access the Anthropic API."}}"#,
-            Exhausted,
-        ),
-        (
-            400,
-            r#"{"error":{"message":"Billing hard limit has been reached","code":"billing_hard_limit_reached"}}"#,
-            Exhausted,
-        ),
-        (400, r#"{"code":"Arrearage","message":"Access denied"}"#, Exhausted),
-        (
-            403,
-            r#"{"error":{"code":403,"message":"Key limit exceeded (total limit)."}}"#,
-            Exhausted,
-        ),
-        (
-            403,
-            r#"{"code":30001,"message":"Sorry, your account balance is insufficient"}"#,
-            Exhausted,
-        ),
-        (403, r#"{"error":{"message":"Your key may not use this"}}"#, Rejected),
-        (
-            401,
-            r#"{"error":{"type":"insufficient_quota","message":"m"}}"#,
-            Exhausted,
-        ),
-        (401, r#"{"error":{"code":"invalid_api_key"}}"#, Rejected),
-        (
-            400,
-            r#"{"error":{"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT","details":[{"reason":"API_KEY_INVALID"}]}}"#,
-            Rejected,
-        ),
-        (
-            400,
-            r#"{"code":"invalid argument","error":"Incorrect API key provided: ab***"}"#,
-            Rejected,
-        ),
-        (
-            403,
-            r#"{"error":{"code":403,"message":"Your chosen model requires moderation and your input was flagged","metadata":{"reasons":["x"],"flagged_input":"y"}}}"#,
-            CallersFault,
-        ),
-        // What a caller wrote is repeated, and must not rest a key.
-        (
-            400,
-            r#"{"error":{"message":"Invalid value: 'credit balance is too low'. Supported: 'user'","code":"invalid_value"}}"#,
-            CallersFault,
-        ),
-        (
-            400,
-            r#"{"error":{"message":"Invalid value: 'insufficient_quota' or 'API key not valid'"}}"#,
-            CallersFault,
-        ),
-        (
-            422,
-            r#"{"detail":[{"msg":"bad","input":"insufficient_quota"}]}"#,
-            CallersFault,
-        ),
-        (529, r#"{"type":"error","error":{"type":"overloaded_error"}}"#, Faulty),
-        (503, r#"{"error":{"message":"insufficient balance"}}"#, Faulty),
-        (200, "", Healthy),
-    ] {
-        let verdict = Verdict::of_answer(status, body.as_bytes());
-        assert_eq!(verdict, expected, "{status} {body}");
+    for (status, body, expected) in BODIES {
+        let verdict = Verdict::of_answer(*status, body.as_bytes());
+        assert_eq!(verdict, *expected, "{status} {body}");
         assert_eq!(verdict.hands_over(), !matches!(expected, Healthy | CallersFault));
     }
     assert_eq!(Verdict::of_answer(403, b"\xff insufficient balance \xff"), Exhausted);
 }
+
+/// Google says the same of all its limits.
+#[test]
+fn the_details_tell_a_day_from_a_minute() {
+    for (quota, expected) in [
+        ("GenerateRequestsPerDayPerProjectPerModel-FreeTier", Exhausted),
+        ("GenerateRequestsPerMinutePerProjectPerModel", Throttled),
+    ] {
+        let body = format!(
+            r#"{{"error":{{"code":429,"message":"You exceeded your current quota, please check your plan and billing details.","status":"RESOURCE_EXHAUSTED","details":[{{"@type":"QuotaFailure","violations":[{{"quotaId":"{quota}"}}]}},{{"@type":"RetryInfo","retryDelay":"34s"}}]}}}}"#
+        );
+        assert_eq!(Verdict::of_answer(429, body.as_bytes()), expected, "{body}");
+        assert_eq!(
+            Verdict::of_answer(429, format!("[{body}]").as_bytes()),
+            expected,
+            "{body}"
+        );
+    }
+}
+
+const BODIES: &[(u16, &str, Verdict)] = &[
+    (
+        429,
+        r#"{"error":{"message":"You exceeded your current quota, please check your plan and billing details.","type":"insufficient_quota","code":"insufficient_quota"}}"#,
+        Exhausted,
+    ),
+    (
+        429,
+        r#"{"error":{"message":"Rate limit reached for gpt-4o on tokens per day (TPD). Please try again in 2h3m.","type":"tokens","code":"rate_limit_exceeded"}}"#,
+        Throttled,
+    ),
+    (
+        429,
+        r#"{"error":{"status":"RESOURCE_EXHAUSTED","message":"Your prepayment credits are depleted."}}"#,
+        Exhausted,
+    ),
+    (
+        429,
+        r#"{"message":"You are using a Trial key, which is limited to 1000 API calls / month."}"#,
+        Exhausted,
+    ),
+    (
+        429,
+        r#"{"message":"You are using a Trial key, which is limited to 20 API calls / minute."}"#,
+        Throttled,
+    ),
+    (429, r#"{"error":{"code":"1113","message":"..."}}"#, Exhausted),
+    (
+        429,
+        r#"{"message":"Too many tokens per day, please wait before trying again."}"#,
+        Exhausted,
+    ),
+    (429, "", Throttled),
+    (429, "\u{fffd}", Throttled),
+    (402, "", Exhausted),
+    (
+        400,
+        r#"{"type":"error","error":{"type":"invalid_request_error","message":"Your credit balance is too low to access the Anthropic API."}}"#,
+        Exhausted,
+    ),
+    (
+        400,
+        r#"{"error":{"message":"Billing hard limit has been reached","code":"billing_hard_limit_reached"}}"#,
+        Exhausted,
+    ),
+    (400, r#"{"code":"Arrearage","message":"Access denied"}"#, Exhausted),
+    (
+        403,
+        r#"{"error":{"code":403,"message":"Key limit exceeded (total limit)."}}"#,
+        Exhausted,
+    ),
+    (
+        403,
+        r#"{"code":30001,"message":"Sorry, your account balance is insufficient"}"#,
+        Exhausted,
+    ),
+    (403, r#"{"error":{"message":"Your key may not use this"}}"#, Rejected),
+    (
+        401,
+        r#"{"error":{"type":"insufficient_quota","message":"m"}}"#,
+        Exhausted,
+    ),
+    (401, r#"{"error":{"code":"invalid_api_key"}}"#, Rejected),
+    (
+        400,
+        r#"{"error":{"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT","details":[{"reason":"API_KEY_INVALID"}]}}"#,
+        Rejected,
+    ),
+    (
+        400,
+        r#"{"code":"invalid argument","error":"Incorrect API key provided: ab***"}"#,
+        Rejected,
+    ),
+    (
+        403,
+        r#"{"error":{"code":403,"message":"Your chosen model requires moderation and your input was flagged","metadata":{"reasons":["x"],"flagged_input":"y"}}}"#,
+        CallersFault,
+    ),
+    // What a caller wrote is repeated, and must not rest a key.
+    (
+        400,
+        r#"{"error":{"message":"Invalid value: 'credit balance is too low'. Supported: 'user'","code":"invalid_value"}}"#,
+        CallersFault,
+    ),
+    (
+        400,
+        r#"{"error":{"message":"Invalid value: 'insufficient_quota' or 'API key not valid'"}}"#,
+        CallersFault,
+    ),
+    (
+        422,
+        r#"{"detail":[{"msg":"bad","input":"insufficient_quota"}]}"#,
+        CallersFault,
+    ),
+    (529, r#"{"type":"error","error":{"type":"overloaded_error"}}"#, Faulty),
+    (503, r#"{"error":{"message":"insufficient balance"}}"#, Faulty),
+    (200, "", Healthy),
+];
 
 #[test]
 fn a_model_that_is_missing_is_told_from_other_things_that_are() {

@@ -1,0 +1,70 @@
+//! Errors that come where an answer should be: as an event of a stream, or as a body whose status was 200.
+
+use serde_json::Value;
+
+/// An error that arrived in place of an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StreamError {
+    /// The HTTP status that this error would have had.
+    pub status: u16,
+    /// Its JSON.
+    pub body: Vec<u8>,
+}
+
+/// What an error is whose kind is not told.
+pub(crate) const UNEXPLAINED: u16 = 502;
+
+/// The status of an error event; `None` when the event is no error.
+pub(crate) fn error_status(event: &Value) -> Option<u16> {
+    // Google's endpoints put it into an array.
+    let event = event.get(0).unwrap_or(event);
+    let error = match event["type"].as_str() {
+        Some("error") if event["error"].is_null() => event,
+        Some("response.failed") => &event["response"]["error"],
+        // vLLM
+        _ if event["object"] == "error" => event,
+        _ => &event["error"],
+    };
+    if error.is_null() || error == false || error == "" {
+        return None;
+    }
+    Some(status_of(error))
+}
+
+/// The status of an error object.
+pub(crate) fn status_of(error: &Value) -> u16 {
+    let number = |key: &str| error[key].as_u64().or_else(|| error[key].as_str()?.parse().ok());
+    let stated = number("status")
+        .or_else(|| number("code"))
+        .and_then(|status| u16::try_from(status).ok());
+    if let Some(status @ 400..=599) = stated {
+        return status;
+    }
+    let words = format!(
+        "{} {}",
+        error["code"].as_str().unwrap_or(""),
+        error["type"].as_str().unwrap_or("")
+    );
+    let any = |needles: &[&str]| needles.iter().any(|needle| words.contains(needle));
+    match () {
+        () if any(&["rate_limit", "insufficient_quota", "too_many_requests"]) => 429,
+        () if any(&["authentication", "invalid_api_key"]) => 401,
+        () if any(&["billing"]) => 402,
+        () if any(&["permission"]) => 403,
+        () if any(&["not_found"]) => 404,
+        () if any(&["request_too_large"]) => 413,
+        () if any(&["timeout"]) => 504,
+        () if any(&["overloaded", "slow_down", "unavailable"]) => 503,
+        () if any(&[
+            "invalid_request",
+            "invalid_prompt",
+            "context_length",
+            "content_policy",
+            "invalid_image",
+        ]) =>
+        {
+            400
+        }
+        () => UNEXPLAINED,
+    }
+}
