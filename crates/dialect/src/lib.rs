@@ -3,10 +3,10 @@
 //! This crate does no IO: it has no runtime, no HTTP client, no clock and no randomness (its manifest is the proof),
 //! so every rule here can be tested with bytes in and bytes out.
 //!
-//! In the order in which a request meets them: [`peek`] and [`multipart`] find which model a body asks for,
-//! [`splice`] edits just those spans, [`verdict`] judges what the provider answered and [`delay`] how long it wants to be
-//! left alone, [`opening`] says when a stream has begun to carry content, [`relay`] passes it on while [`usage`] reads
-//! the token counts from it, [`closing`] says whether it came to its end.
+//! In the order in which a request meets them: [`peek`] and [`multipart`] find which model a body asks for, [`splice`]
+//! edits just those spans, [`verdict`] judges what the provider answered and [`delay`] how long it wants to be left
+//! alone, [`opening`] says when a stream has begun to carry content and [`whole`] whether another body is an answer,
+//! [`relay`] passes it on while [`usage`] reads the token counts from it, [`closing`] says whether it came to its end.
 
 mod complaint;
 mod gemini_address;
@@ -50,6 +50,7 @@ pub mod transcode;
 pub mod tree;
 pub mod usage;
 pub mod verdict;
+pub mod whole;
 pub mod writer;
 
 pub use dialect::Dialect;
