@@ -8,14 +8,18 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use memchr::memmem;
-use mynah_dialect::ir::Class;
 use mynah_dialect::opening::{Opening, Overture, StreamError};
 use mynah_dialect::transcode::Transcoder;
 use mynah_dialect::usage::Usage;
-use mynah_dialect::verdict::Verdict;
+use mynah_dialect::whole::{self, Whole};
+use tokio::time::Instant;
 
-use crate::catalog::Target;
+use crate::ask::{Expects, since_1970};
+use crate::condition::Pending;
 use crate::config::secret::Secret;
+use crate::judgement::Judgement;
+use crate::route::Target;
+use crate::upstream::headers::to_caller;
 use crate::upstream::send::{BodyError, UpstreamBody};
 
 /// An error's body is read up to this size before the next target is asked.
@@ -35,8 +39,8 @@ pub struct Answer<'a> {
     pub body: AnswerBody,
     /// The usage event is ours, and is withheld from the caller.
     pub withholds_usage: bool,
-    /// The body ends with its connection, so that HTTP cannot tell whether it is whole.
-    pub ends_with_connection: bool,
+    /// A stream that must say itself that it is over: HTTP's end of it is not enough.
+    pub must_finish: bool,
     /// Who answered.
     pub target: &'a Target,
     /// How many times somebody was asked.
@@ -45,8 +49,12 @@ pub struct Answer<'a> {
     pub waited: Duration,
     /// What it cost, where that was read already.
     pub usage: Option<Usage>,
-    /// What kind of error it is, where its status may be that of another protocol.
-    pub refusal: Option<Class>,
+    /// What it says about who failed.
+    pub judgement: Judgement,
+    /// By when all of it must be there.
+    pub until: Option<Instant>,
+    /// The request's presence at the target, until the answer is over.
+    pub pending: Option<Pending>,
 }
 
 /// A body of which a part has come.
@@ -87,12 +95,14 @@ impl<'a> Answer<'a> {
             headers,
             body,
             withholds_usage: false,
-            ends_with_connection: false,
+            must_finish: false,
             target,
             attempts: 1,
             waited: Duration::ZERO,
             usage: None,
-            refusal: None,
+            judgement: Judgement::HEALTHY,
+            until: None,
+            pending: None,
         }
     }
 
@@ -100,14 +110,13 @@ impl<'a> Answer<'a> {
     pub fn in_place_of_stream(error: StreamError, mut headers: HeaderMap, target: &'a Target) -> Self {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_GATEWAY);
+        let judgement = Judgement::of(status, &headers, &error.body, since_1970());
         let mut body = AnswerBody::held(Bytes::from(error.body));
-        body.redact(&target.provider.keys);
-        Self::new(status, headers, body, target)
-    }
-
-    /// What it says about who failed.
-    pub fn verdict(&self) -> Verdict {
-        Verdict::of_status(self.refusal.map_or(self.status.as_u16(), Class::status))
+        body.redact(&target.provider.secrets);
+        Self {
+            judgement,
+            ..Self::new(status, to_caller(headers), body, target)
+        }
     }
 
     /// Whether the provider does not accept what is sent back to it as its own reasoning.
@@ -172,39 +181,106 @@ impl AnswerBody {
     }
 
     /// Holds everything up to the first content. Returns an error that came in its place.
-    pub async fn hold_until_content(&mut self, headers: &HeaderMap) -> Result<Option<StreamError>, NoContent> {
-        let error = self.hold_opening(headers).await?;
+    pub async fn hold_until_content(
+        &mut self,
+        headers: &mut HeaderMap,
+        expects: Expects,
+        max_held: usize,
+    ) -> Result<Option<StreamError>, NoContent> {
+        let error = match expects {
+            _ if is_events(headers) => self.hold_opening().await?,
+            Expects::Json => self.hold_whole(headers, max_held).await?,
+            Expects::Events if self.begins_like_events().await? => {
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+                self.hold_opening().await?
+            }
+            Expects::Events => Some(
+                self.hold_whole(headers, max_held)
+                    .await?
+                    .ok_or(NoContent::Malformed("an answer in place of a stream"))?,
+            ),
+            Expects::Anything if self.rest.as_ref().is_some_and(http_body::Body::is_end_stream) => None,
+            Expects::Anything => {
+                let first = self.next_piece().await?;
+                self.held.extend(first);
+                None
+            }
+        };
         self.has_begun();
         Ok(error)
     }
 
-    async fn hold_opening(&mut self, headers: &HeaderMap) -> Result<Option<StreamError>, NoContent> {
-        if self.rest.as_ref().is_some_and(http_body::Body::is_end_stream) {
-            return Ok(None);
+    /// Holds an answer that is JSON until all of it is there, unless it is too large for that.
+    async fn hold_whole(&mut self, headers: &HeaderMap, max_held: usize) -> Result<Option<StreamError>, NoContent> {
+        while self.held_length() <= max_held {
+            match self.next_piece().await? {
+                Some(piece) => self.held.push_back(piece),
+                None if headers.contains_key(CONTENT_ENCODING) => return Ok(None),
+                None => {
+                    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+                    return match whole::judge(kind, &self.joined()) {
+                        Whole::Fine => Ok(None),
+                        Whole::Error(error) => Ok(Some(error)),
+                        Whole::NotAnAnswer(reason) => Err(NoContent::Malformed(reason)),
+                    };
+                }
+            }
         }
-        if !is_events(headers) {
+        Ok(None)
+    }
+
+    /// Whether the body looks like events whose type is not declared.
+    async fn begins_like_events(&mut self) -> Result<bool, NoContent> {
+        if self.held.is_empty() {
             let first = self.next_piece().await?;
             self.held.extend(first);
-            return Ok(None);
         }
+        let first = self
+            .held
+            .front()
+            .map(Bytes::as_ref)
+            .unwrap_or_default()
+            .trim_ascii_start();
+        Ok([&b"data:"[..], b"event:", b"id:", b":"]
+            .iter()
+            .any(|begins| first.starts_with(begins)))
+    }
+
+    async fn hold_opening(&mut self) -> Result<Option<StreamError>, NoContent> {
         let mut overture = Overture::default();
+        let mut looked_at = 0;
         loop {
-            let piece = self.next_piece().await?;
-            let opening = match &piece {
-                Some(piece) => overture.push(piece),
-                None => overture.finish(),
+            if looked_at == self.held.len() {
+                let next = self.next_piece().await?;
+                self.held.extend(next);
+            }
+            let (opening, is_over) = match self.held.get(looked_at) {
+                Some(piece) => (overture.push(piece), false),
+                None => (overture.finish(), true),
             };
-            let ended = piece.is_none();
-            self.held.extend(piece);
+            looked_at += 1;
             match opening {
                 Opening::Error(error) => return Ok(Some(error)),
                 Opening::Content => return Ok(None),
                 Opening::Malformed(what) => return Err(NoContent::Malformed(what)),
                 Opening::Empty => return Err(NoContent::Empty),
-                Opening::Waiting if ended => return Err(NoContent::Empty),
+                Opening::Waiting if is_over => return Err(NoContent::Empty),
                 Opening::Waiting => {}
             }
         }
+    }
+
+    /// All that is held, in one piece.
+    fn joined(&mut self) -> Bytes {
+        if self.held.len() != 1 {
+            self.held = VecDeque::from([Bytes::from(self.whole())]);
+        }
+        self.held.front().cloned().unwrap_or_default()
+    }
+
+    /// A copy of all that is held.
+    pub fn whole(&self) -> Vec<u8> {
+        self.held.iter().flatten().copied().collect()
     }
 
     /// Reads an error's body, so that the connection is free again. What is too long, or does not come, stays unread.

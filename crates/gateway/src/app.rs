@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::caller::Callers;
 use crate::catalog::Catalog;
+use crate::condition::Conditions;
 use crate::config::{Config, CorsOrigins, ServerConfig};
 use crate::discovered::Discovered;
 use crate::failure::Failure;
@@ -34,6 +35,8 @@ pub struct App {
 pub struct Process {
     /// What the providers said that they serve.
     pub discovered: Arc<Discovered>,
+    /// How targets and keys are doing.
+    pub conditions: Arc<Conditions>,
     /// What this process adds to `Via`; unique, so that a request that comes back is recognised.
     pub via: HeaderValue,
     in_flight: AtomicUsize,
@@ -46,6 +49,7 @@ impl Process {
         let via = format!("1.1 mynah-{}", Uuid::now_v7().simple());
         Self {
             discovered: Arc::default(),
+            conditions: Arc::default(),
             via: HeaderValue::try_from(via).unwrap_or(HeaderValue::from_static("1.1 mynah")),
             in_flight: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
@@ -81,7 +85,7 @@ impl Drop for InFlight {
 
 impl App {
     /// Builds what a configuration says. Connections are kept from `before` where they are made in the same way.
-    pub fn new(config: Config, process: Arc<Process>, before: Option<&Self>) -> Self {
+    pub fn new(mut config: Config, process: Arc<Process>, before: Option<&Self>) -> Self {
         let kept = before
             .map(|app| &app.pools)
             .filter(|pools| *pools.network().config() == config.network);
@@ -89,7 +93,7 @@ impl App {
             Some(pools) => pools.clone(),
             None => Arc::new(Pools::new(Network::new(config.network.clone()))),
         };
-        let catalog = Catalog::new(&config, process.discovered.clone());
+        let catalog = Catalog::new(&mut config, process.discovered.clone(), process.conditions.clone());
         Self {
             server: config.server,
             callers: config.callers,

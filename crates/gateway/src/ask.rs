@@ -1,7 +1,8 @@
 //! What a caller asks, and how it is put to one target.
 
 use std::borrow::Cow;
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::uri::PathAndQuery;
@@ -12,13 +13,14 @@ use mynah_dialect::peek::{Gist, Model};
 use mynah_dialect::splice::{Edit, splice};
 use mynah_dialect::{Dialect, Protocol, multipart, signature};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use tokio::time::Instant;
 
-use crate::catalog::Target;
 use crate::exchange::Question;
 use crate::failure::Failure;
 use crate::known::PathStyle;
 use crate::operation::{Operation, Speech};
 use crate::provider::{Endpoint, Provider};
+use crate::route::Target;
 use crate::translation::Conversation;
 use crate::upstream::auth::Credential;
 use crate::upstream::send::Outgoing;
@@ -51,6 +53,12 @@ pub struct Ask<'a> {
     pub id: &'a str,
     /// How many times somebody was asked so far.
     pub attempts: u32,
+    /// When it came.
+    pub begun: Instant,
+    /// How long it may take, where the caller says so.
+    pub timeout: Option<Duration>,
+    /// When all of the answer must be there, once the route is known.
+    pub until: Option<Instant>,
     /// The conversation, once it had to be understood; `None` in it when it is none.
     pub conversation: OnceLock<Option<Box<Conversation>>>,
 }
@@ -74,7 +82,18 @@ pub enum AskBody<'a> {
     /// Held in memory, and nobody's business.
     Opaque(&'a Bytes),
     /// Passed through as it comes; can be sent once.
-    Streamed(Option<Body>),
+    Streamed(Mutex<Option<Body>>),
+}
+
+/// What an answer must look like to be one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expects {
+    /// JSON, all of it.
+    Json,
+    /// Server-sent events.
+    Events,
+    /// That is not known.
+    Anything,
 }
 
 /// A body as one target gets it.
@@ -91,7 +110,30 @@ pub enum TargetBody {
 impl Ask<'_> {
     /// Whether somebody else can be asked the same.
     pub fn can_be_sent_again(&self) -> bool {
-        !matches!(self.body, AskBody::Streamed(None))
+        match &self.body {
+            AskBody::Streamed(body) => lock(body).is_some(),
+            AskBody::Json(..) | AskBody::Form(..) | AskBody::Opaque(_) => true,
+        }
+    }
+
+    /// What an answer in the words of the caller must look like.
+    pub fn expects(&self) -> Expects {
+        let Some(operation) = self.operation else {
+            return Expects::Anything;
+        };
+        let stream = operation.streamed || matches!(&self.body, AskBody::Json(_, gist) if gist.stream);
+        match operation.speech {
+            // Gemini's streams may also be one JSON array, of which the pieces come one after the other.
+            Speech::Conversation(_) | Speech::Completions if stream && !self.wants_events() => Expects::Anything,
+            Speech::Conversation(_) | Speech::Completions if stream => Expects::Events,
+            Speech::Images if stream => Expects::Anything,
+            Speech::Plain(_) => Expects::Anything,
+            _ => Expects::Json,
+        }
+    }
+
+    fn wants_events(&self) -> bool {
+        self.dialect != Dialect::Gemini || self.query.split('&').any(|pair| pair == "alt=sse")
     }
 
     /// How a provider is asked this; `None` when it cannot be.
@@ -131,7 +173,7 @@ impl Ask<'_> {
         let address = Address {
             model: self.model_in_path,
             stream: self.stream_in_path(),
-            events: self.dialect != Dialect::Gemini || self.query.split('&').any(|pair| pair == "alt=sse"),
+            events: self.wants_events(),
         };
         let conversation = Conversation::read(&question, &address)?;
         Ok(self.conversation.get_or_init(|| conversation.map(Box::new)).as_deref())
@@ -236,7 +278,7 @@ impl<'a> AskBody<'a> {
     }
 
     /// This body as a target gets it, and whether it asks for a usage that the caller did not ask for.
-    pub fn for_target(&mut self, target: &Target, operation: Option<Operation>) -> (TargetBody, bool) {
+    pub fn for_target(&self, target: &Target, operation: Option<Operation>) -> (TargetBody, bool) {
         match self {
             Self::Json(bytes, gist) => {
                 let mut edits: Vec<Edit> = Vec::new();
@@ -259,8 +301,8 @@ impl<'a> AskBody<'a> {
                     .and_then(|model| multipart::replace_model(model, &target.model));
                 (TargetBody::Held(splice(bytes, edit.into_iter().collect())), false)
             }
-            Self::Opaque(bytes) => (TargetBody::Held(vec![bytes.clone()]), false),
-            Self::Streamed(body) => (TargetBody::Streamed(body.take()), false),
+            Self::Opaque(bytes) => (TargetBody::Held(vec![(*bytes).clone()]), false),
+            Self::Streamed(body) => (TargetBody::Streamed(lock(body).take()), false),
         }
     }
 }
@@ -283,11 +325,19 @@ impl TargetBody {
     }
 }
 
+fn lock(body: &Mutex<Option<Body>>) -> MutexGuard<'_, Option<Body>> {
+    body.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Seconds since 1970, for the dates of answers.
-#[expect(clippy::disallowed_methods, reason = "the date of an answer")]
 pub fn unix_time() -> u64 {
+    since_1970().as_secs()
+}
+
+/// The time since 1970.
+#[expect(clippy::disallowed_methods, reason = "dates in and for answers")]
+pub fn since_1970() -> Duration {
     std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap_or_default()
-        .as_secs()
 }

@@ -1,188 +1,287 @@
-//! Asks one target after the other until one answers. The only home of the rule when another is asked.
+//! Asks one target after the other until one answers. Who comes next, and when, is decided by [`Course`]; this is where
+//! it is done, for every route.
 
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use bytes::Bytes;
+use std::pin::pin;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
 use mynah_dialect::Protocol;
 use mynah_dialect::verdict::Verdict;
-use serde_json::Value;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::answer::{Answer, AnswerBody};
+use crate::alarm::after;
+use crate::answer::Answer;
 use crate::app::App;
-use crate::ask::{Ask, AskBody, Way, unix_time};
-use crate::catalog::{Route, Target};
-use crate::echo;
+use crate::ask::{Ask, Way};
+use crate::course::{Course, Fit, Limits, Outcome, Step, Turn};
 use crate::failure::Failure;
-use crate::line::{Line, no_content};
+use crate::line::Line;
+use crate::needs::Needs;
 use crate::operation::Speech;
-use crate::translated::Interpreter;
+use crate::route::{Route, Target};
 
-/// No request is tried more often than this, however many targets and keys there are.
-const MAX_ATTEMPTS: u32 = 16;
-
-/// What those who were asked so far had to say.
-#[derive(Default)]
-struct Refusals<'a> {
-    worst: Option<(Answer<'a>, Verdict)>,
-    failure: Option<Failure>,
-}
-
-/// Asks the targets of a route in order: each key of a target while the keys are at fault, then the next target.
+/// Asks the targets of a route until one answers, or nobody is left who might.
 pub async fn first_success<'a>(app: &App, route: &'a Route, ask: &mut Ask<'_>) -> Result<Answer<'a>, Failure> {
     let started = Instant::now();
-    let mut refusals = Refusals::default();
-    let outcome = 'asked: {
-        for target in &route.targets {
-            if target.provider.is_built_in() {
-                ask.attempts += 1;
-                break 'asked match built_in(ask, target) {
-                    Ok(Echo::Direct(answer)) => Ok(answer),
-                    Ok(Echo::Translated(interpreter, headers, body)) => {
-                        let answer = interpreter.answer(StatusCode::OK, &headers, body).await;
-                        answer.map_err(|reason| no_content(target, &reason))
-                    }
-                    Err(failure) => Err(failure),
-                };
-            }
-            let Some(mut way) = ask.way_to(&target.provider) else {
-                let cannot = || Failure::cannot_translate(&route.name, ask.path);
-                refusals.failure.get_or_insert_with(cannot);
-                continue;
-            };
-            for key in target.provider.turns.in_turn() {
-                if ask.attempts == MAX_ATTEMPTS || (ask.attempts > 0 && !ask.can_be_sent_again()) {
-                    break 'asked refusals.answer(route);
-                }
-                ask.attempts += 1;
-                let mut asked = Line { app, target, way, key }.ask(ask).await;
-                if let Some(other) = other_way(&asked, target, way, ask) {
-                    way = other;
-                    asked = Line { app, target, way, key }.ask(ask).await;
-                }
-                match asked.map(|answer| (answer.verdict(), answer)) {
-                    Ok((verdict, answer)) if !verdict.hands_over() => break 'asked Ok(answer),
-                    Ok((verdict, answer)) => {
-                        refusals.refused(answer, verdict, ask.id);
-                        if !verdict.is_the_keys() {
-                            break;
-                        }
-                    }
-                    Err(failure) => {
-                        refusals.failed(failure, target, ask.id);
-                        break;
-                    }
-                }
-            }
-        }
-        refusals.answer(route)
+    ask.until = ask
+        .timeout
+        .or(route.rules.timeout)
+        .map(|timeout| after(ask.begun, timeout));
+    let needs = Needs::of(route, ask);
+    let limits = Limits {
+        deadline: ask.until,
+        wait_until: after(started, route.rules.max_wait),
+        conversation: needs.conversation,
     };
+    let mut search = Search {
+        app,
+        route,
+        course: Course::new(route, limits, |target| fit(app, target, &needs, ask)),
+        refusals: Refusals::default(),
+    };
+    if !search.course.has_fitting() {
+        return Err(needs.unmet(route, ask));
+    }
+    let outcome = search.run(ask).await;
+    ask.attempts = search.course.asked();
     outcome.map(|mut answer| {
         (answer.attempts, answer.waited) = (ask.attempts, started.elapsed());
         answer
     })
 }
 
-/// Where an answer shows that there is a better way to ask the same target, that way: around an address that a provider
-/// does not have after all, or without the proofs of reasoning that it refuses (they are bound to an account, or were
-/// altered on their way).
-fn other_way<'p>(
-    asked: &Result<Answer<'_>, Failure>,
-    target: &'p Target,
-    way: Way<'p>,
-    ask: &mut Ask<'_>,
-) -> Option<Way<'p>> {
-    let answer = asked.as_ref().ok()?;
-    if let Way::Translate(..) = way {
-        return (answer.refuses_proofs() && ask.leave_out_reasoning()).then_some(way);
+/// How a target suits what is asked.
+pub fn fit(app: &App, target: &Target, needs: &Needs, ask: &Ask<'_>) -> Fit {
+    if target.provider.is_built_in() {
+        return Fit::Native;
     }
-    if !answer.says_that_there_is_no_such_address() {
-        return None;
+    let way = ask.way_to(&target.provider);
+    match way {
+        _ if needs.unmet_by(target).is_some() => Fit::Unfit,
+        None => Fit::Unfit,
+        Some(_) if app.process.discovered.is_down(&target.provider.name) => Fit::Down,
+        Some(Way::Relay(_)) => Fit::Native,
+        Some(Way::Translate(..)) => Fit::Translated,
     }
-    let apis = &target.provider.apis;
-    let is_news = match ask.operation?.speech {
-        Speech::Conversation(Protocol::OpenaiResponses) => apis.note_no_responses(),
-        Speech::Completions => apis.note_no_completions(),
-        _ => false,
-    };
-    if is_news { ask.way_to(&target.provider) } else { None }
 }
 
-/// What the built-in model says.
-enum Echo<'a, 'c> {
-    /// To a route of OpenAI's.
-    Direct(Answer<'a>),
-    /// To a conversation in another protocol.
-    Translated(Interpreter<'a, 'c>, HeaderMap, AnswerBody),
+/// A request on its way from one target to the next.
+struct Search<'a, 'p> {
+    app: &'p App,
+    route: &'a Route,
+    course: Course<'a>,
+    refusals: Refusals<'a>,
 }
 
-/// The built-in model answers OpenAI's routes by itself, and conversations in other protocols by translation.
-fn built_in<'a, 'c>(ask: &'c Ask<'_>, target: &'a Target) -> Result<Echo<'a, 'c>, Failure> {
-    let cannot = || Failure::echo_cannot(ask.path);
-    let AskBody::Json(bytes, _) = &ask.body else {
-        return Err(cannot());
-    };
-    let operation = ask.operation.ok_or_else(cannot)?;
-    let Speech::Conversation(Protocol::Anthropic | Protocol::Gemini) = operation.speech else {
-        let mut body: Value = serde_json::from_slice(bytes).unwrap_or_default();
-        if operation.streamed {
-            body["stream"] = Value::Bool(true);
+/// How a target answered.
+type Asked<'a> = Result<Answer<'a>, Failure>;
+
+impl<'a, 'p> Search<'a, 'p> {
+    async fn run(&mut self, ask: &mut Ask<'_>) -> Asked<'a> {
+        if let Some(hedge) = &self.route.rules.hedge {
+            hedge.earn();
         }
-        let (headers, body) = echoed(operation.below, &body, ask.id).ok_or_else(cannot)?;
-        return Ok(Echo::Direct(Answer::new(StatusCode::OK, headers, body, target)));
-    };
-    let conversation = ask.conversation()?.ok_or_else(cannot)?;
-    let translation = conversation.put_to(target, Protocol::OpenaiChat)?;
-    let body: Value = serde_json::from_slice(&translation.outgoing.body).unwrap_or_default();
-    let (headers, body) = echoed(&translation.outgoing.path, &body, ask.id).ok_or_else(cannot)?;
-    let interpreter = Interpreter::new(target, conversation, translation).ok_or_else(cannot)?;
-    Ok(Echo::Translated(interpreter, headers, body))
-}
-
-fn echoed(operation: &str, body: &Value, id: &str) -> Option<(HeaderMap, AnswerBody)> {
-    let (content_type, held) = match echo::answer(operation, body, id, unix_time())? {
-        echo::Answer::Json(body) => ("application/json", vec![Bytes::from(body.to_string())]),
-        echo::Answer::Events(events) => ("text/event-stream; charset=utf-8", events),
-    };
-    let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(content_type))]);
-    let body = AnswerBody {
-        held: held.into(),
-        ..AnswerBody::default()
-    };
-    Some((headers, body))
-}
-
-// === impl Refusals ===
-
-impl<'a> Refusals<'a> {
-    fn refused(&mut self, answer: Answer<'a>, verdict: Verdict, id: &str) {
-        let (model, status) = (&answer.target.name, answer.status.as_u16());
-        tracing::warn!(model, status, id, "refused");
-        let before = self.worst.as_ref().map(|(_, before)| says_more(*before));
-        if before.is_none_or(|before| says_more(verdict) >= before) {
-            self.worst = Some((answer, verdict));
+        loop {
+            let turn = match self.course.next(Instant::now(), fastrand::u64(..)) {
+                Step::Ask(turn) => turn,
+                Step::Wait(until) => {
+                    sleep_until(until).await;
+                    continue;
+                }
+                Step::Over => return self.give_up(ask),
+            };
+            let (turn, begun, mut asked) = self.race(turn, ask).await;
+            if !ask.can_be_sent_again() {
+                self.course.cannot_repeat();
+            }
+            if finds_another_way(&asked, turn.target, ask) {
+                asked = self.line(&turn).ask(ask).await;
+            }
+            if let Some(answer) = self.settle(turn, begun, asked, ask.id) {
+                return Ok(answer);
+            }
         }
     }
 
-    fn failed(&mut self, failure: Failure, target: &Target, id: &str) {
-        tracing::warn!(model = target.name, reason = %failure.message, id, "failed");
-        self.failure = Some(failure);
+    /// Asks a target. Where its first content takes too long and the model is hedged, a second one is asked too, and the
+    /// one that begins first is heard; the other is hung up on.
+    async fn race(&mut self, first: Turn<'a>, ask: &Ask<'_>) -> (Turn<'a>, Instant, Asked<'a>) {
+        let begun = Instant::now();
+        let mut asking = pin!(self.line(&first).ask(ask));
+        let hedge = self.route.rules.hedge.as_ref().filter(|_| ask.can_be_sent_again());
+        let patience = hedge.and_then(|hedge| hedge.patience(first.target.condition.percentile_95()));
+        let (Some(hedge), Some(patience)) = (hedge, patience) else {
+            return (first, begun, asking.await);
+        };
+        tokio::select! {
+            asked = &mut asking => return (first, begun, asked),
+            () = sleep(patience) => {}
+        }
+        let second = self
+            .course
+            .alongside(Instant::now(), fastrand::u64(..), || hedge.spend());
+        let Some(second) = second else {
+            return (first, begun, asking.await);
+        };
+        tracing::debug!(
+            model = first.target.name,
+            second = second.target.name,
+            id = ask.id,
+            "hedged"
+        );
+        let begun_second = Instant::now();
+        let mut asking_second = pin!(self.line(&second).ask(ask));
+        tokio::select! {
+            asked = &mut asking => {
+                if is_heard(&asked) {
+                    return (first, begun, asked);
+                }
+                self.settle(first, begun, asked, ask.id);
+                (second, begun_second, asking_second.await)
+            }
+            asked = &mut asking_second => {
+                if is_heard(&asked) {
+                    return (second, begun_second, asked);
+                }
+                self.settle(second, begun_second, asked, ask.id);
+                (first, begun, asking.await)
+            }
+        }
+    }
+
+    fn line(&self, turn: &Turn<'a>) -> Line<'a, 'p> {
+        Line {
+            app: self.app,
+            target: turn.target,
+            rules: &self.route.rules,
+            key: turn.key(),
+        }
+    }
+
+    /// Notes how a target answered. Returns the answer that the caller gets.
+    fn settle(&mut self, turn: Turn<'a>, begun: Instant, asked: Asked<'a>, id: &str) -> Option<Answer<'a>> {
+        let (now, target) = (Instant::now(), turn.target);
+        let taken = now.duration_since(begun);
+        let outcome = match &asked {
+            Ok(answer) => answer.judgement.outcome(taken),
+            Err(failure) => failure.outcome(),
+        };
+        let key = turn.key();
+        let pending = self.course.settle(turn, outcome, now, fastrand::u64(..));
+        let milliseconds = u64::try_from(taken.as_millis()).unwrap_or(u64::MAX);
+        match asked {
+            Ok(mut answer) if matches!(outcome, Outcome::Answered(_) | Outcome::CallersFault) => {
+                answer.pending = pending;
+                Some(answer)
+            }
+            Ok(answer) => {
+                let status = answer.status.as_u16();
+                tracing::warn!(model = target.name, key, status, ?outcome, milliseconds, id, "refused");
+                self.refusals.refused(answer);
+                None
+            }
+            Err(failure) => {
+                tracing::warn!(model = target.name, key, reason = %failure.message, milliseconds, id, "failed");
+                self.refusals.failed(failure);
+                None
+            }
+        }
     }
 
     /// What the caller gets when nobody else can be asked.
-    fn answer(self, route: &Route) -> Result<Answer<'a>, Failure> {
-        match (self.worst, self.failure) {
-            (Some((answer, _)), _) => Ok(answer),
-            (None, Some(failure)) => Err(failure),
-            (None, None) => Err(Failure::model_unknown(&route.name, "")),
+    fn give_up(&mut self, ask: &Ask<'_>) -> Asked<'a> {
+        let resting = self.course.resting();
+        let now = Instant::now();
+        let left = resting.map(|resting| resting.until.saturating_duration_since(now));
+        match std::mem::take(&mut self.refusals) {
+            Refusals {
+                worst: Some(mut answer),
+                ..
+            } => {
+                if answer.status == StatusCode::TOO_MANY_REQUESTS
+                    && let Some(left) = left
+                {
+                    answer
+                        .headers
+                        .entry(RETRY_AFTER)
+                        .or_insert_with(|| whole_seconds(left).into());
+                }
+                Ok(answer)
+            }
+            Refusals {
+                failure: Some(failure), ..
+            } => Err(failure),
+            _ if ask.until.is_some_and(|until| now >= until) => Err(Failure::timed_out(format!(
+                "Nobody has answered for `{}` in time.",
+                self.route.name
+            ))),
+            _ => match (resting, left) {
+                (Some(resting), Some(left)) => Err(Failure::all_resting(
+                    &self.route.name,
+                    resting.reason.name(),
+                    whole_seconds(left),
+                )),
+                _ => Err(Failure::model_unknown(&self.route.name, "")),
+            },
         }
+    }
+}
+
+/// A delay in whole seconds, so that who comes back then does not come too early.
+fn whole_seconds(left: Duration) -> u32 {
+    left.as_millis().div_ceil(1000).try_into().unwrap_or(u32::MAX).max(1)
+}
+
+/// Whether an answer is one for the caller, so that nobody else needs to be heard.
+fn is_heard(asked: &Asked<'_>) -> bool {
+    asked.as_ref().is_ok_and(|answer| !answer.judgement.hands_over())
+}
+
+/// Whether an answer shows that there is a better way to ask the same target, which is taken from now on: around an
+/// address that a provider does not have after all, or without the proofs of reasoning that it refuses (they are bound to
+/// an account, or were altered on their way).
+fn finds_another_way(asked: &Asked<'_>, target: &Target, ask: &mut Ask<'_>) -> bool {
+    let Ok(answer) = asked else { return false };
+    if let Some(Way::Translate(..)) = ask.way_to(&target.provider) {
+        return answer.refuses_proofs() && ask.leave_out_reasoning();
+    }
+    if !answer.says_that_there_is_no_such_address() {
+        return false;
+    }
+    let apis = &target.provider.apis;
+    match ask.operation.map(|operation| operation.speech) {
+        Some(Speech::Conversation(Protocol::OpenaiResponses)) => apis.note_no_responses(),
+        Some(Speech::Completions) => apis.note_no_completions(),
+        _ => false,
+    }
+}
+
+/// What those who were asked so far had to say.
+#[derive(Default)]
+struct Refusals<'a> {
+    worst: Option<Answer<'a>>,
+    failure: Option<Failure>,
+}
+
+impl<'a> Refusals<'a> {
+    fn refused(&mut self, answer: Answer<'a>) {
+        let before = self.worst.as_ref().map(|before| says_more(before.judgement.verdict));
+        if before.is_none_or(|before| says_more(answer.judgement.verdict) >= before) {
+            self.worst = Some(answer);
+        }
+    }
+
+    fn failed(&mut self, failure: Failure) {
+        self.failure = Some(failure);
     }
 }
 
 /// Of several refusals the caller gets the one that tells most about what to do: wait, try again, or nothing.
 fn says_more(verdict: Verdict) -> u8 {
     match verdict {
-        Verdict::Throttled => 2,
+        Verdict::Throttled => 3,
+        Verdict::Exhausted => 2,
         Verdict::Faulty => 1,
         _ => 0,
     }

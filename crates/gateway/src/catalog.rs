@@ -3,55 +3,18 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use axum::http::HeaderValue;
-
+use crate::balance::Strategy;
 use crate::caller::Caller;
-use crate::config::Config;
+use crate::condition::Conditions;
 use crate::config::problem::did_you_mean;
+use crate::config::{Config, ModelConfig, TargetConfig};
 use crate::discovered::{Discovered, Listed};
 use crate::failure::Failure;
 use crate::provider::{BUILT_IN, BUILT_IN_MODEL, Provider};
+use crate::route::{Route, Rules, Target, Tier};
 
 /// An unknown model's name is repeated in the error up to this many characters.
 const MAX_SHOWN: usize = 200;
-
-/// A provider, and a model as that provider calls it.
-#[derive(Clone, Debug)]
-pub struct Target {
-    /// The provider.
-    pub provider: Arc<Provider>,
-    /// The model; empty for a route that names none.
-    pub model: String,
-    /// `provider/model`, or the provider alone.
-    pub name: String,
-    /// The name as a header's value, where it can be one.
-    pub label: Option<HeaderValue>,
-}
-
-impl Target {
-    /// A model of a provider; an empty `model` for a route that names none.
-    pub fn new(provider: &Arc<Provider>, model: &str) -> Self {
-        let separator = if model.is_empty() { "" } else { "/" };
-        let name = [&provider.name, separator, model].concat();
-        Self {
-            provider: provider.clone(),
-            model: model.to_owned(),
-            label: HeaderValue::try_from(name.as_str()).ok(),
-            name,
-        }
-    }
-}
-
-/// A name and the targets that answer to it, in the order in which they are tried.
-#[derive(Debug)]
-pub struct Route {
-    /// The name that was asked for.
-    pub name: String,
-    /// Where it may go.
-    pub targets: Vec<Target>,
-    /// Nothing may be lost in translation.
-    pub strict: bool,
-}
 
 /// Everything that can be asked for.
 #[derive(Debug)]
@@ -59,7 +22,10 @@ pub struct Catalog {
     providers: Vec<Arc<Provider>>,
     routes: HashMap<String, Arc<Route>>,
     default_provider: Option<String>,
+    /// What holds for names that are not configured.
+    rules: Rules,
     discovered: Arc<Discovered>,
+    conditions: Arc<Conditions>,
 }
 
 /// One line of the model list.
@@ -75,8 +41,13 @@ pub struct Entry {
 
 impl Catalog {
     /// The routes of a configuration.
-    pub fn new(config: &Config, discovered: Arc<Discovered>) -> Self {
-        let mut providers = config.providers.clone();
+    pub fn new(config: &mut Config, discovered: Arc<Discovered>, conditions: Arc<Conditions>) -> Self {
+        let mut providers: Vec<Arc<Provider>> = Vec::with_capacity(config.providers.len() + 1);
+        for mut provider in config.providers.drain(..) {
+            provider.remember_keys(&conditions);
+            conditions.set_rules(&provider.name, provider.breaker);
+            providers.push(Arc::new(provider));
+        }
         providers.push(Arc::new(Provider::built_in()));
         for provider in &providers {
             if let Some(models) = &provider.models {
@@ -91,20 +62,57 @@ impl Catalog {
             providers,
             routes: HashMap::new(),
             default_provider: config.default_provider.clone(),
+            rules: config.rules.clone(),
             discovered,
+            conditions,
         };
         for model in &config.models {
-            let target = |target: &crate::config::TargetName| {
-                Some(Target::new(catalog.provider(&target.provider)?, &target.model))
-            };
+            let mut tiers = Vec::new();
+            catalog.add_tiers(&model.name, &config.models, &mut HashSet::new(), &mut tiers);
             let route = Route {
                 name: model.name.clone(),
-                targets: model.targets.iter().filter_map(target).collect(),
+                tiers,
                 strict: model.strict,
+                rules: model.rules.clone(),
             };
             catalog.routes.insert(model.name.clone(), Arc::new(route));
         }
         catalog
+    }
+
+    /// The tiers of a name: its own targets, then those of each fallback with all of its own. None comes twice.
+    fn add_tiers<'c>(
+        &self,
+        name: &'c str,
+        models: &'c [ModelConfig],
+        seen: &mut HashSet<&'c str>,
+        tiers: &mut Vec<Tier>,
+    ) {
+        if !seen.insert(name) {
+            return;
+        }
+        let Some(model) = models.iter().find(|model| model.name == name) else {
+            let target = name
+                .split_once('/')
+                .and_then(|(provider, model)| Some(Target::new(self.provider(provider)?, model, &self.conditions)));
+            tiers.extend(target.map(|target| tier_of(name, vec![target])));
+            return;
+        };
+        let target = |target: &TargetConfig| {
+            Some(Target::configured(
+                self.provider(&target.provider)?,
+                target,
+                &self.conditions,
+            ))
+        };
+        tiers.push(Tier {
+            model: model.name.clone(),
+            strategy: model.strategy,
+            targets: model.targets.iter().filter_map(target).collect(),
+        });
+        for fallback in &model.fallback {
+            self.add_tiers(fallback, models, seen, tiers);
+        }
     }
 
     /// All providers, the built-in one last.
@@ -144,11 +152,18 @@ impl Catalog {
         if !caller.may_use_all_of(&provider.name) {
             return Err(Failure::model_forbidden(&format!("{}/*", provider.name)));
         }
-        Ok(Arc::new(Route {
-            name: provider.name.clone(),
-            targets: vec![Target::new(provider, "")],
+        let target = Target::new(provider, "", &self.conditions);
+        Ok(self.route(&provider.name, vec![target]))
+    }
+
+    /// A route to targets that are not configured: the load is spread over all of them.
+    fn route(&self, name: &str, targets: Vec<Target>) -> Arc<Route> {
+        Arc::new(Route {
+            name: name.to_owned(),
+            tiers: vec![tier_of(name, targets)],
             strict: false,
-        }))
+            rules: self.rules.clone(),
+        })
     }
 
     fn pinned(&self, name: &str) -> Result<&Arc<Provider>, Failure> {
@@ -160,27 +175,21 @@ impl Catalog {
 
     /// A configured name, then `provider/model`, then what discovery found.
     fn find(&self, model: &str, pinned: Option<&Arc<Provider>>) -> Option<Arc<Route>> {
-        let route = |targets: Vec<Target>| {
-            Some(Arc::new(Route {
-                name: model.to_owned(),
-                targets,
-                strict: false,
-            }))
-        };
+        let route = |targets: Vec<Target>| Some(self.route(model, targets));
         let prefixed = model.split_once('/').filter(|(_, rest)| !rest.is_empty());
         let exists = |provider: &Arc<Provider>, rest: &str| !provider.is_built_in() || rest == BUILT_IN_MODEL;
         if let Some(provider) = pinned {
             let own = prefixed
                 .filter(|(prefix, _)| *prefix == provider.name)
                 .map_or(model, |(_, rest)| rest);
-            return route(vec![Target::new(provider, own)]);
+            return route(vec![Target::new(provider, own, &self.conditions)]);
         }
         if let Some(route) = self.routes.get(model) {
             return Some(route.clone());
         }
         if let Some((provider, rest)) = prefixed.and_then(|(prefix, rest)| Some((self.provider(prefix)?, rest))) {
             return exists(provider, rest)
-                .then(|| Target::new(provider, rest))
+                .then(|| Target::new(provider, rest, &self.conditions))
                 .and_then(|target| route(vec![target]));
         }
         let discovered = self.discovered.snapshot();
@@ -190,7 +199,7 @@ impl Catalog {
             .providers
             .iter()
             .filter(serves)
-            .map(|provider| Target::new(provider, model))
+            .map(|provider| Target::new(provider, model, &self.conditions))
             .collect();
         if targets.is_empty() { None } else { route(targets) }
     }
@@ -249,14 +258,26 @@ fn permitted(route: Arc<Route>, caller: &Caller) -> Result<Arc<Route>, Failure> 
 }
 
 fn permitted_targets(route: &Route, caller: &Caller) -> Result<Arc<Route>, Failure> {
-    let allowed = |target: &&Target| caller.may_use(&target.name);
-    let targets: Vec<Target> = route.targets.iter().filter(allowed).cloned().collect();
-    if targets.is_empty() {
+    let mut tiers = route.tiers.clone();
+    for tier in &mut tiers {
+        tier.targets.retain(|target| caller.may_use(&target.name));
+    }
+    tiers.retain(|tier| !tier.targets.is_empty());
+    if tiers.is_empty() {
         return Err(Failure::model_forbidden(&route.name));
     }
     Ok(Arc::new(Route {
         name: route.name.clone(),
-        targets,
+        tiers,
         strict: route.strict,
+        rules: route.rules.clone(),
     }))
+}
+
+fn tier_of(name: &str, targets: Vec<Target>) -> Tier {
+    Tier {
+        model: name.to_owned(),
+        strategy: Strategy::LeastPending,
+        targets,
+    }
 }

@@ -1,7 +1,8 @@
 //! From text, environment and catalog to a configuration that is known to be right, or to the list of all problems.
 //!
 //! [`document`] reads TOML with the place of every value, [`schema`] holds it against the JSON Schema of [`mod@file`],
-//! [`effective`] fills in what the catalog and the environment know, and [`check`] makes the runtime values.
+//! [`effective`] fills in what the catalog and the environment know, and [`check`] makes the runtime values, [`routing`] those of
+//! the models.
 
 pub mod check;
 pub mod document;
@@ -10,6 +11,7 @@ pub mod env;
 pub mod file;
 pub mod problem;
 pub mod reload;
+pub mod routing;
 pub mod schema;
 pub mod secret;
 pub mod show;
@@ -17,13 +19,14 @@ pub mod units;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::HeaderValue;
 
+use crate::balance::Strategy;
 use crate::caller::Callers;
 use crate::provider::Provider;
+use crate::route::Rules;
 use problem::Problem;
 
 /// Everything that a running gateway is built from. Checked: nothing in here can be wrong any more.
@@ -32,9 +35,11 @@ pub struct Config {
     /// The public listener.
     pub server: ServerConfig,
     /// Providers by the order in which they were named.
-    pub providers: Vec<Arc<Provider>>,
+    pub providers: Vec<Provider>,
     /// Configured model names.
     pub models: Vec<ModelConfig>,
+    /// How far requests for names may go that are not configured.
+    pub rules: Rules,
     /// Who may call.
     pub callers: Callers,
     /// The provider of routes that name no model.
@@ -46,23 +51,39 @@ pub struct Config {
 }
 
 /// A name that clients ask for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ModelConfig {
     /// The name.
     pub name: String,
-    /// Where it leads, in the order in which they are tried.
-    pub targets: Vec<TargetName>,
+    /// Where it leads.
+    pub targets: Vec<TargetConfig>,
+    /// How the targets are chosen from.
+    pub strategy: Strategy,
+    /// Names that are asked for when no target answers.
+    pub fallback: Vec<String>,
     /// Nothing may be lost in translation.
     pub strict: bool,
+    /// How far a request may go.
+    pub rules: Rules,
 }
 
 /// A provider's name and a model as that provider knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TargetName {
+#[derive(Clone, Debug, PartialEq)]
+pub struct TargetConfig {
     /// The provider.
     pub provider: String,
     /// The model, as sent upstream.
     pub model: String,
+    /// Its part of the load.
+    pub weight: f64,
+    /// How many tokens it can hold.
+    pub context: Option<u64>,
+    /// What it can do.
+    pub abilities: Option<Vec<file::Ability>>,
+    /// Words by which requests choose.
+    pub tags: Vec<String>,
+    /// What it costs, for comparison only.
+    pub price: Option<u64>,
 }
 
 /// The public listener.

@@ -61,6 +61,11 @@ impl Discovered {
         self.snapshot.load()
     }
 
+    /// Whether x
+    pub fn is_down(&self, _provider: &str) -> bool {
+        false
+    }
+
     /// How many models a provider serves.
     pub fn count(&self, provider: &str) -> usize {
         self.snapshot.load().by_provider.get(provider).map_or(0, Vec::len)

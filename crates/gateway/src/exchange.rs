@@ -11,9 +11,9 @@ use mynah_dialect::transcode::{collected, events_of, unreadable};
 use mynah_dialect::usage::Usage;
 use mynah_dialect::{Dialect, Protocol, embeddings, estimate, images, rerank};
 
-use crate::catalog::Target;
 use crate::failure::Failure;
 use crate::operation::Speech;
+use crate::route::Target;
 use crate::translation::malformed;
 
 /// A question as one target gets it.

@@ -9,16 +9,17 @@ use mynah_dialect::loss::Losses;
 use mynah_dialect::tree::Node;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 
 use crate::app::App;
 use crate::ask::{Ask, Way, at};
 use crate::caller::Caller;
-use crate::catalog::Target;
 use crate::exchange::Exchange;
 use crate::failure::Failure;
 use crate::operation::Operation;
 use crate::pipeline::{self, Asking};
 use crate::provider::Endpoint;
+use crate::route::Target;
 use crate::translation::is_strict;
 use crate::upstream::auth::Credential;
 use crate::upstream::headers::{extend_with_version, to_upstream, translated};
@@ -123,17 +124,15 @@ pub async fn explain(app: &App, caller: &Caller, asked: &Hypothetical<'_>) -> Re
         query: &query,
         headers: asked.headers,
         id: "explained",
+        begun: Instant::now(),
+        timeout: pipeline::timeout(asked.headers)?,
     };
     let mut ask = asking.ask(body);
     Ok(Explanation {
         path: path.to_owned(),
         model: route.name.clone(),
         strict,
-        targets: route
-            .targets
-            .iter()
-            .map(|target| at_target(app, target, &mut ask))
-            .collect(),
+        targets: route.targets().map(|target| at_target(app, target, &mut ask)).collect(),
     })
 }
 

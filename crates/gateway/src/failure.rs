@@ -11,6 +11,9 @@ use mynah_dialect::loss::Unsayable;
 use mynah_dialect::openai_chat::error::ErrorBody;
 use mynah_dialect::{Dialect, Protocol};
 
+use crate::course::Outcome;
+use crate::needs::Unmet;
+
 /// Whose fault a failure is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blame {
@@ -39,6 +42,8 @@ pub struct Failure {
     pub code: Option<&'static str>,
     /// The request field at fault.
     pub param: Option<Cow<'static, str>>,
+    /// When the same request may succeed, in seconds from now.
+    pub retry_after: Option<u32>,
 }
 
 impl Failure {
@@ -51,6 +56,7 @@ impl Failure {
             kind: "invalid_request_error",
             code: Some(code),
             param: None,
+            retry_after: None,
         }
     }
 
@@ -67,7 +73,18 @@ impl Failure {
         Self {
             blame: Blame::Gateway,
             kind: "server_error",
+            retry_after: Some(1),
             ..Self::upstreams(status, code, message)
+        }
+    }
+
+    /// What it tells about the target that was asked.
+    pub fn outcome(&self) -> Outcome {
+        match self.blame {
+            Blame::Upstream => Outcome::Faulty {
+                again: self.status != StatusCode::GATEWAY_TIMEOUT,
+            },
+            Blame::Caller | Blame::Gateway => Outcome::Unasked,
         }
     }
 
@@ -136,6 +153,21 @@ impl Failure {
         let message =
             format!("`{name}` is served only by providers of another dialect, and {route} cannot be put to them.");
         Self::callers(StatusCode::BAD_REQUEST, "dialect_mismatch", message)
+    }
+
+    /// No target suits the request.
+    pub fn unmet(model: &str, target: &str, unmet: &Unmet) -> Self {
+        let message = format!("No target of `{model}` suits this request; `{target}`: {unmet}.");
+        Self::callers(StatusCode::BAD_REQUEST, "no_suitable_target", message)
+    }
+
+    /// A header of ours does not say anything that makes sense.
+    pub fn header_unreadable(name: &'static str, advice: &str) -> Self {
+        let message = format!("The header `{name}` cannot be read: {advice}.");
+        Self {
+            param: Some(Cow::Borrowed(name)),
+            ..Self::callers(StatusCode::BAD_REQUEST, "invalid_header", message)
+        }
     }
 
     /// The request cannot be expressed in the protocol of the provider.
@@ -265,6 +297,18 @@ impl Failure {
         Self::ours(StatusCode::SERVICE_UNAVAILABLE, "server_overloaded", message)
     }
 
+    /// Every key of every target rests; `seconds` until the first of them is worth a try.
+    pub fn all_resting(model: &str, reason: &str, seconds: u32) -> Self {
+        let message = format!(
+            "Every key that leads to `{model}` rests, because its provider does not want more requests now ({reason}). Try again in {seconds} s."
+        );
+        Self {
+            kind: "rate_limit_error",
+            retry_after: Some(seconds),
+            ..Self::upstreams(StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded", message)
+        }
+    }
+
     /// No connection to any target.
     pub fn unreachable(message: String) -> Self {
         Self::upstreams(StatusCode::BAD_GATEWAY, "upstream_unreachable", message)
@@ -301,8 +345,8 @@ impl Failure {
         {
             headers.insert("request-id", id);
         }
-        if self.retryable && self.blame == Blame::Gateway {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        if let Some(seconds) = self.retry_after.filter(|_| self.retryable) {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
@@ -345,6 +389,7 @@ impl Failure {
         Error {
             code: self.code.map(str::to_owned),
             param: self.param.as_deref().map(str::to_owned),
+            retry_after: self.retry_after.map(f64::from),
             ..Error::new(class, self.message.clone())
         }
     }

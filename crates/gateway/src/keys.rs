@@ -1,33 +1,362 @@
-//! The keys of a provider, used in turn.
+//! The keys of a provider: whose turn it is, and which of them rest.
+//!
+//! A key rests for one model when that is what its provider limits, and everywhere when the key itself is refused. When a
+//! rest is over, one request finds out whether it is; only then may the others follow.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-/// Whose turn it is among a provider's keys. Each request starts with the next one.
+use tokio::time::Instant;
+
+/// Rests that are kept for one key at most.
+const MAX_RESTS: usize = 1024;
+
+/// While one request finds out whether a rest is over, the others look again after this time.
+const PROBING: Duration = Duration::from_millis(50);
+
+/// A probe that has not been settled after this long is forgotten.
+const PROBE_LIMIT: Duration = Duration::from_mins(2);
+
+/// Nobody is believed who asks for a longer rest.
+const LONGEST: Duration = Duration::from_hours(24);
+
+/// Why a key rests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Too many requests in a short time (429).
+    Throttled,
+    /// Nothing is left of its quota or credit (402).
+    Exhausted,
+    /// It is not accepted (401, 403).
+    Rejected,
+}
+
+impl Reason {
+    /// How long a key rests whose provider does not say: the first time, and at most. Each time in a row doubles it.
+    fn rests(self) -> (Duration, Duration) {
+        match self {
+            Self::Throttled => (Duration::from_secs(1), Duration::from_mins(1)),
+            Self::Exhausted => (Duration::from_mins(5), Duration::from_hours(1)),
+            Self::Rejected => (Duration::from_mins(1), Duration::from_mins(15)),
+        }
+    }
+
+    /// In a word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Throttled => "throttled",
+            Self::Exhausted => "exhausted",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
+/// All keys of a provider stand still for a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AllResting {
+    /// When the first of them is worth another try.
+    pub until: Instant,
+    /// Why that one rests.
+    pub reason: Reason,
+}
+
+/// One rest.
+#[derive(Clone, Copy, Debug)]
+struct Rest {
+    until: Instant,
+    reason: Reason,
+    /// How often in a row.
+    times: u32,
+    /// When the request began that finds out whether the rest is over.
+    probing: Option<Instant>,
+}
+
+/// What is known about one key. Outlives a change of configuration.
 #[derive(Debug, Default)]
-pub struct KeyRing {
-    count: usize,
+pub struct Key {
+    /// Whether anything rests: most of the time there is nothing to look up.
+    may_rest: AtomicBool,
+    rests: Mutex<Rests>,
+}
+
+#[derive(Debug, Default)]
+struct Rests {
+    everywhere: Option<Rest>,
+    by_model: HashMap<String, Rest>,
+}
+
+/// The keys of a provider.
+#[derive(Debug)]
+pub struct KeyPool {
+    /// In the order of the configuration. A provider without keys has one place that stands for none.
+    keys: Vec<Arc<Key>>,
+    /// Whether there are real keys.
+    are_keys: bool,
+    /// How long a key rests that is throttled, where the operator says so.
+    cooldown: Option<Duration>,
     next: AtomicUsize,
 }
 
-impl KeyRing {
-    /// A ring of so many keys.
-    pub fn new(count: usize) -> Self {
+/// The right to use a key once.
+#[derive(Debug)]
+pub struct Lease {
+    /// Which key; `None` for a provider without keys.
+    pub index: Option<usize>,
+    key: Arc<Key>,
+    cooldown: Option<Duration>,
+    /// It finds out whether a rest is over.
+    probes: bool,
+}
+
+// === impl KeyPool ===
+
+impl Default for KeyPool {
+    fn default() -> Self {
+        Self::new(Vec::new(), None)
+    }
+}
+
+impl KeyPool {
+    /// A pool of these keys.
+    pub fn new(keys: Vec<Arc<Key>>, cooldown: Option<Duration>) -> Self {
+        let are_keys = !keys.is_empty();
         Self {
-            count,
+            keys: if are_keys { keys } else { vec![Arc::default()] },
+            are_keys,
+            cooldown,
             next: AtomicUsize::new(0),
         }
     }
 
-    /// The indexes of the keys in the order in which one request should try them: each once, or a single `None` when
-    /// there is no key.
-    pub fn in_turn(&self) -> impl Iterator<Item = Option<usize>> + use<> {
-        let count = self.count;
-        let start = if count > 1 {
+    /// The next key that does not rest.
+    pub fn lease(&self, model: &str, now: Instant) -> Result<Lease, AllResting> {
+        let start = self.start();
+        let mut earliest: Option<AllResting> = None;
+        for step in 0..self.keys.len() {
+            let index = start.wrapping_add(step) % self.keys.len();
+            let Some(key) = self.keys.get(index) else { continue };
+            match key.stands(model, now) {
+                Stands::Ready => return Ok(self.leased(index, key, false)),
+                Stands::Probe => return Ok(self.leased(index, key, true)),
+                Stands::Resting(resting) => {
+                    if earliest.is_none_or(|before| resting.until < before.until) {
+                        earliest = Some(resting);
+                    }
+                }
+            }
+        }
+        Err(earliest.unwrap_or(AllResting {
+            until: now,
+            reason: Reason::Throttled,
+        }))
+    }
+
+    /// A key that is refused, for want of any other: the one whose rest ends first. None that is throttled or exhausted:
+    /// its provider has said when to come back.
+    pub fn lease_rejected(&self, model: &str, now: Instant) -> Option<Lease> {
+        let rejected = self
+            .keys
+            .iter()
+            .enumerate()
+            .filter_map(|(index, key)| match key.stands(model, now) {
+                Stands::Resting(AllResting {
+                    until,
+                    reason: Reason::Rejected,
+                }) => Some((until, index, key)),
+                _ => None,
+            });
+        let (_, index, key) = rejected.min_by_key(|(until, ..)| *until)?;
+        Some(self.leased(index, key, false))
+    }
+
+    /// How many keys there are, and how many of them do not rest for this model (for none in particular: `""`).
+    pub fn available(&self, model: &str, now: Instant) -> (usize, usize) {
+        let rests = |key: &&Arc<Key>| matches!(key.looks(model, now), Stands::Resting(_));
+        let resting = self.keys.iter().filter(rests).count();
+        let count = if self.are_keys { self.keys.len() } else { 0 };
+        (count, self.keys.len() - resting)
+    }
+
+    /// What each key rests for, in order: the model (`None`: everywhere), why and how much longer.
+    pub fn rests(&self, now: Instant) -> Vec<Vec<(Option<String>, Reason, Duration)>> {
+        self.keys.iter().map(|key| key.listed(now)).collect()
+    }
+
+    /// Whether a lease would be had now, without taking one.
+    pub fn looks(&self, model: &str, now: Instant) -> Result<(), AllResting> {
+        let mut earliest: Option<AllResting> = None;
+        for key in &self.keys {
+            match key.looks(model, now) {
+                Stands::Ready | Stands::Probe => return Ok(()),
+                Stands::Resting(resting) if earliest.is_none_or(|before| resting.until < before.until) => {
+                    earliest = Some(resting);
+                }
+                Stands::Resting(_) => {}
+            }
+        }
+        earliest.map_or(Ok(()), Err)
+    }
+
+    fn start(&self) -> usize {
+        if self.keys.len() > 1 {
             self.next.fetch_add(1, Ordering::Relaxed)
         } else {
             0
+        }
+    }
+
+    fn leased(&self, index: usize, key: &Arc<Key>, probes: bool) -> Lease {
+        Lease {
+            index: self.are_keys.then_some(index),
+            key: key.clone(),
+            cooldown: self.cooldown,
+            probes,
+        }
+    }
+}
+
+// === impl Lease ===
+
+impl Lease {
+    /// The key was accepted: whatever it rested for is over.
+    pub fn accepted(&mut self, model: &str) {
+        self.probes = false;
+        self.key.clear(model);
+    }
+
+    /// Lets the key rest. `asked` is how long its provider wants; of several deadlines the latest holds.
+    pub fn rest(&mut self, model: &str, reason: Reason, asked: Option<Duration>, now: Instant) {
+        self.probes = false;
+        let cooldown = self.cooldown.filter(|_| reason != Reason::Exhausted);
+        self.key.rest(model, reason, asked, cooldown, now);
+    }
+
+    /// Gives the key back without having learnt anything.
+    pub fn abandon(&mut self, model: &str) {
+        if std::mem::take(&mut self.probes) {
+            self.key.abandon_probe(model);
+        }
+    }
+}
+
+// === impl Key ===
+
+/// How a key stands for a model.
+#[derive(Clone, Copy, Debug)]
+enum Stands {
+    Ready,
+    /// A rest is over, and this request finds out whether it is.
+    Probe,
+    Resting(AllResting),
+}
+
+impl Key {
+    /// How it stands; the probe, if it is one, begins.
+    fn stands(&self, model: &str, now: Instant) -> Stands {
+        let stands = self.looks(model, now);
+        if matches!(stands, Stands::Probe) {
+            for rest in self.lock().that_hold(model) {
+                rest.probing = Some(now);
+            }
+        }
+        stands
+    }
+
+    fn looks(&self, model: &str, now: Instant) -> Stands {
+        if !self.may_rest.load(Ordering::Relaxed) {
+            return Stands::Ready;
+        }
+        let mut rests = self.lock();
+        let mut stands = Stands::Ready;
+        let mut latest = now;
+        for rest in rests.that_hold(model) {
+            let probed = rest.probing.is_some_and(|since| now < since + PROBE_LIMIT);
+            let until = if probed {
+                rest.until.max(now + PROBING)
+            } else {
+                rest.until
+            };
+            if until > latest {
+                latest = until;
+                stands = Stands::Resting(AllResting {
+                    until,
+                    reason: rest.reason,
+                });
+            } else if matches!(stands, Stands::Ready) {
+                stands = Stands::Probe;
+            }
+        }
+        stands
+    }
+
+    fn clear(&self, model: &str) {
+        if !self.may_rest.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut rests = self.lock();
+        rests.everywhere = None;
+        rests.by_model.remove(model);
+        self.may_rest.store(!rests.by_model.is_empty(), Ordering::Relaxed);
+    }
+
+    fn rest(&self, model: &str, reason: Reason, asked: Option<Duration>, cooldown: Option<Duration>, now: Instant) {
+        let mut rests = self.lock();
+        self.may_rest.store(true, Ordering::Relaxed);
+        let before = if reason == Reason::Rejected {
+            rests.everywhere
+        } else {
+            rests.by_model.get(model).copied()
         };
-        (0..count.max(1)).map(move |step| (count > 0).then(|| start.wrapping_add(step) % count))
+        // Requests that were under way together count once.
+        let times = before.map_or(0, |rest| if rest.until > now { rest.times - 1 } else { rest.times });
+        let (first, most) = reason.rests();
+        let own = || cooldown.unwrap_or_else(|| first.saturating_mul(1 << times.min(16)).min(most));
+        let until = now + asked.unwrap_or_else(own).min(LONGEST);
+        let rest = Rest {
+            until: before.map_or(until, |rest| rest.until.max(until)),
+            reason,
+            times: times + 1,
+            probing: None,
+        };
+        if reason == Reason::Rejected {
+            rests.everywhere = Some(rest);
+            return;
+        }
+        if rests.by_model.len() >= MAX_RESTS {
+            rests.by_model.retain(|_, rest| rest.until > now);
+        }
+        if rests.by_model.len() < MAX_RESTS {
+            rests.by_model.insert(model.to_owned(), rest);
+        }
+    }
+
+    fn abandon_probe(&self, model: &str) {
+        for rest in self.lock().that_hold(model) {
+            rest.probing = None;
+        }
+    }
+
+    fn listed(&self, now: Instant) -> Vec<(Option<String>, Reason, Duration)> {
+        let rests = self.lock();
+        let everywhere = rests.everywhere.iter().map(|rest| (None, rest));
+        let by_model = rests.by_model.iter().map(|(model, rest)| (Some(model.clone()), rest));
+        everywhere
+            .chain(by_model)
+            .filter(|(_, rest)| rest.until > now)
+            .map(|(model, rest)| (model, rest.reason, rest.until.duration_since(now)))
+            .collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Rests> {
+        self.rests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Rests {
+    fn that_hold(&mut self, model: &str) -> impl Iterator<Item = &mut Rest> {
+        self.everywhere.iter_mut().chain(self.by_model.get_mut(model))
     }
 }
 
@@ -35,18 +364,119 @@ impl KeyRing {
 mod tests {
     use super::*;
 
+    fn pool(count: usize) -> KeyPool {
+        KeyPool::new((0..count).map(|_| Arc::default()).collect(), None)
+    }
+
+    fn second(number: u64) -> Duration {
+        Duration::from_secs(number)
+    }
+
+    fn index(pool: &KeyPool, model: &str, now: Instant) -> Option<usize> {
+        pool.lease(model, now).unwrap().index
+    }
+
     #[test]
-    fn every_request_starts_with_the_next_key_and_may_try_all() {
-        let ring = KeyRing::new(3);
-        let order = || ring.in_turn().map(Option::unwrap).collect::<Vec<_>>();
+    fn every_request_takes_the_next_key() {
+        let (pool, now) = (pool(3), Instant::now());
+        let taken: Vec<_> = (0..4).map(|_| index(&pool, "m", now).unwrap()).collect();
+        assert_eq!(taken, [0, 1, 2, 0]);
         assert_eq!(
-            [order(), order(), order(), order()],
-            [[0, 1, 2], [1, 2, 0], [2, 0, 1], [0, 1, 2]]
+            index(&KeyPool::default(), "m", now),
+            None,
+            "without keys there is one try"
         );
     }
 
     #[test]
-    fn without_keys_there_is_one_try_without_a_key() {
-        assert_eq!(KeyRing::default().in_turn().collect::<Vec<_>>(), [None]);
+    fn a_throttled_key_rests_for_its_model_alone() {
+        let (pool, now) = (pool(2), Instant::now());
+        pool.lease("m", now)
+            .unwrap()
+            .rest("m", Reason::Throttled, Some(second(30)), now);
+        assert_eq!([index(&pool, "m", now), index(&pool, "m", now)], [Some(1), Some(1)]);
+        assert_eq!(pool.available("m", now), (2, 1));
+        assert_eq!(pool.available("other", now), (2, 2));
+    }
+
+    #[test]
+    fn a_rejected_key_rests_everywhere_but_is_asked_when_there_is_no_other() {
+        let (pool, now) = (pool(1), Instant::now());
+        pool.lease("m", now).unwrap().rest("m", Reason::Rejected, None, now);
+        assert_eq!(pool.lease("other", now).unwrap_err().reason, Reason::Rejected);
+        assert_eq!(pool.lease_rejected("other", now).unwrap().index, Some(0));
+        pool.lease_rejected("m", now).unwrap().accepted("m");
+        assert_eq!(index(&pool, "m", now), Some(0));
+    }
+
+    #[test]
+    fn the_later_deadline_wins() {
+        let (pool, now) = (pool(1), Instant::now());
+        let (mut first, mut second_one) = (pool.lease("m", now).unwrap(), pool.lease("m", now).unwrap());
+        first.rest("m", Reason::Throttled, Some(second(60)), now);
+        second_one.rest("m", Reason::Throttled, Some(second(1)), now);
+        assert_eq!(pool.lease("m", now).unwrap_err().until, now + second(60));
+        assert!(
+            pool.lease_rejected("m", now).is_none(),
+            "who is told when to come back does not come before"
+        );
+    }
+
+    #[test]
+    fn one_request_finds_out_whether_a_rest_is_over() {
+        let (pool, now) = (pool(1), Instant::now());
+        pool.lease("m", now)
+            .unwrap()
+            .rest("m", Reason::Throttled, Some(second(2)), now);
+        let later = now + second(2);
+        let mut probe = pool.lease("m", later).unwrap();
+        assert_eq!(pool.lease("m", later).unwrap_err().until, later + PROBING);
+        probe.abandon("m");
+        let mut probe = pool.lease("m", later).unwrap();
+        probe.accepted("m");
+        assert!(pool.lease("m", later).is_ok() && pool.lease("m", later).is_ok());
+    }
+
+    #[test]
+    fn rests_grow_where_nobody_says_how_long() {
+        let (pool, mut now) = (pool(1), Instant::now());
+        let mut rests = Vec::new();
+        for _ in 0..8 {
+            pool.lease("m", now).unwrap().rest("m", Reason::Throttled, None, now);
+            let until = pool.lease("m", now).unwrap_err().until;
+            rests.push(until.duration_since(now).as_secs());
+            now = until;
+        }
+        assert_eq!(rests, [1, 2, 4, 8, 16, 32, 60, 60]);
+    }
+
+    #[test]
+    fn requests_that_were_under_way_together_count_once() {
+        let (pool, now) = (pool(1), Instant::now());
+        let mut leases: Vec<Lease> = (0..50).map(|_| pool.lease("m", now).unwrap()).collect();
+        for lease in &mut leases {
+            lease.rest("m", Reason::Throttled, None, now);
+        }
+        assert_eq!(pool.lease("m", now).unwrap_err().until, now + second(1));
+    }
+
+    #[test]
+    fn the_operator_may_say_how_long() {
+        let pool = KeyPool::new(vec![Arc::default()], Some(second(7)));
+        let now = Instant::now();
+        pool.lease("m", now).unwrap().rest("m", Reason::Throttled, None, now);
+        assert_eq!(pool.lease("m", now).unwrap_err().until, now + second(7));
+    }
+
+    #[test]
+    fn rests_are_bounded() {
+        let (pool, now) = (pool(1), Instant::now());
+        for number in 0..3 * MAX_RESTS {
+            let model = number.to_string();
+            pool.lease(&model, now)
+                .unwrap()
+                .rest(&model, Reason::Throttled, Some(second(9)), now);
+        }
+        assert_eq!(pool.rests(now)[0].len(), MAX_RESTS);
     }
 }

@@ -4,20 +4,22 @@ use axum::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use axum::http::response::Parts;
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, Method, Response, Version};
+use mynah_dialect::Protocol;
 use mynah_dialect::codec::Outgoing;
 use mynah_dialect::verdict::Verdict;
-use mynah_dialect::{Dialect, Protocol};
 use tokio::time::Instant;
 
 use crate::alarm::after;
 use crate::answer::{Answer, AnswerBody, NoContent};
 use crate::app::App;
-use crate::ask::{Ask, TargetBody, Way, at};
-use crate::catalog::Target;
+use crate::ask::{Ask, Expects, TargetBody, Way, at, since_1970};
+use crate::built_in;
 use crate::exchange::{Exchange, Question};
 use crate::failure::Failure;
 use crate::http::body::BrokenBody;
+use crate::judgement::Judgement;
 use crate::provider::Endpoint;
+use crate::route::{Rules, Target};
 use crate::translated::{Interpreter, exchanged, joined};
 use crate::translation::Conversation;
 use crate::upstream::headers::{extend_with_version, to_caller, to_upstream, translated};
@@ -30,34 +32,41 @@ pub struct Line<'a, 'p> {
     pub app: &'p App,
     /// Who is asked.
     pub target: &'a Target,
-    /// How: at which address, and in which words.
-    pub way: Way<'p>,
+    /// How far the request may go.
+    pub rules: &'a Rules,
     /// With which of the provider's keys.
     pub key: Option<usize>,
 }
 
 impl<'a> Line<'a, '_> {
     /// Asks once. The answer is one whose first content has come, or an error of the provider's.
-    pub async fn ask(self, ask: &mut Ask<'_>) -> Result<Answer<'a>, Failure> {
-        let (endpoint, protocol) = match self.way {
-            Way::Relay(endpoint) => return self.relay(endpoint, ask).await,
-            Way::Translate(endpoint, protocol) => (endpoint, protocol),
+    pub async fn ask(self, ask: &Ask<'_>) -> Result<Answer<'a>, Failure> {
+        if self.target.provider.is_built_in() {
+            return built_in::answer(ask, self.target).await;
+        }
+        let (endpoint, protocol) = match ask.way_to(&self.target.provider) {
+            Some(Way::Relay(endpoint)) => return self.relay(endpoint, ask).await,
+            Some(Way::Translate(endpoint, protocol)) => (endpoint, protocol),
+            None => return Err(self.cannot_translate()),
         };
         if let Some(conversation) = ask.conversation()? {
-            return self.translate(endpoint, protocol, conversation, ask.headers).await;
+            return self.translate(endpoint, protocol, conversation, ask).await;
         }
         let question = ask.question().ok_or_else(|| self.cannot_translate())?;
-        self.exchange(endpoint, question, ask.dialect, ask.headers).await
+        self.exchange(endpoint, question, ask).await
     }
 
     /// Passes the request on as it is.
-    async fn relay(self, endpoint: &Endpoint, ask: &mut Ask<'_>) -> Result<Answer<'a>, Failure> {
+    async fn relay(self, endpoint: &Endpoint, ask: &Ask<'_>) -> Result<Answer<'a>, Failure> {
         let path = ask.path_for(self.target, endpoint, endpoint.credential(self.key))?;
         let (body, withholds_usage) = ask.body.for_target(self.target, ask.operation);
         let (method, asked) = (ask.method.clone(), ask.headers);
         let headers = || to_upstream(asked, &self.app.process.via);
-        let response = self.put(endpoint, (method, path), headers, body).await?;
-        judge(self.target, response.into_parts(), withholds_usage).await
+        let (response, end) = self.put(endpoint, (method, path), headers, body, ask.until).await?;
+        let answer = self
+            .judge(response.into_parts(), ask.expects(), withholds_usage)
+            .await?;
+        Ok(Answer { until: end, ..answer })
     }
 
     /// Puts the conversation to a provider in another protocol, and its answer into the caller's.
@@ -66,36 +75,31 @@ impl<'a> Line<'a, '_> {
         endpoint: &Endpoint,
         protocol: Protocol,
         conversation: &Conversation,
-        asked: &HeaderMap,
+        ask: &Ask<'_>,
     ) -> Result<Answer<'a>, Failure> {
         let mut translation = conversation.put_to(self.target, protocol)?;
-        let (head, body) = self.call(endpoint, &mut translation.outgoing, asked).await?;
+        let (head, body, end) = self.call(endpoint, &mut translation.outgoing, ask).await?;
         let interpreter =
             Interpreter::new(self.target, conversation, translation).ok_or_else(|| self.cannot_translate())?;
         let answer = interpreter.answer(head.status, &head.headers, body).await;
-        answer.map_err(|reason| no_content(self.target, &reason))
+        let answer = answer.map_err(|reason| no_content(self.target, &reason))?;
+        Ok(Answer { until: end, ..answer })
     }
 
     /// Puts another question to a provider of another dialect, in as many calls as it takes.
-    async fn exchange(
-        self,
-        endpoint: &Endpoint,
-        question: Question<'_>,
-        dialect: Dialect,
-        asked: &HeaderMap,
-    ) -> Result<Answer<'a>, Failure> {
+    async fn exchange(self, endpoint: &Endpoint, question: Question<'_>, ask: &Ask<'_>) -> Result<Answer<'a>, Failure> {
         let mut exchange = Exchange::plan(&question, self.target)?;
         let mut bodies = Vec::with_capacity(exchange.calls.len());
         for at in 0..exchange.calls.len() {
-            let (head, body) = self.call(endpoint, &mut exchange.calls[at], asked).await?;
-            let read = exchanged(self.target, dialect, &question, exchange.protocol, &head, body).await;
+            let (head, body, _) = self.call(endpoint, &mut exchange.calls[at], ask).await?;
+            let read = exchanged(self.target, ask.dialect, &question, exchange.protocol, &head, body).await;
             match read.map_err(|reason| no_content(self.target, &reason))? {
                 Ok(body) => bodies.push(body),
                 Err(_) if matches!(head.status.as_u16(), 404 | 405 | 501) && exchange.do_without_provider() => {}
                 Err(refusal) => return Ok(refusal),
             }
         }
-        Ok(joined(self.target, dialect, &question, &exchange, &bodies))
+        Ok(joined(self.target, ask.dialect, &question, &exchange, &bodies))
     }
 
     /// Sends a request that was written here.
@@ -103,34 +107,40 @@ impl<'a> Line<'a, '_> {
         self,
         endpoint: &Endpoint,
         outgoing: &mut Outgoing,
-        asked: &HeaderMap,
-    ) -> Result<(Parts, AnswerBody), Failure> {
+        ask: &Ask<'_>,
+    ) -> Result<(Parts, AnswerBody, Option<Instant>), Failure> {
         let (path, query) = outgoing.path.split_once('?').unwrap_or((&outgoing.path, ""));
         let path = at(self.target, endpoint, endpoint.credential(self.key), path, query)?;
         let body = TargetBody::Held(vec![std::mem::take(&mut outgoing.body).into()]);
-        let headers = || translated(asked, &outgoing.headers, &self.app.process.via);
-        let response = self.put(endpoint, (Method::POST, path), headers, body).await?;
+        let headers = || translated(ask.headers, &outgoing.headers, &self.app.process.via);
+        let (response, end) = self
+            .put(endpoint, (Method::POST, path), headers, body, ask.until)
+            .await?;
         let (head, rest) = response.into_parts();
         let body = AnswerBody {
             rest: Some(rest),
             ..AnswerBody::default()
         };
-        Ok((head, body))
+        Ok((head, body, end))
     }
 
-    /// Sends a request and waits for the head of its answer.
+    /// Sends a request and waits for the head of its answer. Returns it with the time by which all of it must be there.
     async fn put(
         self,
         endpoint: &Endpoint,
         (method, path): (Method, PathAndQuery),
         headers: impl Fn() -> HeaderMap,
         mut body: TargetBody,
-    ) -> Result<Response<UpstreamBody>, Failure> {
-        let provider = &self.target.provider;
+        until: Option<Instant>,
+    ) -> Result<(Response<UpstreamBody>, Option<Instant>), Failure> {
+        let (provider, now) = (&self.target.provider, Instant::now());
+        let timeouts = self.rules.patience.with(provider.timeouts);
+        let end = earlier(until, provider.timeout.map(|timeout| after(now, timeout)));
+        let first_token = after(now, timeouts.first_token);
         let patience = Patience {
-            connect: provider.timeouts.connect,
-            deadline: after(Instant::now(), provider.timeouts.first_byte),
-            between_bytes: provider.timeouts.between_bytes,
+            connect: timeouts.connect,
+            deadline: end.map_or(first_token, |end| end.min(first_token)),
+            between_bytes: timeouts.idle,
         };
         let call = || {
             let mut headers = headers();
@@ -148,9 +158,58 @@ impl<'a> Line<'a, '_> {
             })
         };
         let pool = endpoint.pool(&self.app.pools, provider.http_version);
-        send(pool, call, patience)
-            .await
+        let response = send(pool, call, patience).await;
+        response
+            .map(|response| (response, end))
             .map_err(|error| sending_failed(self.target, &error))
+    }
+
+    /// Waits for the first content, or all of an answer that is not streamed, and judges it.
+    async fn judge(
+        self,
+        (head, rest): (Parts, UpstreamBody),
+        expects: Expects,
+        withholds_usage: bool,
+    ) -> Result<Answer<'a>, Failure> {
+        let ends_with_connection = head.version < Version::HTTP_2
+            && !head.headers.contains_key(CONTENT_LENGTH)
+            && !head.headers.contains_key(TRANSFER_ENCODING);
+        let (target, status) = (self.target, head.status);
+        let mut body = AnswerBody {
+            rest: Some(rest),
+            ..AnswerBody::default()
+        };
+        let mut headers = head.headers;
+        let failed = |reason: NoContent| no_content(target, &reason);
+        if Verdict::of_status(status.as_u16()) != Verdict::Healthy {
+            body.hold_error().await.map_err(failed)?;
+            let judgement = Judgement::of(status, &headers, &body.whole(), since_1970());
+            body.redact(&target.provider.secrets);
+            let mut answer = Answer::new(status, to_caller(headers), body, target);
+            answer.judgement = judgement;
+            answer.fit_length();
+            return Ok(answer);
+        }
+        // A redirect, or whatever else is neither an error nor an answer, is not for us to judge.
+        let expects = if status.is_success() {
+            expects
+        } else {
+            Expects::Anything
+        };
+        let error = body
+            .hold_until_content(&mut headers, expects, self.rules.max_held)
+            .await
+            .map_err(failed)?;
+        let mut answer = match error {
+            Some(error) => Answer::in_place_of_stream(error, headers, target),
+            None => Answer {
+                withholds_usage,
+                must_finish: ends_with_connection || expects == Expects::Events,
+                ..Answer::new(status, to_caller(headers), body, target)
+            },
+        };
+        answer.fit_length();
+        Ok(answer)
     }
 
     fn cannot_translate(self) -> Failure {
@@ -158,40 +217,11 @@ impl<'a> Line<'a, '_> {
     }
 }
 
-/// Waits for the first content, and says whether the answer is one that the caller should get.
-async fn judge(
-    target: &Target,
-    (head, rest): (Parts, UpstreamBody),
-    withholds_usage: bool,
-) -> Result<Answer<'_>, Failure> {
-    let ends_with_connection = head.version < Version::HTTP_2
-        && !head.headers.contains_key(CONTENT_LENGTH)
-        && !head.headers.contains_key(TRANSFER_ENCODING);
-    let status = head.status;
-    let mut body = AnswerBody {
-        rest: Some(rest),
-        ..AnswerBody::default()
-    };
-    let headers = to_caller(head.headers);
-    let opening = if Verdict::of_status(status.as_u16()) == Verdict::Healthy {
-        body.hold_until_content(&headers).await
-    } else {
-        body.hold_error()
-            .await
-            .map(|()| body.redact(&target.provider.keys))
-            .map(|()| None)
-    };
-    let mut answer = match opening {
-        Err(reason) => return Err(no_content(target, &reason)),
-        Ok(Some(error)) => Answer::in_place_of_stream(error, headers, target),
-        Ok(None) => Answer {
-            withholds_usage,
-            ends_with_connection,
-            ..Answer::new(status, headers, body, target)
-        },
-    };
-    answer.fit_length();
-    Ok(answer)
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
 }
 
 fn sending_failed(target: &Target, error: &SendError) -> Failure {
@@ -218,8 +248,5 @@ pub fn no_content(target: &Target, reason: &NoContent) -> Failure {
 }
 
 fn late(target: &Target) -> Failure {
-    Failure::timed_out(format!(
-        "{} did not answer within {:?}.",
-        target.name, target.provider.timeouts.first_byte
-    ))
+    Failure::timed_out(format!("{} did not answer in time.", target.name))
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Display;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -22,6 +22,7 @@ use crate::app::App;
 use crate::ask::{Ask, AskBody};
 use crate::attempt::first_success;
 use crate::caller::Caller;
+use crate::config::units::Span;
 use crate::explain::{Explanation, Hypothetical, explain, likely_path};
 use crate::failure::Failure;
 use crate::http::body::{limited, read_whole};
@@ -33,6 +34,9 @@ use crate::translation::is_strict;
 
 /// The header with which a caller chooses the provider.
 pub static PROVIDER: HeaderName = HeaderName::from_static("x-mynah-provider");
+
+/// The header with which a caller limits how long all of a request may take.
+pub static TIMEOUT: HeaderName = HeaderName::from_static("x-mynah-timeout");
 
 /// Answers a request that names a model, in its body or, as Gemini's do, in its path.
 pub async fn answer<B>(app: Arc<App>, operation: Operation, model: Option<String>, request: Request<B>) -> Response
@@ -103,6 +107,8 @@ where
         query: &query,
         headers: &parts.headers,
         id: request_id(parts),
+        begun: started,
+        timeout: timeout(&parts.headers)?,
     };
     let mut ask = asking.ask(body);
     let answer = first_success(app, &route, &mut ask).await;
@@ -127,12 +133,12 @@ async fn answer_other(
     let body = if body.is_end_stream() {
         AskBody::Opaque(&nothing)
     } else {
-        AskBody::Streamed(Some(limited(
+        AskBody::Streamed(Mutex::new(Some(limited(
             body,
             &parts.headers,
             app.server.max_upload,
             app.server.body_timeout,
-        )?))
+        )?)))
     };
     let dialect = dialect_of(&parts.headers);
     let query = without_key(parts.uri.query().unwrap_or_default());
@@ -148,6 +154,9 @@ async fn answer_other(
         body,
         id: request_id(parts),
         attempts: 0,
+        begun: started,
+        timeout: timeout(&parts.headers)?,
+        until: None,
         conversation: OnceLock::new(),
     };
     let answer = first_success(app, &route, &mut ask).await;
@@ -185,6 +194,28 @@ pub fn pinned(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
         return Ok(None);
     };
     value.to_str().map(Some).map_err(|_| Failure::provider_unknown("…", ""))
+}
+
+/// How long the caller allows the whole request to take: a number of seconds, or a duration as in the configuration.
+pub fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Failure> {
+    let Some(value) = headers.get(&TIMEOUT) else {
+        return Ok(None);
+    };
+    let wrong = || {
+        let advice = "write seconds, or a duration such as `500ms`, `30s` or `5m`";
+        Failure::header_unreadable("x-mynah-timeout", advice)
+    };
+    let text = value.to_str().map_err(|_| wrong())?.trim();
+    let seconds = text.parse().ok().map(Duration::try_from_secs_f64);
+    let timeout = match seconds {
+        Some(seconds) => seconds.map_err(|_| wrong())?,
+        None => Span::parse(text).map_err(|_| wrong())?.0,
+    };
+    if timeout.is_zero() {
+        Err(wrong())
+    } else {
+        Ok(Some(timeout))
+    }
 }
 
 /// Finds the model in a body, by the body's type.
@@ -243,6 +274,10 @@ pub struct Asking<'a> {
     pub headers: &'a HeaderMap,
     /// Distinguishes the request.
     pub id: &'a str,
+    /// When it came.
+    pub begun: Instant,
+    /// How long it may take, where the caller says so.
+    pub timeout: Option<Duration>,
 }
 
 impl<'a> Asking<'a> {
@@ -260,6 +295,9 @@ impl<'a> Asking<'a> {
             body,
             id: self.id,
             attempts: 0,
+            begun: self.begun,
+            timeout: self.timeout,
+            until: None,
             conversation: OnceLock::new(),
         }
     }

@@ -8,9 +8,12 @@ use axum::http::{HeaderName, HeaderValue};
 use mynah_dialect::quirks::Quirks;
 use mynah_dialect::{Dialect, Protocol};
 
+use crate::breaker::BreakerRules;
+use crate::caller::hash;
+use crate::condition::Conditions;
 use crate::config::file::{Api, HttpVersion};
 use crate::config::secret::Secret;
-use crate::keys::KeyRing;
+use crate::keys::KeyPool;
 use crate::known::{Discovery, PathStyle};
 use crate::upstream::auth::Credential;
 use crate::upstream::base::BaseUrl;
@@ -31,13 +34,19 @@ pub struct Provider {
     /// Where and in which dialects it is called; the native one first.
     pub endpoints: Vec<Endpoint>,
     /// Its keys.
-    pub keys: Vec<Secret>,
-    /// Whose turn it is among the keys.
-    pub turns: KeyRing,
+    pub secrets: Vec<Secret>,
+    /// Whose turn it is among the keys, and which of them rest.
+    pub keys: KeyPool,
+    /// How long a throttled key rests, where the operator says so.
+    pub cooldown: Option<Duration>,
+    /// When a model of it is left alone.
+    pub breaker: BreakerRules,
     /// Sent with every call.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// How long to wait for it.
     pub timeouts: Timeouts,
+    /// How long one attempt may take, to the end of the answer.
+    pub timeout: Option<Duration>,
     /// The shape of its model list.
     pub discovery: Discovery,
     /// Where its model list is.
@@ -77,9 +86,9 @@ pub struct Timeouts {
     /// For a connection, TLS included.
     pub connect: Duration,
     /// From the request to the first content of the answer.
-    pub first_byte: Duration,
+    pub first_token: Duration,
     /// Between two pieces of an answer.
-    pub between_bytes: Duration,
+    pub idle: Duration,
 }
 
 /// Which of OpenAI's two APIs for conversations a provider serves.
@@ -143,14 +152,17 @@ impl Provider {
         Self {
             name: BUILT_IN.to_owned(),
             endpoints: Vec::new(),
-            keys: Vec::new(),
-            turns: KeyRing::default(),
+            secrets: Vec::new(),
+            keys: KeyPool::default(),
+            cooldown: None,
+            breaker: BreakerRules::default(),
             headers: Vec::new(),
             timeouts: Timeouts {
                 connect: Duration::ZERO,
-                first_byte: Duration::MAX,
-                between_bytes: Duration::MAX,
+                first_token: Duration::MAX,
+                idle: Duration::MAX,
             },
+            timeout: None,
             discovery: Discovery::None,
             models_url: None,
             models: Some(vec![BUILT_IN_MODEL.to_owned()]),
@@ -161,6 +173,12 @@ impl Provider {
             quirks: Quirks::default(),
             probed: false,
         }
+    }
+
+    /// Takes up what is known about its keys from before.
+    pub fn remember_keys(&mut self, conditions: &Conditions) {
+        let key = |secret: &Secret| conditions.of_key(&self.name, hash(secret.expose().as_bytes()));
+        self.keys = KeyPool::new(self.secrets.iter().map(key).collect(), self.cooldown);
     }
 
     /// Whether this is the built-in provider.

@@ -14,8 +14,10 @@ use mynah_dialect::usage::Usage;
 use mynah_dialect::{Dialect, Protocol};
 
 use crate::answer::{Answer, AnswerBody, NoContent, is_events};
-use crate::catalog::Target;
+use crate::ask::since_1970;
 use crate::exchange::{Exchange, Question};
+use crate::judgement::Judgement;
+use crate::route::Target;
 use crate::translation::{Conversation, Translation};
 
 /// The largest whole answer that is translated.
@@ -69,10 +71,14 @@ impl<'a, 'c> Interpreter<'a, 'c> {
         }
         if !status.is_success() {
             body.hold_error().await?;
-            body.redact(&self.target.provider.keys);
+            let judgement = Judgement::of(status, headers, &body.whole(), since_1970());
+            body.redact(&self.target.provider.secrets);
             let mut error = self.upstream.read_error(status.as_u16(), &body.whole());
-            error.retry_after = error.retry_after.or_else(|| delay(headers));
-            return Ok(self.error(&error, kept));
+            error.retry_after = error.retry_after.or(judgement.delay.map(|delay| delay.as_secs_f64()));
+            return Ok(Answer {
+                judgement,
+                ..self.error(&error, kept)
+            });
         }
         if events && self.conversation.asked.request.stream {
             return self.stream(kept, body).await;
@@ -177,10 +183,10 @@ impl<'a, 'c> Interpreter<'a, 'c> {
             headers.insert(RETRY_AFTER, whole_seconds(seconds));
         }
         let mut answer_body = AnswerBody::held(Bytes::from(body));
-        answer_body.redact(&self.target.provider.keys);
+        answer_body.redact(&self.target.provider.secrets);
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
         Answer {
-            refusal: Some(error.class),
+            judgement: Judgement::of_error(error),
             ..Answer::new(status, headers, answer_body, self.target)
         }
     }
@@ -203,10 +209,14 @@ pub async fn exchanged<'a>(
         return body.hold_all(MAX_WHOLE).await.map(Ok);
     }
     body.hold_error().await?;
-    body.redact(&target.provider.keys);
+    let judgement = Judgement::of(head.status, &head.headers, &body.whole(), since_1970());
+    body.redact(&target.provider.secrets);
     let mut error = upstream_side(protocol).read_error(head.status.as_u16(), &body.whole());
-    error.retry_after = error.retry_after.or_else(|| delay(&head.headers));
-    Ok(Err(refusal(target, dialect, question, &error)))
+    error.retry_after = error.retry_after.or(judgement.delay.map(|delay| delay.as_secs_f64()));
+    Ok(Err(Answer {
+        judgement,
+        ..refusal(target, dialect, question, &error)
+    }))
 }
 
 /// The answer of an exchange, from the answers to its calls.
@@ -242,7 +252,7 @@ fn refusal<'a>(target: &'a Target, dialect: Dialect, question: &Question<'_>, er
     }
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
     Answer {
-        refusal: Some(error.class),
+        judgement: Judgement::of_error(error),
         ..Answer::new(status, headers, AnswerBody::held(Bytes::from(body)), target)
     }
 }
@@ -264,15 +274,6 @@ fn kept(headers: &HeaderMap) -> HeaderMap {
         }
     }
     kept
-}
-
-/// The delay that a provider asks for in its headers, in seconds.
-fn delay(headers: &HeaderMap) -> Option<f64> {
-    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
-    number("retry-after-ms")
-        .map(|milliseconds| milliseconds / 1000.0)
-        .or_else(|| number("retry-after"))
-        .filter(|seconds| seconds.is_finite() && *seconds >= 0.0)
 }
 
 fn whole_seconds(seconds: f64) -> HeaderValue {
@@ -300,10 +301,5 @@ impl AnswerBody {
         }
         self.has_begun();
         Ok(whole.freeze())
-    }
-
-    /// All that is held.
-    fn whole(&self) -> Vec<u8> {
-        self.held.iter().flatten().copied().collect()
     }
 }

@@ -14,11 +14,11 @@ use mynah_dialect::loss::Losses;
 use mynah_dialect::repair::repair;
 use mynah_dialect::stored;
 
-use crate::catalog::Target;
 use crate::completing::Completing;
 use crate::exchange::Question;
 use crate::failure::Failure;
 use crate::operation::Speech;
+use crate::route::Target;
 
 /// The header with which a caller insists that nothing is lost.
 pub const STRICT: &str = "x-mynah-strict";
@@ -136,6 +136,11 @@ impl Conversation {
             outgoing,
             lost,
         })
+    }
+
+    /// As it was asked.
+    pub fn request(&self) -> &Request {
+        &self.request
     }
 
     fn mended(&self) -> &(Request, Losses) {

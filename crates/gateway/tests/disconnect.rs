@@ -56,7 +56,7 @@ async fn hanging_up_stops_the_search_for_another_target() {
     let second = Understudy::start(Reply::json(&serde_json::json!({}))).await.unwrap();
     let (first, _) = up(Reply::hang()).await;
     let gateway = Gateway::start(&format!(
-        "[providers.first]\nbase_url = '{}'\ntimeouts = {{ first_byte = '500ms' }}\n[providers.second]\nbase_url = '{}'\n\
+        "[providers.first]\nbase_url = '{}'\ntimeouts = {{ first_token = '500ms' }}\n[providers.second]\nbase_url = '{}'\n\
          [models.m]\ntargets = ['first/a', 'second/b']\n",
         first.url(),
         second.url()

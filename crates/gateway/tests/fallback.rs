@@ -18,7 +18,7 @@ fn good() -> Reply {
 /// A gateway whose model `m` has two targets, with short timeouts.
 fn gateway(first: &str, second: &str) -> Gateway {
     Gateway::start(&format!(
-        "[providers.first]\nbase_url = '{first}'\nmodels = []\ntimeouts = {{ connect = '2s', first_byte = '300ms', between_bytes = '300ms' }}\n\
+        "[providers.first]\nbase_url = '{first}'\nmodels = []\ntimeouts = {{ connect = '2s', first_token = '300ms', idle = '300ms' }}\n\
          [providers.second]\nbase_url = '{second}'\nmodels = []\n\
          [models.m]\ntargets = ['first/a', 'second/b']\n"
     ))
@@ -112,7 +112,7 @@ async fn when_all_fail_the_caller_gets_the_refusal_that_tells_most() {
     }
     let hanging = Understudy::start(Reply::hang()).await.unwrap();
     let gateway = Gateway::start(&format!(
-        "[providers.up]\nbase_url = '{}'\ntimeouts = {{ first_byte = '200ms' }}\n",
+        "[providers.up]\nbase_url = '{}'\ntimeouts = {{ first_token = '200ms' }}\n",
         hanging.url()
     ));
     let reply = gateway.chat(r#"{"model":"up/m"}"#).await;

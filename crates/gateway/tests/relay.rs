@@ -13,7 +13,7 @@ use support::{Gateway, Request};
 
 fn config(url: &str) -> String {
     format!(
-        "[providers.up]\nbase_url = '{url}'\napi_key = 'sk-of-the-provider'\nmodels = ['gpt-test', 'org/gpt']\n\
+        "[routing]\nretries = 0\n[providers.up]\nbase_url = '{url}'\napi_key = 'sk-of-the-provider'\nmodels = ['gpt-test', 'org/gpt']\n\
          [models.smart]\ntargets = ['up/gpt-test']\n"
     )
 }

@@ -104,7 +104,9 @@ async fn no_request_fails_while_the_file_changes() {
 
 #[tokio::test]
 async fn a_signal_to_stop_lets_streams_finish() {
-    let up = Understudy::start(Reply::stream(vec![EVENT; 20]).pace(std::time::Duration::from_millis(50)))
+    let mut events = vec![EVENT; 19];
+    events.push("data: [DONE]\n\n");
+    let up = Understudy::start(Reply::stream(events).pace(std::time::Duration::from_millis(50)))
         .await
         .unwrap();
     let mut gateway = Gateway::start(&config(&up.url(), "one"));

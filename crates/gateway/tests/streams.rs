@@ -23,7 +23,7 @@ const ASK: &str = r#"{"model":"up/m","stream":true,"stream_options":{"include_us
 async fn up(reply: Reply) -> (Understudy, Gateway) {
     let understudy = Understudy::start(reply).await.unwrap();
     let gateway = Gateway::start(&format!(
-        "[providers.up]\nbase_url = '{}'\nmodels = []\ntimeouts = {{ between_bytes = '300ms' }}\n",
+        "[providers.up]\nbase_url = '{}'\nmodels = []\ntimeouts = {{ idle = '300ms' }}\n",
         understudy.url()
     ));
     (understudy, gateway)
@@ -107,15 +107,23 @@ async fn a_stream_that_stalls_ends_in_an_error() {
 
 #[tokio::test]
 async fn a_body_that_is_not_a_stream_is_cut_off_visibly() {
-    let body = vec![b'x'; 1000];
+    let body = format!("{{\"choices\":[],\"x\":\"{}\"}}", "x".repeat(1000)).into_bytes();
     for reply in [
         Reply::bytes(body.clone()).cut_at(500),
         Reply::bytes(body.clone()).chunked().cut_at(500),
     ] {
-        let (_understudy, gateway) = up(reply.header("content-type", "application/json")).await;
-        let reply = gateway.chat(r#"{"model":"up/m"}"#).await;
-        assert!(!reply.whole);
-        assert_eq!(reply.body.len(), 500);
+        let reply = reply.header("content-type", "application/json");
+        let understudy = Understudy::start(reply).await.unwrap();
+        let url = understudy.url();
+        // One that is held until it is whole, and one that is too large for that.
+        for (held, status, length) in [("4KiB", 502, None), ("100B", 200, Some(500))] {
+            let gateway = Gateway::start(&format!(
+                "[routing]\nmax_held = '{held}'\n[providers.up]\nbase_url = '{url}'\nmodels = []\n"
+            ));
+            let reply = gateway.chat(r#"{"model":"up/m"}"#).await;
+            assert_eq!((reply.status, reply.whole), (status, length.is_none()));
+            assert!(length.is_none_or(|length| reply.body.len() == length));
+        }
     }
 }
 
@@ -123,6 +131,7 @@ async fn a_body_that_is_not_a_stream_is_cut_off_visibly() {
 async fn garbage_in_a_stream_is_passed_on() {
     let mut garbage = ONE.as_bytes().to_vec();
     garbage.extend((0..=255).cycle().take(10_000));
+    garbage.extend(b"\n\ndata: [DONE]\n\n");
     let reply = Reply::bytes(garbage.clone())
         .header("content-type", "text/event-stream")
         .chunked();

@@ -99,7 +99,7 @@ async fn an_event_does_not_wait_for_the_next() {
 #[tokio::test]
 async fn a_stream_that_breaks_off_ends_in_the_callers_error() {
     for kind in KINDS {
-        let (understudy, gateway) = up(kind, "timeouts = { between_bytes = '300ms' }").await;
+        let (understudy, gateway) = up(kind, "timeouts = { idle = '300ms' }").await;
         let events = told(kind);
         let (one, two) = ((events.text)("one"), (events.text)("two"));
         let there = events.opening.len() + one.len() + two.len() / 2;

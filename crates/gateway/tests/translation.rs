@@ -61,15 +61,16 @@ async fn every_failure_before_content_hands_over_to_another_dialect() {
         ("a body that is cut", Reply::json(&json!({"type": "message"})).cut_at(5)),
     ];
     let (first, second) = (strict(Script::new()).await, strict(Script::new()).await);
-    let gateway = gateway_with(
-        "timeouts = { first_byte = '300ms' }",
-        ("anthropic", &first),
-        ("gemini", &second),
-    );
     for (name, failure) in failures {
         first.set_script(failure);
         for caller in ["chat", "responses", "gemini"] {
             for streamed in [false, true] {
+                // What fails is passed over the next time.
+                let gateway = gateway_with(
+                    "timeouts = { first_token = '300ms' }",
+                    ("anthropic", &first),
+                    ("gemini", &second),
+                );
                 let reply = gateway.send(&ask(caller, "m", "hello", streamed)).await;
                 assert_eq!(reply.status, 200, "{name}, {caller}, {streamed}: {}", reply.text());
                 assert_eq!(reply.header("x-mynah-model"), Some("second/gemini-3-pro"), "{name}");
@@ -202,7 +203,8 @@ async fn keys_are_used_in_turn_for_translated_requests_too() {
         let up = strict(Rule::any().key("bad-key").reply(refusal)).await;
         let config = provider_with("up", kind, &up.url(), "'bad-key', 'good-key'");
         let gateway = Gateway::start(&config);
-        for attempts in ["2", "1", "2"] {
+        // A key that was refused rests.
+        for attempts in ["2", "1", "1"] {
             let reply = gateway
                 .send(&ask("chat", &format!("up/{}", model(kind)), "hello", false))
                 .await;

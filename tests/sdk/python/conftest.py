@@ -26,7 +26,7 @@ api_keys = ["{upstream_key}"]
 base_url = "{understudy}/v1"
 api_keys = ["{upstream_key}"]
 models = ["gpt-test"]
-timeouts = {{ first_byte = "500ms", between_bytes = "500ms" }}
+timeouts = {{ first_token = "500ms", idle = "500ms" }}
 
 # Nobody listens there.
 [providers.dead]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use axum::http::{HeaderName, HeaderValue};
 use mynah_dialect::Dialect;
@@ -12,9 +12,9 @@ use super::document::{Document, join};
 use super::effective::{Effective, Row};
 use super::file::{self, File};
 use super::problem::{Problem, did_you_mean};
-use super::{Config, CorsOrigins, ModelConfig, NetworkConfig, ServerConfig, TargetName, TlsFiles};
+use super::{Config, CorsOrigins, NetworkConfig, ServerConfig, TlsFiles};
 use crate::caller::{Caller, Callers, KeyHash, hash};
-use crate::keys::KeyRing;
+use crate::keys::KeyPool;
 use crate::known::PathStyle;
 use crate::provider::{Apis, BUILT_IN, Endpoint, Provider, Timeouts};
 use crate::upstream::auth::{Auth, Credential};
@@ -30,6 +30,7 @@ pub fn check(effective: &Effective, document: &Document) -> Result<Config, Vec<P
     let server = check.server();
     let network = check.network();
     check.log();
+    check.routing();
     let providers = check.providers(&effective.rows);
     let models = check.models();
     let callers = check.callers();
@@ -37,8 +38,9 @@ pub fn check(effective: &Effective, document: &Document) -> Result<Config, Vec<P
     match server {
         Some(server) if check.problems.is_empty() => Ok(Config {
             server,
-            providers: providers.into_iter().map(Arc::new).collect(),
+            providers,
             models,
+            rules: check.common_rules(),
             callers,
             default_provider,
             network,
@@ -51,19 +53,22 @@ pub fn check(effective: &Effective, document: &Document) -> Result<Config, Vec<P
     }
 }
 
-struct Check<'a> {
-    file: &'a File,
+/// A check under way.
+pub(super) struct Check<'a> {
+    /// The file with everything filled in.
+    pub(super) file: &'a File,
     document: &'a Document,
     problems: Vec<Problem>,
 }
 
 impl Check<'_> {
-    fn report(&mut self, path: &str, message: impl Into<String>) {
+    /// Notes a problem at a place.
+    pub(super) fn report(&mut self, path: &str, message: impl Into<String>) {
         self.problems.push(self.document.problem(path, message));
     }
 
     /// The value, or a report.
-    fn take<T>(&mut self, path: &str, result: Result<T, String>) -> Option<T> {
+    pub(super) fn take<T>(&mut self, path: &str, result: Result<T, String>) -> Option<T> {
         result.map_err(|message| self.report(path, message)).ok()
     }
 
@@ -185,6 +190,7 @@ impl Check<'_> {
         if provider.apis.as_ref().is_some_and(Vec::is_empty) {
             self.report(&join(path, "apis"), "needs `chat`, `responses` or both");
         }
+        self.not_zero(&join(path, "timeout"), provider.timeout);
         let endpoints = self.endpoints(path, provider, row);
         let headers = self.headers(path, provider);
         let endpoints = endpoints?;
@@ -192,14 +198,17 @@ impl Check<'_> {
         Some(Provider {
             name: name.to_owned(),
             endpoints,
-            keys: provider.api_keys.clone(),
-            turns: KeyRing::new(provider.api_keys.len()),
+            secrets: provider.api_keys.clone(),
+            keys: KeyPool::default(),
+            cooldown: provider.cooldown.map(|cooldown| cooldown.0),
+            breaker: self.breaker(path, &provider.breaker),
             headers,
             timeouts: Timeouts {
                 connect: provider.timeouts.connect.0,
-                first_byte: provider.timeouts.first_byte.0,
-                between_bytes: provider.timeouts.between_bytes.0,
+                first_token: provider.timeouts.first_token.0,
+                idle: provider.timeouts.idle.0,
             },
+            timeout: provider.timeout.map(|timeout| timeout.0),
             discovery: row.known.discovery(),
             models_url,
             models: provider.models.clone(),
@@ -274,44 +283,6 @@ impl Check<'_> {
             }
         }
         headers
-    }
-
-    fn models(&mut self) -> Vec<ModelConfig> {
-        let file = self.file;
-        let mut models = Vec::new();
-        for (name, model) in &file.models {
-            let path = format!("models.{name}.targets");
-            if model.targets.is_empty() {
-                self.report(&path, "needs at least one target");
-            }
-            let mut targets = Vec::new();
-            for (index, target) in model.targets.iter().enumerate() {
-                let target = self.target(target.name());
-                targets.extend(self.take(&format!("{path}.{index}"), target));
-            }
-            models.push(ModelConfig {
-                name: name.clone(),
-                targets,
-                strict: model.strict,
-            });
-        }
-        models
-    }
-
-    fn target(&self, target: &str) -> Result<TargetName, String> {
-        let Some((provider, model)) = target.split_once('/').filter(|(_, model)| !model.is_empty()) else {
-            return Err(format!("`{target}` must be written as `provider/model`"));
-        };
-        if provider != BUILT_IN && !self.file.providers.contains_key(provider) {
-            let hint = did_you_mean(provider, self.file.providers.keys().map(String::as_str));
-            return Err(format!(
-                "there is no provider `{provider}`{hint}; add [providers.{provider}]"
-            ));
-        }
-        Ok(TargetName {
-            provider: provider.to_owned(),
-            model: model.to_owned(),
-        })
     }
 
     fn callers(&mut self) -> Callers {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use indexmap::IndexMap;
 use mynah_dialect::quirks::Quirks;
@@ -10,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::secret::Secret;
 use super::units::{Size, Span};
+use crate::balance::Strategy;
+use crate::breaker::BreakerRules;
 
 /// The configuration of Mynah. Everything in it is optional.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -22,6 +25,8 @@ pub struct File {
     pub network: Network,
     /// What is logged.
     pub log: Log,
+    /// How an answer is found: what holds for every model that does not say otherwise.
+    pub routing: Routing,
     /// Providers by name. A name from the catalog brings its base URL, dialect and key variables. Without any
     /// provider here, those are used whose key variables are set, and local servers that answer.
     pub providers: IndexMap<String, Provider>,
@@ -203,8 +208,17 @@ pub struct Provider {
     /// The HTTP version: `auto` (HTTP/2 where TLS agrees on it), `1.1` or `2`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http_version: Option<HttpVersion>,
+    /// How long one attempt may take, to the end of the answer. Default: as long as it takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Span>,
     /// How long to wait.
     pub timeouts: Timeouts,
+    /// How long a key rests that was refused for its rate (429) or altogether (401, 403), where the provider does not say.
+    /// Default: a second, and twice as long each time in a row, up to a minute; a minute for a key that is not accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cooldown: Option<Span>,
+    /// When a model of this provider that fails is left alone for a while.
+    pub breaker: BreakerTable,
     /// Which of OpenAI's two APIs for conversations it serves, the preferred one first: `chat`, `responses`. Default: what
     /// the catalog knows; else `chat`, and `responses` is tried for those who ask in it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -271,17 +285,102 @@ pub struct Timeouts {
     /// For a connection, TLS included.
     pub connect: Span,
     /// From the request to the first content of the answer.
-    pub first_byte: Span,
+    pub first_token: Span,
     /// Between two pieces of an answer.
-    pub between_bytes: Span,
+    pub idle: Span,
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Span::seconds(10),
-            first_byte: Span::seconds(600),
-            between_bytes: Span::seconds(300),
+            first_token: Span::seconds(600),
+            idle: Span::seconds(300),
+        }
+    }
+}
+
+/// How long to wait for the targets of a model. What is not given is as the provider has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelTimeouts {
+    /// For a connection, TLS included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connect: Option<Span>,
+    /// From the request to the first content of the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_token: Option<Span>,
+    /// Between two pieces of an answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle: Option<Span>,
+}
+
+/// When a target that fails is left alone for a while.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct BreakerTable {
+    /// After so many failures in a row.
+    pub failures: u32,
+    /// When this share of the requests in the window failed, between 0 and 1.
+    pub rate: f64,
+    /// The share counts only from so many requests in the window on.
+    pub volume: u32,
+    /// The time over which requests are counted.
+    pub window: Span,
+    /// How long it is left alone the first time; twice as long each time that it has not recovered.
+    pub rest: Span,
+    /// It is never left alone for longer than this.
+    pub max_rest: Span,
+    /// How long a target that recovered takes to get its whole share again.
+    pub slow_start: Span,
+}
+
+impl Default for BreakerTable {
+    fn default() -> Self {
+        let rules = BreakerRules::default();
+        Self {
+            failures: rules.failures,
+            rate: rules.rate,
+            volume: rules.volume,
+            window: Span(rules.window),
+            rest: Span(rules.rest),
+            max_rest: Span(rules.max_rest),
+            slow_start: Span(rules.slow_start),
+        }
+    }
+}
+
+/// How an answer is found: what holds for every model that does not say otherwise.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Routing {
+    /// How many more rounds of attempts a request gets when nobody has answered. In each round everybody is asked who may
+    /// do better.
+    pub retries: u32,
+    /// The pause before the second round; twice as long before each further one.
+    pub backoff: Span,
+    /// The longest pause between two rounds.
+    pub max_backoff: Span,
+    /// How long a request may wait in all, for pauses and for keys that rest. Beyond it, it is answered with 429 or the
+    /// provider's error.
+    pub max_wait: Span,
+    /// How long a request may take, to the end of its answer. Default: as long as it takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Span>,
+    /// The largest answer that is held until it is whole, so that one that is cut off is asked for again; a larger one is
+    /// passed on as it comes.
+    pub max_held: Size,
+}
+
+impl Default for Routing {
+    fn default() -> Self {
+        Self {
+            retries: 2,
+            backoff: Span(Duration::from_millis(200)),
+            max_backoff: Span::seconds(5),
+            max_wait: Span::seconds(5),
+            timeout: None,
+            max_held: Size::mebibytes(4),
         }
     }
 }
@@ -290,11 +389,44 @@ impl Default for Timeouts {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Model {
-    /// `provider/model`, in the order in which they are tried.
+    /// `provider/model`: where it is found.
     pub targets: Vec<Target>,
+    /// How the targets are chosen from. Default: `ordered`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub strategy: Strategy,
+    /// Names that are asked for when no target answers, in this order: of other models, or `provider/model`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallback: Vec<String>,
+    /// How many more rounds of attempts a request gets when nobody has answered. Default: `routing.retries`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retries: Option<u32>,
+    /// How long a request may wait in all. Default: `routing.max_wait`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_wait: Option<Span>,
+    /// How long a request may take, to the end of its answer. Default: `routing.timeout`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Span>,
+    /// How long to wait for the targets.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub timeouts: ModelTimeouts,
+    /// Ask a second target when the first takes its time, and take the answer that begins first. Costs twice the tokens
+    /// where both answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hedge: Option<Hedge>,
+    /// What happens to a stream that breaks off in the middle: `error`, or `continue` with another target.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub on_cut: OnCut,
+    /// Send equal requests only once, while the first of them is being answered: those whose answers do not depend on
+    /// chance (embeddings, and conversations with `temperature` 0).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub single_flight: bool,
     /// Answer 400 rather than lose a part of a request in translation.
     #[serde(default, skip_serializing_if = "is_false")]
     pub strict: bool,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes the field by reference")]
@@ -318,6 +450,81 @@ pub enum Target {
 pub struct TargetTable {
     /// `provider/model`.
     pub target: String,
+    /// Its part of the load, relative to the other targets. Default: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<f64>,
+    /// How many tokens of prompt and answer it can hold. What is larger goes to a target that can hold it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<u64>,
+    /// What it can do: `vision`, `tools`, `json-schema`, `reasoning`, `audio`. Requests that need something else go to
+    /// other targets. Default: everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub abilities: Option<Vec<Ability>>,
+    /// Words by which requests choose, in the header `x-mynah-tags`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// US dollars for a million tokens, where the price list has none or another: `{ input = 2.5, output = 10 }`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<TargetPrice>,
+}
+
+/// What a target can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ability {
+    /// Look at pictures.
+    Vision,
+    /// Call tools.
+    Tools,
+    /// Answer in JSON that fits a schema.
+    JsonSchema,
+    /// Think before it answers.
+    Reasoning,
+    /// Hear or speak.
+    Audio,
+}
+
+/// US dollars for a million tokens.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TargetPrice {
+    /// Of the prompt.
+    pub input: f64,
+    /// Of the answer.
+    pub output: f64,
+}
+
+/// When a second target is asked.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Hedge {
+    /// `true`: when the first content is later than 95 of 100 were, for at most one request in twenty.
+    Switch(bool),
+    /// The same with numbers of one's own.
+    Table(HedgeTable),
+}
+
+/// When a second target is asked.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HedgeTable {
+    /// After how long without content. Default: the time within which 95 of 100 answers of the first target began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Span>,
+    /// The largest share of requests that is sent twice, between 0 and 1. Default: 0.05.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_share: Option<f64>,
+}
+
+/// What happens to a stream that breaks off after its first content.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnCut {
+    /// It ends in an error.
+    #[default]
+    Error,
+    /// Another target goes on where it was cut, if it can.
+    Continue,
 }
 
 impl Target {

@@ -312,7 +312,7 @@ targets = ["a/x", { target = "b/y" }]
         assert_eq!(
             nested,
             [
-                "f:2:30: `models.m.targets.0.wieght`: unknown key",
+                "f:2:30: `models.m.targets.0.wieght`: unknown key, did you mean `weight`?",
                 "f:2:44: `models.m.targets.1`: a text in quotes or a table is expected here, not a number"
             ]
         );

@@ -56,8 +56,8 @@ async fn found(app: &App, parts: &Parts) -> Result<Listed, Failure> {
     }
     let route = app.catalog.resolve(&id, None, caller).await?;
     let owner = route
-        .targets
-        .first()
+        .targets()
+        .next()
         .map(|target| target.provider.name.clone())
         .unwrap_or_default();
     Ok(Listed {

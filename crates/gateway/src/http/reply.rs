@@ -1,6 +1,7 @@
 //! What the caller gets: the answer's head with what the gateway adds, and its body as it comes.
 
 use std::collections::VecDeque;
+use std::future::Future as _;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -16,11 +17,12 @@ use mynah_dialect::Dialect;
 use mynah_dialect::closing::Finale;
 use mynah_dialect::relay::Relay;
 use mynah_dialect::usage::Usage;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::answer::{Answer, AnswerBody, is_events};
 use crate::app::InFlight;
 use crate::caller::Caller;
+use crate::condition::Pending;
 use crate::failure::Failure;
 use crate::http::passage::Passage;
 use crate::translated::LOSSY;
@@ -52,11 +54,14 @@ pub fn reply(
     };
     entry.usage = answer.usage;
     entry.answered(&answer);
-    let finale = (events && answer.ends_with_connection).then(Finale::default);
+    let finale = (events && answer.must_finish).then(Finale::default);
     let AnswerBody { held, rest, .. } = answer.body;
+    let until = answer.until.filter(|_| rest.is_some());
     let body = ReplyBody {
         held,
         rest,
+        until: until.map(|until| Box::pin(sleep_until(until))),
+        pending: answer.pending.take(),
         passage,
         dialect,
         responses,
@@ -115,6 +120,10 @@ fn push_milliseconds(text: &mut Vec<u8>, duration: Duration) {
 struct ReplyBody {
     held: VecDeque<Bytes>,
     rest: Option<UpstreamBody>,
+    /// When all of it must be there.
+    until: Option<Pin<Box<Sleep>>>,
+    /// The request's presence at its target.
+    pending: Option<Pending>,
     passage: Passage,
     dialect: Dialect,
     /// The answer is one of OpenAI Responses.
@@ -143,6 +152,11 @@ impl ReplyBody {
         tracing::warn!(model = self.entry.model, id = self.entry.id, %error, "answer broke off");
         self.entry.error = Some("upstream_broken");
         self.rest = None;
+        if let Some(pending) = self.pending.take()
+            && !matches!(error, BodyError::Late)
+        {
+            pending.condition().failed(Instant::now(), fastrand::u64(..));
+        }
         let failure = match &error {
             BodyError::Stalled(_) | BodyError::Late => {
                 Failure::timed_out("The provider stopped in the middle of its answer.".to_owned())
@@ -154,6 +168,14 @@ impl ReplyBody {
         let last = self.passage.break_off(&failure.message, event);
         self.ends_in_error = last.is_some();
         last.map(Frame::data).ok_or(error)
+    }
+
+    /// Ready when all of the answer should have been there.
+    fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.until {
+            Some(until) => until.as_mut().poll(cx),
+            None => Poll::Pending,
+        }
     }
 
     /// The end of the provider's body: whether it is the end of the answer too.
@@ -181,7 +203,11 @@ impl HttpBody for ReplyBody {
                 }
                 piece
             } else if let Some(rest) = &mut self.rest {
-                match ready!(Pin::new(rest).poll_frame(cx)) {
+                let Poll::Ready(next) = Pin::new(rest).poll_frame(cx) else {
+                    ready!(self.poll_overdue(cx));
+                    return Poll::Ready(Some(self.broken_off(BodyError::Late)));
+                };
+                match next {
                     Some(Ok(frame)) => match frame.into_data() {
                         Ok(piece) => piece,
                         Err(_trailers) => continue,

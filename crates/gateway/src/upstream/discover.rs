@@ -61,7 +61,7 @@ async fn ask(provider: &Provider, pools: &Pools) -> Result<Vec<Listed>, String> 
         Discovery::Gemini => "pageSize=1000".to_owned(),
         _ => String::new(),
     };
-    let credential = endpoint.credential((!provider.keys.is_empty()).then_some(0));
+    let credential = endpoint.credential((!provider.secrets.is_empty()).then_some(0));
     credential.extend_query(&mut query);
     let path = match &provider.models_url {
         None => endpoint

@@ -1,0 +1,240 @@
+//! The part of the check that is about models: where they lead, and how far a request may go.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::check::Check;
+use super::document::join;
+use super::file::{self, BreakerTable, HedgeTable};
+use super::problem::did_you_mean;
+use super::{ModelConfig, TargetConfig};
+use crate::breaker::BreakerRules;
+use crate::hedge::Hedge;
+use crate::provider::BUILT_IN;
+use crate::retry::Backoff;
+use crate::route::{OwnPatience, Rules};
+
+/// Extra requests of a hedge, where the operator does not say how many.
+const HEDGED: f64 = 0.05;
+
+/// More rounds than this are no help to anybody.
+const MAX_RETRIES: u32 = 10;
+
+impl Check<'_> {
+    /// The settings that hold for all models.
+    pub(super) fn routing(&mut self) {
+        let routing = self.file.routing;
+        self.retries("routing.retries", routing.retries);
+        if routing.max_backoff.0 < routing.backoff.0 {
+            self.report("routing.max_backoff", "must not be shorter than `routing.backoff`");
+        }
+        self.not_zero("routing.timeout", routing.timeout);
+    }
+
+    /// The models with their targets.
+    pub(super) fn models(&mut self) -> Vec<ModelConfig> {
+        let file = self.file;
+        let mut models = Vec::new();
+        for (name, model) in &file.models {
+            let path = join("models", name);
+            if model.targets.is_empty() {
+                self.report(&join(&path, "targets"), "needs at least one target");
+            }
+            let mut targets = Vec::new();
+            for (index, target) in model.targets.iter().enumerate() {
+                targets.extend(self.target(&format!("{path}.targets.{index}"), target));
+            }
+            for (index, fallback) in model.fallback.iter().enumerate() {
+                let known = self.fallback(fallback);
+                self.take(&format!("{path}.fallback.{index}"), known);
+            }
+            let rules = self.own_rules(&path, model);
+            models.push(ModelConfig {
+                name: name.clone(),
+                targets,
+                strategy: model.strategy,
+                fallback: model.fallback.clone(),
+                strict: model.strict,
+                rules,
+            });
+        }
+        models
+    }
+
+    fn target(&mut self, path: &str, target: &file::Target) -> Option<TargetConfig> {
+        let named = self.target_name(target.name());
+        let (provider, model) = self.take(path, named)?;
+        let mut config = TargetConfig {
+            price: None,
+            provider,
+            model,
+            weight: 1.0,
+            context: None,
+            abilities: None,
+            tags: Vec::new(),
+        };
+        if let file::Target::Table(table) = target {
+            let weight = table.weight.unwrap_or(1.0);
+            if !(weight.is_finite() && weight > 0.0) {
+                self.report(
+                    &join(path, "weight"),
+                    "must be greater than 0; leave a target out that should get nothing",
+                );
+            }
+            if table.context == Some(0) {
+                self.report(&join(path, "context"), "must be at least 1");
+            }
+            if table
+                .price
+                .is_some_and(|price| !is_price(price.input) || !is_price(price.output))
+            {
+                self.report(
+                    &join(path, "price"),
+                    "must be US dollars for a million tokens, 0 or more",
+                );
+            }
+            (config.weight, config.context) = (weight, table.context);
+            (config.abilities, config.tags) = (table.abilities.clone(), table.tags.clone());
+            config.price = table.price.map(blended);
+        }
+        Some(config)
+    }
+
+    /// A provider and its model, as `provider/model`.
+    fn target_name(&self, target: &str) -> Result<(String, String), String> {
+        let Some((provider, model)) = target.split_once('/').filter(|(_, model)| !model.is_empty()) else {
+            return Err(format!("`{target}` must be written as `provider/model`"));
+        };
+        if provider != BUILT_IN && !self.file.providers.contains_key(provider) {
+            let hint = did_you_mean(provider, self.file.providers.keys().map(String::as_str));
+            return Err(format!(
+                "there is no provider `{provider}`{hint}; add [providers.{provider}]"
+            ));
+        }
+        Ok((provider.to_owned(), model.to_owned()))
+    }
+
+    fn fallback(&self, name: &str) -> Result<(), String> {
+        if self.file.models.contains_key(name) {
+            return Ok(());
+        }
+        if name.contains('/') {
+            return self.target_name(name).map(drop);
+        }
+        let hint = did_you_mean(name, self.file.models.keys().map(String::as_str));
+        Err(format!(
+            "there is no model `{name}`{hint}; name one of [models], or `provider/model`"
+        ))
+    }
+
+    /// What holds for names that are not configured.
+    pub(super) fn common_rules(&self) -> Rules {
+        let routing = &self.file.routing;
+        Rules {
+            retries: routing.retries,
+            backoff: Backoff {
+                first: routing.backoff.0,
+                longest: routing.max_backoff.0,
+            },
+            max_wait: routing.max_wait.0,
+            timeout: routing.timeout.map(|timeout| timeout.0),
+            patience: OwnPatience::default(),
+            max_held: usize::try_from(routing.max_held.0).unwrap_or(usize::MAX),
+            hedge: None,
+            on_cut: file::OnCut::Error,
+            single_flight: false,
+        }
+    }
+
+    fn own_rules(&mut self, path: &str, model: &file::Model) -> Rules {
+        let common = self.common_rules();
+        let retries = model.retries.unwrap_or(common.retries);
+        self.retries(&join(path, "retries"), retries);
+        self.not_zero(&join(path, "timeout"), model.timeout);
+        let patience = OwnPatience {
+            connect: model.timeouts.connect.map(|span| span.0),
+            first_token: model.timeouts.first_token.map(|span| span.0),
+            idle: model.timeouts.idle.map(|span| span.0),
+        };
+        Rules {
+            retries,
+            max_wait: model.max_wait.map_or(common.max_wait, |wait| wait.0),
+            timeout: model.timeout.map(|timeout| timeout.0).or(common.timeout),
+            patience,
+            hedge: self.hedge(&join(path, "hedge"), model.hedge.as_ref()),
+            on_cut: model.on_cut,
+            single_flight: model.single_flight,
+            ..common
+        }
+    }
+
+    fn hedge(&mut self, path: &str, hedge: Option<&file::Hedge>) -> Option<Arc<Hedge>> {
+        let table = match hedge? {
+            file::Hedge::Switch(false) => return None,
+            file::Hedge::Switch(true) => HedgeTable {
+                after: None,
+                max_share: None,
+            },
+            file::Hedge::Table(table) => *table,
+        };
+        let share = table.max_share.unwrap_or(HEDGED);
+        if !(share > 0.0 && share <= 1.0) {
+            self.report(
+                &join(path, "max_share"),
+                "must be a share of the requests, greater than 0 and at most 1",
+            );
+        }
+        Some(Arc::new(Hedge::new(table.after.map(|after| after.0), share)))
+    }
+
+    /// When the models of a provider are left alone.
+    pub(super) fn breaker(&mut self, path: &str, table: &BreakerTable) -> BreakerRules {
+        let path = join(path, "breaker");
+        if table.failures == 0 {
+            self.report(&join(&path, "failures"), "must be at least 1");
+        }
+        if !(table.rate > 0.0 && table.rate <= 1.0) {
+            self.report(&join(&path, "rate"), "must be a share, greater than 0 and at most 1");
+        }
+        if table.window.0 < Duration::from_secs(1) {
+            self.report(&join(&path, "window"), "must be at least 1s");
+        }
+        BreakerRules {
+            failures: table.failures,
+            rate: table.rate,
+            volume: table.volume,
+            window: table.window.0,
+            rest: table.rest.0,
+            max_rest: table.max_rest.0.max(table.rest.0),
+            slow_start: table.slow_start.0,
+        }
+    }
+
+    fn retries(&mut self, path: &str, retries: u32) {
+        if retries > MAX_RETRIES {
+            self.report(path, format!("must be at most {MAX_RETRIES}"));
+        }
+    }
+
+    pub(super) fn not_zero(&mut self, path: &str, span: Option<super::units::Span>) {
+        if span.is_some_and(|span| span.0.is_zero()) {
+            self.report(path, "must be longer than nothing; leave it out for no limit");
+        }
+    }
+}
+
+fn is_price(price: f64) -> bool {
+    price.is_finite() && (0.0..=1_000_000.0).contains(&price)
+}
+
+/// What a typical request costs, three parts of prompt to one of answer, in millionths of a dollar for a million tokens.
+fn blended(price: file::TargetPrice) -> u64 {
+    let dollars = (3.0 * price.input + price.output) / 4.0;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a price was checked to be neither negative nor large"
+    )]
+    let millionths = (dollars * 1e6) as u64;
+    millionths
+}

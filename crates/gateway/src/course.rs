@@ -1,0 +1,436 @@
+//! The course of one request: who is asked next, when, and when to give up. Pure: time and chance come from outside.
+//!
+//! A round goes through the tiers in order, and through each tier in the order that its strategy gives. Who is known to
+//! fail is passed over; only when nobody else has answered are they asked too, since one of them may have recovered.
+//! Then, while the request has time, there is another round for those worth asking again.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::balance::{Candidate, order};
+use crate::breaker::Admission;
+
+use crate::condition::Pending;
+use crate::keys::{AllResting, Lease, Reason};
+use crate::route::{Route, Target};
+
+/// No request is tried more often than this, however many targets and keys there are.
+pub const MAX_ATTEMPTS: u32 = 16;
+
+/// What one request allows.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Nobody is asked after this.
+    pub deadline: Option<Instant>,
+    /// Nobody is waited for beyond this.
+    pub wait_until: Instant,
+    /// What an affinity holds to.
+    pub conversation: Option<u64>,
+}
+
+/// How a target suits a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// It speaks the caller's dialect.
+    Native,
+    /// The request has to be translated for it.
+    Translated,
+    /// It did not answer when it was last looked at.
+    Down,
+    /// It cannot be asked this.
+    Unfit,
+}
+
+/// What to do next.
+#[derive(Debug)]
+pub enum Step<'r> {
+    /// Ask this target, and settle the turn.
+    Ask(Turn<'r>),
+    /// Wait until then, and ask for the next step again.
+    Wait(Instant),
+    /// Give up.
+    Over,
+}
+
+/// How asking a target went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its first content came, after this long.
+    Answered(Duration),
+    /// It failed. `again`: it may do better in a moment.
+    Faulty {
+        /// Whether it is worth asking again.
+        again: bool,
+    },
+    /// It does not want this key now, for as long as it says.
+    Resting(Reason, Option<Duration>),
+    /// It works, but not for this: it does not have the model, or not enough room. Another target may.
+    Unsuited,
+    /// The request is at fault: nobody else would answer it better.
+    CallersFault,
+    /// It never heard of it: the request could not be put to it.
+    Unasked,
+}
+
+/// One target's turn to be asked. Dropped without being settled, it was cancelled and tells nothing.
+#[derive(Debug)]
+pub struct Turn<'r> {
+    /// Who is asked.
+    pub target: &'r Target,
+    /// The number of its tier.
+    pub tier: usize,
+    place: usize,
+    lease: Lease,
+    pending: Option<Pending>,
+    probes: bool,
+}
+
+/// One target of the route, as it stands for this request.
+#[derive(Debug)]
+struct Place<'r> {
+    target: &'r Target,
+    tier: usize,
+    fit: Fit,
+    fate: Fate,
+}
+
+/// What became of asking a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// It was not asked.
+    Unasked,
+    /// It failed, and may do better.
+    Failed,
+    /// It does not want the keys that it was asked with.
+    Resting,
+    /// There is no use in asking it again.
+    Done,
+}
+
+/// The course of one request.
+#[derive(Debug)]
+pub struct Course<'r> {
+    route: &'r Route,
+    limits: Limits,
+    /// The request cannot be sent once more.
+    is_spent: bool,
+    places: Vec<Place<'r>>,
+    /// The next part of the round: a tier, then those who were passed over.
+    stage: usize,
+    /// Places still to be visited in this part, the next one last.
+    queue: Vec<usize>,
+    /// A place whose other keys come next.
+    same: Option<usize>,
+    round: u32,
+    asked: u32,
+    asked_in_round: u32,
+    resting: Option<AllResting>,
+}
+
+impl<'r> Course<'r> {
+    /// The beginning. `fit` tells how a target suits the request.
+    pub fn new(route: &'r Route, limits: Limits, mut fit: impl FnMut(&Target) -> Fit) -> Self {
+        let places = route
+            .tiers
+            .iter()
+            .enumerate()
+            .flat_map(|(tier, targets)| targets.targets.iter().map(move |target| (tier, target)));
+        let places = places.map(|(tier, target)| Place {
+            target,
+            tier,
+            fit: fit(target),
+            fate: Fate::Unasked,
+        });
+        Self {
+            route,
+            limits,
+            is_spent: false,
+            places: places.collect(),
+            stage: 0,
+            queue: Vec::new(),
+            same: None,
+            round: 0,
+            asked: 0,
+            asked_in_round: 0,
+            resting: None,
+        }
+    }
+
+    /// How many times somebody was asked.
+    pub fn asked(&self) -> u32 {
+        self.asked
+    }
+
+    /// Whether somebody could be asked at all.
+    pub fn has_fitting(&self) -> bool {
+        self.places.iter().any(|place| place.fit != Fit::Unfit)
+    }
+
+    /// That keys rest, where it was the reason for passing somebody over in the last round: the one that ends first.
+    pub fn resting(&self) -> Option<AllResting> {
+        self.resting
+    }
+
+    /// What to do next.
+    pub fn next(&mut self, now: Instant, roll: u64) -> Step<'r> {
+        let is_late = self.limits.deadline.is_some_and(|deadline| now >= deadline);
+        if self.asked >= MAX_ATTEMPTS || self.is_spent || is_late {
+            return Step::Over;
+        }
+        if let Some(turn) = self.same.take().and_then(|place| self.other_key(place, now)) {
+            return Step::Ask(turn);
+        }
+        loop {
+            while let Some(place) = self.queue.pop() {
+                let is_last_resort = self.stage > self.route.tiers.len();
+                let turn = if is_last_resort {
+                    self.resort_to(place, now)
+                } else {
+                    self.visit(place, now)
+                };
+                if let Some(turn) = turn {
+                    return Step::Ask(turn);
+                }
+            }
+            if self.stage > self.route.tiers.len() {
+                return self.another_round(now, roll);
+            }
+            self.queue = if self.stage < self.route.tiers.len() {
+                self.ordered(now, roll)
+            } else {
+                self.passed_over()
+            };
+            self.stage += 1;
+        }
+    }
+
+    /// Says that the request cannot be sent once more: its body is gone.
+    pub fn cannot_repeat(&mut self) {
+        self.is_spent = true;
+    }
+
+    /// A turn for somebody who was not asked yet, beside the one under way; `may` has the last word.
+    pub fn alongside(&mut self, now: Instant, roll: u64, may: impl FnOnce() -> bool) -> Option<Turn<'r>> {
+        if self.asked >= MAX_ATTEMPTS || self.is_spent || self.limits.deadline.is_some_and(|deadline| now >= deadline) {
+            return None;
+        }
+        while self.queue.is_empty() && self.stage < self.route.tiers.len() {
+            self.queue = self.ordered(now, roll);
+            self.stage += 1;
+        }
+        let next = *self.queue.last()?;
+        let is_new = self.places.get(next).is_some_and(|place| place.fate == Fate::Unasked);
+        if self.stage > self.route.tiers.len() || !is_new || !may() {
+            return None;
+        }
+        self.queue.pop();
+        self.visit(next, now)
+    }
+
+    /// Notes how a turn went. Returns the request's presence at the target, which lasts as long as its answer.
+    pub fn settle(&mut self, mut turn: Turn<'r>, outcome: Outcome, now: Instant, roll: u64) -> Option<Pending> {
+        let fate = turn.settle(outcome, now, roll);
+        if let Some(place) = self.places.get_mut(turn.place) {
+            place.fate = fate;
+        }
+        if fate == Fate::Resting {
+            self.same = Some(turn.place);
+        }
+        turn.pending.take()
+    }
+
+    /// The places of the tier at hand, the first one last.
+    fn ordered(&self, now: Instant, roll: u64) -> Vec<usize> {
+        let tier = self.stage;
+        let places = self.places.iter().enumerate();
+        let mut here: Vec<usize> = places
+            .filter(|(_, place)| place.tier == tier && place.fit != Fit::Unfit && place.fate != Fate::Done)
+            .map(|(index, _)| index)
+            .collect();
+        let Some(tier) = self.route.tiers.get(tier).filter(|_| here.len() > 1) else {
+            return here;
+        };
+        let candidates: Vec<Candidate<'_>> = here
+            .iter()
+            .filter_map(|&index| self.places.get(index))
+            .map(|place| place.candidate(now))
+            .collect();
+        let order = order(tier.strategy, &candidates, self.limits.conversation, roll);
+        here = order.into_iter().filter_map(|index| here.get(index).copied()).collect();
+        here.reverse();
+        here
+    }
+
+    /// Those who were not asked because they are known to fail, the first one last.
+    fn passed_over(&self) -> Vec<usize> {
+        let places = self.places.iter().enumerate().rev();
+        places
+            .filter(|(_, place)| place.fit != Fit::Unfit && place.fate == Fate::Unasked)
+            .map(|(index, _)| index)
+            .collect()
+    }
+
+    /// A turn at a place, unless there is a reason to pass it over.
+    fn visit(&mut self, index: usize, now: Instant) -> Option<Turn<'r>> {
+        let place = self.places.get(index)?;
+        let (target, fate) = (place.target, place.fate);
+        let probes = match target.condition.admits(now) {
+            Admission::Yes => false,
+            Admission::Probe => true,
+            Admission::No(_) => return None,
+        };
+        let mut lease = self.lease(target, now)?;
+        let may =
+            (!probes || target.condition.begin_probe(now)) && (fate != Fate::Failed || target.condition.spend_retry());
+        if !may {
+            lease.abandon(&target.model);
+            return None;
+        }
+        Some(self.turn(index, lease, probes))
+    }
+
+    /// A turn at a place that is known to fail.
+    fn resort_to(&mut self, index: usize, now: Instant) -> Option<Turn<'r>> {
+        let target = self.places.get(index)?.target;
+        let lease = match self.lease(target, now) {
+            Some(lease) => lease,
+            None => target.provider.keys.lease_rejected(&target.model, now)?,
+        };
+        Some(self.turn(index, lease, false))
+    }
+
+    /// A turn at the same place with another key.
+    fn other_key(&mut self, index: usize, now: Instant) -> Option<Turn<'r>> {
+        let target = self.places.get(index)?.target;
+        let lease = self.lease(target, now)?;
+        Some(self.turn(index, lease, false))
+    }
+
+    fn lease(&mut self, target: &'r Target, now: Instant) -> Option<Lease> {
+        match target.provider.keys.lease(&target.model, now) {
+            Ok(lease) => Some(lease),
+            Err(resting) => {
+                // Who is refused does not do better with time.
+                let is_worth_waiting = resting.reason != Reason::Rejected;
+                if is_worth_waiting && self.resting.is_none_or(|before| resting.until < before.until) {
+                    self.resting = Some(resting);
+                }
+                None
+            }
+        }
+    }
+
+    fn turn(&mut self, index: usize, lease: Lease, probes: bool) -> Turn<'r> {
+        let place = &self.places[index];
+        let pending = place.target.condition.begin(place.fate != Fate::Unasked);
+        self.asked += 1;
+        self.asked_in_round += 1;
+        Turn {
+            target: place.target,
+            tier: place.tier,
+            place: index,
+            lease,
+            pending: Some(pending),
+            probes,
+        }
+    }
+
+    /// Another round, when there is somebody worth asking again and time for it.
+    fn another_round(&mut self, now: Instant, roll: u64) -> Step<'r> {
+        if self.asked_in_round > 0 {
+            self.round += 1;
+        }
+        if self.round > self.route.rules.retries {
+            return Step::Over;
+        }
+        let may_do_better = |place: &Place<'_>| place.fate == Fate::Failed && place.target.condition.has_retry();
+        let pause = || now + self.route.rules.backoff.pause(self.round.saturating_sub(1), roll);
+        let soon = self.places.iter().any(may_do_better).then(pause);
+        let next = match (soon, self.resting) {
+            (Some(soon), Some(resting)) => soon.min(resting.until),
+            (Some(time), None) => time,
+            (None, Some(resting)) => resting.until,
+            (None, None) => return Step::Over,
+        };
+        let limit = self
+            .limits
+            .deadline
+            .map_or(self.limits.wait_until, |deadline| deadline.min(self.limits.wait_until));
+        if next > limit {
+            return Step::Over;
+        }
+        (self.stage, self.asked_in_round, self.resting) = (0, 0, None);
+        Step::Wait(next)
+    }
+}
+
+impl Place<'_> {
+    fn candidate(&self, now: Instant) -> Candidate<'_> {
+        let (share, pending, latency) = self.target.condition.standing(now);
+        Candidate {
+            name: &self.target.name,
+            weight: self.target.weight,
+            share,
+            pending,
+            latency,
+            price: self.target.price,
+            translated: self.fit == Fit::Translated,
+            is_down: self.fit == Fit::Down,
+        }
+    }
+}
+
+impl Turn<'_> {
+    /// With which of its provider's keys.
+    pub fn key(&self) -> Option<usize> {
+        self.lease.index
+    }
+
+    fn settle(&mut self, outcome: Outcome, now: Instant, roll: u64) -> Fate {
+        let target = self.target;
+        let (model, condition) = (&target.model, &target.condition);
+        match outcome {
+            Outcome::Answered(taken) => {
+                condition.succeeded(Some(taken), now);
+                self.lease.accepted(model);
+                Fate::Done
+            }
+            Outcome::Unsuited | Outcome::CallersFault => {
+                condition.succeeded(None, now);
+                self.lease.accepted(model);
+                Fate::Done
+            }
+            Outcome::Unasked => {
+                self.lease.abandon(model);
+                self.abandon_probe();
+                Fate::Done
+            }
+            Outcome::Faulty { again } => {
+                self.lease.abandon(model);
+                condition.failed(now, roll);
+                if again { Fate::Failed } else { Fate::Done }
+            }
+            Outcome::Resting(reason, asked) => {
+                self.lease.rest(model, reason, asked, now);
+                self.abandon_probe();
+                Fate::Resting
+            }
+        }
+    }
+
+    fn abandon_probe(&mut self) {
+        if std::mem::take(&mut self.probes) {
+            self.target.condition.abandon_probe();
+        }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if self.pending.is_some() {
+            self.lease.abandon(&self.target.model);
+            self.abandon_probe();
+        }
+    }
+}

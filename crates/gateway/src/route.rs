@@ -1,0 +1,147 @@
+//! Where a name leads: targets in tiers, and how far a request may go to be answered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::HeaderValue;
+
+use crate::balance::Strategy;
+use crate::condition::{Condition, Conditions};
+use crate::config::TargetConfig;
+use crate::config::file::{Ability, OnCut};
+use crate::hedge::Hedge;
+use crate::provider::{Provider, Timeouts};
+use crate::retry::Backoff;
+
+/// A provider, and a model as that provider calls it.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The provider.
+    pub provider: Arc<Provider>,
+    /// The model; empty for a route that names none.
+    pub model: String,
+    /// `provider/model`, or the provider alone.
+    pub name: String,
+    /// The name as a header's value, where it can be one.
+    pub label: Option<HeaderValue>,
+    /// How it is doing.
+    pub condition: Arc<Condition>,
+    /// Its part of the load, relative to the other targets of its tier.
+    pub weight: f64,
+    /// How many tokens of prompt and answer it can hold, where the operator says so.
+    pub context: Option<u64>,
+    /// What it can do; everything when `None`.
+    pub abilities: Option<Vec<Ability>>,
+    /// Words by which requests choose.
+    pub tags: Vec<String>,
+    /// What it costs, for comparison only; `None` when that is not known.
+    pub price: Option<u64>,
+}
+
+impl Target {
+    /// A model of a provider; an empty `model` for a route that names none.
+    pub fn new(provider: &Arc<Provider>, model: &str, conditions: &Conditions) -> Self {
+        let separator = if model.is_empty() { "" } else { "/" };
+        let name = [&provider.name, separator, model].concat();
+        Self {
+            provider: provider.clone(),
+            model: model.to_owned(),
+            label: HeaderValue::try_from(name.as_str()).ok(),
+            condition: conditions.of_target(&name, provider.breaker),
+            name,
+            weight: 1.0,
+            context: None,
+            abilities: None,
+            tags: Vec::new(),
+            price: None,
+        }
+    }
+
+    /// A target as it is configured.
+    pub fn configured(provider: &Arc<Provider>, config: &TargetConfig, conditions: &Conditions) -> Self {
+        Self {
+            weight: config.weight,
+            context: config.context,
+            abilities: config.abilities.clone(),
+            tags: config.tags.clone(),
+            price: config.price,
+            ..Self::new(provider, &config.model, conditions)
+        }
+    }
+}
+
+/// Targets that are as good as one another, but for the order that the strategy gives them.
+#[derive(Clone, Debug)]
+pub struct Tier {
+    /// The name of the model whose targets they are.
+    pub model: String,
+    /// How they are chosen from.
+    pub strategy: Strategy,
+    /// The targets.
+    pub targets: Vec<Target>,
+}
+
+/// A name, and the targets that answer to it.
+#[derive(Debug)]
+pub struct Route {
+    /// The name that was asked for.
+    pub name: String,
+    /// Where it may go: to a later tier when none of the earlier ones has answered.
+    pub tiers: Vec<Tier>,
+    /// Nothing may be lost in translation.
+    pub strict: bool,
+    /// How far a request may go.
+    pub rules: Rules,
+}
+
+impl Route {
+    /// All targets, tier by tier.
+    pub fn targets(&self) -> impl Iterator<Item = &Target> {
+        self.tiers.iter().flat_map(|tier| &tier.targets)
+    }
+}
+
+/// How far a request may go to be answered.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// Further rounds of attempts.
+    pub retries: u32,
+    /// The pauses between them.
+    pub backoff: Backoff,
+    /// How long it may wait in all.
+    pub max_wait: Duration,
+    /// How long it may take, to the end of its answer.
+    pub timeout: Option<Duration>,
+    /// What replaces the providers' own patience.
+    pub patience: OwnPatience,
+    /// The largest answer that is held until it is whole, in bytes.
+    pub max_held: usize,
+    /// When a second target is asked beside the first.
+    pub hedge: Option<Arc<Hedge>>,
+    /// What happens to a stream that breaks off.
+    pub on_cut: OnCut,
+    /// Equal requests are sent once.
+    pub single_flight: bool,
+}
+
+/// How long to wait for targets, where a model has its own opinion.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OwnPatience {
+    /// For a connection.
+    pub connect: Option<Duration>,
+    /// For the first content.
+    pub first_token: Option<Duration>,
+    /// Between two pieces of an answer.
+    pub idle: Option<Duration>,
+}
+
+impl OwnPatience {
+    /// The patience with a provider.
+    pub fn with(self, provider: Timeouts) -> Timeouts {
+        Timeouts {
+            connect: self.connect.unwrap_or(provider.connect),
+            first_token: self.first_token.unwrap_or(provider.first_token),
+            idle: self.idle.unwrap_or(provider.idle),
+        }
+    }
+}
