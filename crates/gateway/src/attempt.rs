@@ -53,12 +53,13 @@ pub async fn first_success<'a>(app: &App, route: &'a Route, ask: &mut Ask<'_>) -
 
 /// How a target suits what is asked.
 pub fn fit(app: &App, target: &Target, needs: &Needs, ask: &Ask<'_>) -> Fit {
+    if needs.unmet_by(target).is_some() {
+        return Fit::Unfit;
+    }
     if target.provider.is_built_in() {
         return Fit::Native;
     }
-    let way = ask.way_to(&target.provider);
-    match way {
-        _ if needs.unmet_by(target).is_some() => Fit::Unfit,
+    match ask.way_to(&target.provider) {
         None => Fit::Unfit,
         Some(_) if app.process.discovered.is_down(&target.provider.name) => Fit::Down,
         Some(Way::Relay(_)) => Fit::Native,

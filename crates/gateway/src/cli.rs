@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use axum::http::HeaderMap;
 use clap::{Args, Parser, Subcommand};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::app::{App, Process};
 use crate::caller::Caller;
@@ -14,8 +15,8 @@ use crate::config::document::Document;
 use crate::config::env::Env;
 use crate::config::problem::Problem;
 use crate::config::{self, Loaded};
-use crate::explain::{Hypothetical, explain, likely_path};
-use crate::{serve, telemetry};
+use crate::explain::{Hypothetical, explain, explain_model as outlook_of, likely_path};
+use crate::{running, serve, telemetry};
 
 /// The file that is read when none is named.
 const DEFAULT_FILE: &str = "mynah.toml";
@@ -38,7 +39,8 @@ const DEFAULT_FILE: &str = "mynah.toml";
   mynah serve --config production.toml    serve what a file says
   mynah check                             list everything that is wrong with mynah.toml
   mynah config show                       what takes effect, and where each value comes from
-  mynah explain request.json              what would be sent for a request, and to whom"
+  mynah explain request.json              what would be sent for a request, and to whom
+  mynah explain smart                     where a model leads right now, and who is passed over"
 )]
 pub struct Arguments {
     #[command(subcommand)]
@@ -63,14 +65,19 @@ enum Command {
     Serve,
     /// Check the configuration: report every problem with its place, and exit with 1 if there is one
     Check,
-    /// Say what would happen to a request: where it would go, what exactly would be sent, and what would be lost
+    /// Say what would happen to a request (where it would go, what exactly would be sent, what would be lost), or where a
+    /// model leads right now
     Explain {
         /// The path that the request would be sent to [default: the one that it looks like]
         #[arg(short, long, value_name = "PATH")]
         path: Option<String>,
-        /// The file with the request's JSON body; `-` for standard input
-        #[arg(default_value = "-")]
-        request: PathBuf,
+        /// The file with the request's JSON body, `-` for standard input, or the name of a model. Of a model, the gateway
+        /// that runs at the configured address tells who would be passed over now
+        #[arg(default_value = "-", value_name = "REQUEST|MODEL")]
+        request: String,
+        /// The key with which the running gateway is asked
+        #[arg(short, long, env = "MYNAH_API_KEY", hide_env_values = true)]
+        key: Option<String>,
     },
     /// Look at the configuration
     #[command(subcommand)]
@@ -90,7 +97,10 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     let done = match &arguments.command {
         None | Some(Command::Serve) => serve_command(&arguments.source),
         Some(Command::Check) => check(&arguments.source),
-        Some(Command::Explain { path, request }) => explain_command(&arguments.source, path.as_deref(), request),
+        Some(Command::Explain { path, request, .. }) if request == "-" || Path::new(request).is_file() => {
+            explain_command(&arguments.source, path.as_deref(), Path::new(request))
+        }
+        Some(Command::Explain { request, key, .. }) => explain_model(&arguments.source, request, key.as_deref()),
         Some(Command::Config(ConfigCommand::Show)) => show(&arguments.source),
         Some(Command::Config(ConfigCommand::Schema)) => schema(),
     };
@@ -181,6 +191,38 @@ fn explain_command(source: &Source, path: Option<&str>, request: &Path) -> anyho
         .block_on(explain(&app, &Caller::operator(), &asked))
         .map_err(|failure| anyhow::anyhow!("{}", failure.message))?;
     writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&explanation)?)?;
+    Ok(())
+}
+
+/// Where a model leads: as the running gateway tells, or else as it is configured.
+fn explain_model(source: &Source, model: &str, key: Option<&str>) -> anyhow::Result<()> {
+    let (_, loaded) = source
+        .load(source.file()?.as_deref(), &environment()?)
+        .map_err(|problems| report(&problems))?;
+    let path = format!("/v1/explain?model={}", utf8_percent_encode(model, NON_ALPHANUMERIC));
+    let listen = loaded.config.server.listen;
+    let told = if loaded.config.server.tls.is_some() {
+        Err("it serves HTTPS; ask it for GET /v1/explain?model=NAME".to_owned())
+    } else {
+        running::get(listen, &path, key)
+    };
+    let outlook = match told {
+        Ok(told) => told,
+        Err(reason) => {
+            writeln!(
+                std::io::stderr(),
+                "No gateway told at {listen}: {reason}. This is what the configuration says."
+            )?;
+            let process = Arc::new(Process::new());
+            process.discovered.set_complete();
+            let app = App::new(loaded.config, process, None);
+            let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+            runtime
+                .block_on(outlook_of(&app, &Caller::operator(), model))
+                .map_err(|failure| anyhow::anyhow!("{}", failure.message))?
+        }
+    };
+    write!(std::io::stdout(), "{outlook}")?;
     Ok(())
 }
 

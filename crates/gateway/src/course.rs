@@ -86,6 +86,26 @@ pub struct Turn<'r> {
     probes: bool,
 }
 
+/// What would become of a target's turn now.
+#[derive(Clone, Copy, Debug)]
+pub struct Prospect<'r> {
+    /// Who.
+    pub target: &'r Target,
+    /// How it suits the request.
+    pub fit: Fit,
+    /// Why it would be passed over, as long as there is somebody else.
+    pub obstacle: Option<Obstacle>,
+}
+
+/// Why a target that suits a request is passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// It failed too often, and is left alone until then.
+    Failing(Instant),
+    /// Its keys rest.
+    Resting(AllResting),
+}
+
 /// One target of the route, as it stands for this request.
 #[derive(Debug)]
 struct Place<'r> {
@@ -170,6 +190,21 @@ impl<'r> Course<'r> {
     /// That keys rest, where it was the reason for passing somebody over in the last round: the one that ends first.
     pub fn resting(&self) -> Option<AllResting> {
         self.resting
+    }
+
+    /// What would happen now: the targets of each tier in the order in which they would be asked.
+    pub fn outlook(&mut self, now: Instant, roll: u64) -> Vec<Vec<Prospect<'r>>> {
+        let mut tiers = Vec::with_capacity(self.route.tiers.len());
+        for tier in 0..self.route.tiers.len() {
+            self.stage = tier;
+            let fitting = self.ordered(now, roll).into_iter().rev();
+            let unfit = |(_, place): &(usize, &Place<'_>)| place.tier == tier && place.fit == Fit::Unfit;
+            let unfit = self.places.iter().enumerate().filter(unfit).map(|(index, _)| index);
+            let all = fitting.chain(unfit).filter_map(|index| self.places.get(index));
+            tiers.push(all.map(|place| place.prospect(now)).collect());
+        }
+        self.stage = 0;
+        tiers
     }
 
     /// What to do next.
@@ -365,7 +400,28 @@ impl<'r> Course<'r> {
     }
 }
 
-impl Place<'_> {
+impl<'r> Place<'r> {
+    fn prospect(&self, now: Instant) -> Prospect<'r> {
+        let target = self.target;
+        let resting = || {
+            target
+                .provider
+                .keys
+                .looks(&target.model, now)
+                .err()
+                .map(Obstacle::Resting)
+        };
+        let obstacle = match target.condition.admits(now) {
+            Admission::No(until) => Some(Obstacle::Failing(until)),
+            Admission::Yes | Admission::Probe => resting(),
+        };
+        Prospect {
+            target,
+            fit: self.fit,
+            obstacle,
+        }
+    }
+
     fn candidate(&self, now: Instant) -> Candidate<'_> {
         let (share, pending, latency) = self.target.condition.standing(now);
         Candidate {

@@ -13,10 +13,14 @@ use tokio::time::Instant;
 
 use crate::app::App;
 use crate::ask::{Ask, Way, at};
+use crate::attempt::fit;
 use crate::caller::Caller;
+use crate::course::Fit;
 use crate::exchange::Exchange;
 use crate::failure::Failure;
+use crate::needs::Needs;
 use crate::operation::Operation;
+use crate::outlook::{Outlook, TargetOutlook, TierOutlook, outlook};
 use crate::pipeline::{self, Asking};
 use crate::provider::Endpoint;
 use crate::route::Target;
@@ -36,7 +40,9 @@ pub struct Explanation {
     model: String,
     /// Whether losses are refused.
     strict: bool,
-    /// Who would be asked, in this order.
+    /// Who would be asked, in this order, and why somebody would be passed over now.
+    tiers: Vec<TierOutlook>,
+    /// What would happen at each of them, in the same order.
     targets: Vec<Explained>,
 }
 
@@ -127,16 +133,36 @@ pub async fn explain(app: &App, caller: &Caller, asked: &Hypothetical<'_>) -> Re
         begun: Instant::now(),
         timeout: pipeline::timeout(asked.headers)?,
     };
-    let mut ask = asking.ask(body);
+    let ask = asking.ask(body);
+    let needs = Needs::of(&route, &ask);
+    let why = |target: &Target| match needs.unmet_by(target) {
+        Some(unmet) => unmet.to_string(),
+        None => "the request cannot be put to it".to_owned(),
+    };
+    let outlook = outlook(&route, needs.conversation, |target| fit(app, target, &needs, &ask), why);
+    let tiers = outlook.tiers.iter().zip(&route.tiers);
+    let in_order = tiers.flat_map(|(outlook, tier)| {
+        let target = |wanted: &TargetOutlook| tier.targets.iter().find(|target| target.name == wanted.target);
+        outlook.targets.iter().filter_map(target)
+    });
     Ok(Explanation {
         path: path.to_owned(),
         model: route.name.clone(),
         strict,
-        targets: route.targets().map(|target| at_target(app, target, &mut ask)).collect(),
+        targets: in_order.map(|target| at_target(app, target, &ask)).collect(),
+        tiers: outlook.tiers,
     })
 }
 
-fn at_target(app: &App, target: &Target, ask: &mut Ask<'_>) -> Explained {
+/// Where any request for a model would go now.
+pub async fn explain_model(app: &App, caller: &Caller, model: &str) -> Result<Outlook, Failure> {
+    let route = app.catalog.resolve(model, None, caller).await?;
+    let is_down = |target: &Target| app.process.discovered.is_down(&target.provider.name);
+    let fit = |target: &Target| if is_down(target) { Fit::Down } else { Fit::Native };
+    Ok(outlook(&route, None, fit, |_| String::new()))
+}
+
+fn at_target(app: &App, target: &Target, ask: &Ask<'_>) -> Explained {
     let way = ask.way_to(&target.provider);
     let mut explained = Explained {
         target: target.name.clone(),
@@ -183,7 +209,7 @@ fn put(target: &Target, ask: &Ask<'_>, protocol: mynah_dialect::Protocol) -> Res
     Ok((exchange.calls, exchange.lost))
 }
 
-fn relayed(app: &App, target: &Target, endpoint: &Endpoint, ask: &mut Ask<'_>) -> Result<Sent, Failure> {
+fn relayed(app: &App, target: &Target, endpoint: &Endpoint, ask: &Ask<'_>) -> Result<Sent, Failure> {
     let (pieces, _) = ask.body.for_target(target, ask.operation);
     let body: Vec<u8> = pieces.held().iter().flatten().copied().collect();
     let path = ask.path_for(target, endpoint, &hidden(endpoint))?;

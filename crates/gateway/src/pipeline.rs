@@ -23,13 +23,14 @@ use crate::ask::{Ask, AskBody};
 use crate::attempt::first_success;
 use crate::caller::Caller;
 use crate::config::units::Span;
-use crate::explain::{Explanation, Hypothetical, explain, likely_path};
+use crate::explain::{Explanation, Hypothetical, explain, explain_model, likely_path};
 use crate::failure::Failure;
 use crate::http::body::{limited, read_whole};
 use crate::http::decode::Encoding;
 use crate::http::reply::{Entry, REQUEST_ID, reply};
 use crate::http::routes::json_reply;
 use crate::operation::{Operation, Speech};
+use crate::outlook::Outlook;
 use crate::translation::is_strict;
 
 /// The header with which a caller chooses the provider.
@@ -354,6 +355,28 @@ pub async fn explained(app: Arc<App>, request: Request<Body>) -> Response {
             .failed(failure)
             .reply_in(dialect_of(&parts.headers), request_id(&parts)),
     }
+}
+
+/// Answers `GET /v1/explain?model=NAME`: where any request for the model would go now.
+pub async fn explained_model(app: Arc<App>, request: Request<Body>) -> Response {
+    let (parts, _) = request.into_parts();
+    let mut entry = Entry::new(&parts);
+    match outlook_of(&app, &parts, &mut entry).await {
+        Ok(outlook) => json_reply(&outlook),
+        Err(failure) => entry
+            .failed(failure)
+            .reply_in(dialect_of(&parts.headers), request_id(&parts)),
+    }
+}
+
+async fn outlook_of(app: &App, parts: &Parts, entry: &mut Entry) -> Result<Outlook, Failure> {
+    let caller = identify(app, parts, entry)?;
+    let query = parts.uri.query().unwrap_or_default();
+    let model = query.split('&').find_map(|pair| pair.strip_prefix("model="));
+    let model = model
+        .filter(|model| !model.is_empty())
+        .ok_or_else(Failure::model_missing)?;
+    explain_model(app, caller, &percent_decode_str(model).decode_utf8_lossy()).await
 }
 
 async fn explanation(app: &App, parts: &Parts, body: Body, entry: &mut Entry) -> Result<Explanation, Failure> {

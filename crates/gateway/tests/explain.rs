@@ -221,8 +221,13 @@ async fn who_may_not_ask_gets_no_explanation() {
         ),
         (
             Request::new("GET", "/v1/explain").header("authorization", "Bearer key-of-the-team"),
-            405,
-            "method_not_supported",
+            400,
+            "missing_required_parameter",
+        ),
+        (
+            Request::new("GET", "/v1/explain?model=gem/gemini-3-pro").header("authorization", "Bearer key-of-the-team"),
+            403,
+            "model_not_allowed",
         ),
     ] {
         let reply = gateway.send(&request).await;
@@ -238,5 +243,66 @@ async fn who_may_not_ask_gets_no_explanation() {
     assert_eq!(
         (reply.status, error("anthropic", &reply).0.as_str()),
         (404, "not_found_error")
+    );
+}
+
+#[tokio::test]
+async fn who_would_be_passed_over_now_is_said_with_the_reason() {
+    let busy = Understudy::start(mynah_understudy::Reply::status(429).header("retry-after", "60"))
+        .await
+        .unwrap();
+    let gateway = Gateway::start(&format!(
+        "[providers.busy]\nbase_url = '{}'\nmodels = []\napi_key = 'k-of-the-provider'\n\
+         [models.smart]\ntargets = [{{ target = 'busy/big', context = 100 }}]\nfallback = ['cheap', 'mynah/echo']\n\
+         [models.cheap]\nstrategy = 'weighted'\ntargets = [{{ target = 'busy/small', tags = ['eu'] }}]\nfallback = ['smart']\n",
+        busy.url()
+    ));
+    assert_eq!(
+        gateway.chat(r#"{"model":"cheap"}"#).await.header("x-mynah-attempts"),
+        Some("3")
+    );
+    let reply = gateway.send(&Request::new("GET", "/v1/explain?model=cheap")).await;
+    let outlook = reply.json();
+    let tiers: Vec<(&str, &str)> = outlook["tiers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tier| (tier["model"].as_str().unwrap(), tier["strategy"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        tiers,
+        [
+            ("cheap", "weighted"),
+            ("smart", "ordered"),
+            ("mynah/echo", "least-pending")
+        ]
+    );
+    for tier in [0, 1] {
+        let reason = outlook["tiers"][tier]["targets"][0]["passed_over"].as_str().unwrap();
+        assert!(
+            reason.starts_with("all its keys rest (throttled), the first of them for "),
+            "{reason}"
+        );
+    }
+    assert_eq!(outlook["tiers"][2]["targets"][0].get("passed_over"), None);
+    assert!(!reply.text().contains("k-of-the-provider"));
+
+    // What a request needs counts too.
+    let long = json!({"model": "smart", "messages": [{"role": "user", "content": "word ".repeat(500)}]});
+    let request = Request::post("/v1/explain", &long.to_string()).header("x-mynah-tags", "eu");
+    let explained = gateway.send(&request).await.json();
+    let reason = |tier: usize| {
+        explained["tiers"][tier]["targets"][0]["passed_over"]
+            .as_str()
+            .unwrap_or_default()
+    };
+    assert!(reason(0).starts_with("the request needs about"), "{}", reason(0));
+    assert!(reason(1).starts_with("all its keys rest"), "{}", reason(1));
+    assert_eq!(reason(2), "it does not have the tag `eu`");
+
+    let missing = gateway.send(&Request::new("GET", "/v1/explain")).await;
+    assert_eq!(
+        (missing.status, missing.error_code().as_str()),
+        (400, "missing_required_parameter")
     );
 }
