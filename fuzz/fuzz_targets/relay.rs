@@ -4,7 +4,8 @@
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use mynah_dialect::opening::Overture;
+use mynah_dialect::closing::Finale;
+use mynah_dialect::opening::{Opening, Overture};
 use mynah_dialect::relay::Relay;
 use mynah_dialect::usage::Usage;
 
@@ -15,12 +16,24 @@ fuzz_target!(|chunks: Vec<&[u8]>| {
     assert_eq!(usage, relayed(Relay::events(), &[&whole]).1);
     let (kept, _) = relayed(Relay::events_without_usage(), &chunks);
     assert!(kept.len() <= whole.len());
-    let mut overture = Overture::default();
-    for chunk in &chunks {
-        overture.push(chunk);
-    }
-    overture.finish();
+    assert_eq!(outcome(&chunks), outcome(&[&whole]));
 });
+
+/// How a stream begins, and whether it says that it is over.
+fn outcome(chunks: &[&[u8]]) -> (Opening, bool) {
+    let (mut overture, mut finale) = (Overture::default(), Finale::default());
+    let mut opening = Opening::Waiting;
+    for chunk in chunks {
+        finale.push(chunk);
+        if opening == Opening::Waiting {
+            opening = overture.push(chunk);
+        }
+    }
+    if opening == Opening::Waiting {
+        opening = overture.finish();
+    }
+    (opening, finale.seen())
+}
 
 fn relayed(mut relay: Relay, chunks: &[&[u8]]) -> (Vec<u8>, Option<Usage>) {
     let mut out = Vec::new();

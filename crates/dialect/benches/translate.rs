@@ -1,7 +1,7 @@
 //! What a translation costs, for every protocol of callers with every protocol of providers.
 //!
-//! `cargo bench -p mynah-dialect` prints it. All conversations are the same one and all answers the same one: written once,
-//! and brought into the other protocols by translation, so that the pairs can be compared.
+//! `cargo bench -p mynah-dialect --bench translate` prints it. All conversations are the same one and all answers the
+//! same one: written once, and brought into the other protocols by translation, so that the pairs can be compared.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

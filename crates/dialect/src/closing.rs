@@ -1,35 +1,125 @@
 //! Tells whether a stream of events has said that it is over.
 //!
 //! Needed where HTTP cannot say so: when a body ends with its connection, a provider that broke off looks like one that
-//! had finished.
+//! had finished. Almost no event is an end, so an event is parsed only when it has words in it that an end must have.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 use serde_json::Value;
 
-use crate::frame::{Frame, Splitter};
+use crate::frame::{Frame, MAX_BLOCK, Splitter};
 
 /// Watches a stream for its end, in whichever dialect it is: their events cannot be mistaken for one another's.
 #[derive(Debug, Default)]
 pub struct Finale {
-    splitter: Splitter,
+    /// The beginning of an event whose end has not come.
+    held: Vec<u8>,
     seen: bool,
 }
 
 impl Finale {
-    /// Looks at the next chunk.
+    /// Looks at the next chunk. Nothing is copied when it ends with an event.
     pub fn push(&mut self, chunk: &[u8]) {
-        if self.seen || self.splitter.push(chunk).is_err() {
+        if self.seen {
             return;
         }
-        while let Some(block) = self.splitter.next_block() {
-            self.seen |= ends(&block);
+        if self.held.is_empty() {
+            let (events, rest) = chunk.split_at(after_last_event(chunk, 0));
+            self.seen = any_ends(events);
+            self.held.extend_from_slice(rest);
+        } else {
+            // A blank line may have begun in what is held.
+            let searched = self.held.len().saturating_sub(3);
+            self.held.extend_from_slice(chunk);
+            let end = after_last_event(&self.held, searched);
+            if end > 0 {
+                let (events, rest) = self.held.split_at(end);
+                self.seen = any_ends(events);
+                self.held = rest.to_vec();
+            }
+        }
+        if self.held.len() > MAX_BLOCK {
+            // Nobody could read such an event. The next blank line ends what is left of it.
+            self.held = Vec::new();
         }
     }
 
     /// Whether the stream has said that it is over; to be asked once, at its end.
     pub fn seen(&mut self) -> bool {
-        self.seen |= ends(&self.splitter.take_rest());
+        self.seen |= any_ends(&self.held);
         self.seen
     }
+}
+
+/// The offset after the last blank line that ends at `from` or later; zero when there is none.
+fn after_last_event(bytes: &[u8], from: usize) -> usize {
+    let (_, searched) = bytes.split_at(from.min(bytes.len()));
+    memchr::memrchr2_iter(b'\n', b'\r', searched)
+        .map(|at| from + at + 1)
+        .find(|end| bytes.get(..*end).is_some_and(ends_with_blank_line))
+        .unwrap_or(0)
+}
+
+fn ends_with_blank_line(bytes: &[u8]) -> bool {
+    let line = [b"\r\n".as_slice(), b"\n", b"\r"]
+        .into_iter()
+        .find_map(|end| bytes.strip_suffix(end));
+    line.is_some_and(|line| matches!(line.last(), Some(b'\n' | b'\r')))
+}
+
+/// Built once: for an event that takes longer than the search itself.
+static DONE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("[DONE]"));
+static MESSAGE_STOP: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"message_stop\""));
+static RESPONSE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"response."));
+static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"error\""));
+/// The end of `finish_reason`, `finishReason` and `blockReason`.
+static REASON: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("eason\""));
+
+/// Whether one of some events may be an end. A quote inside a JSON string is always escaped, so what is found is a key or
+/// a whole string, and only rarely another one.
+fn may_end(events: &[u8]) -> bool {
+    let after = |finder: &'static Finder<'static>| {
+        let found = finder.find_iter(events);
+        found.filter_map(|at| events.get(at + finder.needle().len()..))
+    };
+    let ends_response = |rest: &[u8]| {
+        [b"completed".as_slice(), b"incomplete", b"failed"]
+            .iter()
+            .any(|kind| rest.starts_with(kind))
+    };
+    after(&REASON).any(|rest| !is_null(rest) && !is_value(rest))
+        || after(&ERROR).any(|rest| !is_null(rest))
+        || after(&RESPONSE).any(ends_response)
+        || DONE.find(events).is_some()
+        || MESSAGE_STOP.find(events).is_some()
+}
+
+/// Whether what follows a string shows that it is the key of a null.
+fn is_null(rest: &[u8]) -> bool {
+    let value = rest.trim_ascii_start().strip_prefix(b":");
+    value.is_some_and(|value| value.trim_ascii_start().starts_with(b"null"))
+}
+
+/// Whether what follows a string shows that it is no key.
+fn is_value(rest: &[u8]) -> bool {
+    matches!(rest.trim_ascii_start().first(), Some(b',' | b'}' | b']'))
+}
+
+fn any_ends(events: &[u8]) -> bool {
+    if !may_end(events) {
+        return false;
+    }
+    let mut splitter = Splitter::default();
+    if splitter.push(events).is_err() {
+        return false;
+    }
+    while let Some(block) = splitter.next_block() {
+        if ends(&block) {
+            return true;
+        }
+    }
+    ends(&splitter.take_rest())
 }
 
 fn ends(block: &[u8]) -> bool {
@@ -57,6 +147,7 @@ fn ends(block: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn seen(stream: &str) -> bool {
         let mut finale = Finale::default();
@@ -64,6 +155,13 @@ mod tests {
             finale.push(std::slice::from_ref(byte));
         }
         finale.seen()
+    }
+
+    /// The same, with every event parsed.
+    fn parsed(stream: &str) -> bool {
+        let mut splitter = Splitter::default();
+        splitter.push(stream.as_bytes()).unwrap();
+        std::iter::from_fn(|| splitter.next_block()).any(|block| ends(&block)) || ends(&splitter.take_rest())
     }
 
     #[test]
@@ -96,5 +194,66 @@ mod tests {
         ] {
             assert!(!seen(stream), "{stream}");
         }
+    }
+
+    const PIECES: [&str; 24] = [
+        "data: {\"choices\":[{\"delta\":{\"content\":\"h\u{e9}\"},\"finish_reason\":null}]}",
+        "data: {\"choices\":[{\"finish_reason\" : \"stop\",\"native_finish_reason\":null}]}",
+        "data: {\"choices\":[{\"finish_reason\":",
+        "data: \"length\"}]}",
+        "data: {\"choices\":[{\"delta\":{\"content\":\"[DONE] \\\"finish_reason\\\":\\\"stop\\\"\"}}]}",
+        "data: {\"choices\":[{\"delta\":{\"content\":\"error\"}},{\"delta\":{\"content\":\"reason\"}}]}",
+        "data: {\"type\":\"message_start\",\"message\":{\"stop_reason\":null}}",
+        "data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"}}",
+        "event: message_stop",
+        "data: {\"type\":\"message_stop\"}",
+        "data: {\"type\":\"error\",\"message\":\"m\"}",
+        "data: {\"type\":\"response.created\",\"response\":{\"error\":null}}",
+        "data: {\"type\":\"response.output_text.delta\",\"delta\":\"response.completed\"}",
+        "data: {\"type\":\"response.failed\",\"response\":{\"error\": {}}}",
+        "data: {\"candidates\":[{\"finishReason\":\"STOP\"}]}",
+        "data: {\"promptFeedback\":{\"blockReason\":\"SAFETY\"}}",
+        "data: {\"error\":\"m\"}",
+        "data: [DONE]",
+        "data:[DONE]",
+        ": [DONE]",
+        "data: {",
+        "",
+        "",
+        "",
+    ];
+
+    proptest! {
+        /// Law 2: any split of a stream into chunks gives the same, and so does parsing every event.
+        #[test]
+        fn chunking_does_not_matter(
+            pieces in prop::collection::vec((0..PIECES.len(), prop_oneof![6 => Just("\n"), 2 => Just("\r\n"), 1 => Just("\r"), 1 => Just("")]), 0..10),
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
+        ) {
+            let stream: String = pieces.into_iter().flat_map(|(piece, end)| [PIECES[piece], end]).collect();
+            let bytes = stream.as_bytes();
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+            cuts.extend([0, bytes.len()]);
+            cuts.sort_unstable();
+            let mut finale = Finale::default();
+            for cut in cuts.windows(2) {
+                finale.push(&bytes[cut[0]..cut[1]]);
+            }
+            let expected = parsed(&stream);
+            prop_assert_eq!(finale.seen(), expected);
+            prop_assert_eq!(seen(&stream), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_held_is_bounded() {
+        let mut finale = Finale::default();
+        let chunk = vec![b'x'; MAX_BLOCK / 4 + 1];
+        for _ in 0..4 {
+            finale.push(&chunk);
+        }
+        assert!(finale.held.is_empty());
+        finale.push(b"x\n\ndata: [DONE]\n\n");
+        assert!(finale.seen());
     }
 }

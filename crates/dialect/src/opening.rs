@@ -113,6 +113,7 @@ fn judge(block: &[u8]) -> Opening {
 
 /// What a block is that has no line of an event in it: its first line shows it.
 fn foreign(block: &[u8]) -> Option<&'static str> {
+    let block = block.trim_ascii();
     let block = block.strip_prefix("\u{feff}".as_bytes()).unwrap_or(block).trim_ascii();
     let line = block
         .split(|byte| matches!(byte, b'\n' | b'\r'))

@@ -14,8 +14,9 @@ mod streams;
 use std::path::Path;
 
 use bytes::Bytes;
+use mynah_dialect::closing::Finale;
 use mynah_dialect::frame::{Frame, Splitter};
-use mynah_dialect::opening::Overture;
+use mynah_dialect::opening::{Opening, Overture};
 use mynah_dialect::peek::peek;
 use mynah_dialect::relay::Relay;
 use mynah_dialect::splice::splice;
@@ -64,10 +65,11 @@ fn through_requests(bytes: &[u8]) {
     let _ = multipart::peek("multipart/form-data; boundary=b0", bytes);
 }
 
-/// What a stream amounts to: its events, what is relayed, and the usage.
+/// What a stream amounts to: its events, what is relayed, and the usage with how it begins and ends.
 fn through_stream(chunks: &[&[u8]]) -> (Vec<Vec<u8>>, Vec<u8>, String) {
     let (mut splitter, mut events, mut relayed) = (Splitter::default(), Vec::new(), Vec::new());
-    let (mut relay, mut tap, mut overture) = (Relay::events_without_usage(), UsageTap::default(), Overture::default());
+    let (mut relay, mut tap) = (Relay::events_without_usage(), UsageTap::default());
+    let (mut overture, mut opening, mut finale) = (Overture::default(), Opening::Waiting, Finale::default());
     for chunk in chunks {
         splitter.push(chunk).unwrap();
         while let Some(block) = splitter.next_block() {
@@ -75,8 +77,18 @@ fn through_stream(chunks: &[&[u8]]) -> (Vec<Vec<u8>>, Vec<u8>, String) {
         }
         relayed.extend_from_slice(&relay.push(Bytes::copy_from_slice(chunk)));
         tap.push(chunk);
-        overture.push(chunk);
+        finale.push(chunk);
+        if opening == Opening::Waiting {
+            opening = overture.push(chunk);
+        }
+    }
+    if opening == Opening::Waiting {
+        opening = overture.finish();
     }
     relayed.extend_from_slice(&relay.finish());
-    (events, relayed, format!("{:?}", tap.usage()))
+    (
+        events,
+        relayed,
+        format!("{:?} {opening:?} {}", tap.usage(), finale.seen()),
+    )
 }
