@@ -8,7 +8,7 @@ use crate::caller::Caller;
 use crate::condition::Conditions;
 use crate::config::problem::did_you_mean;
 use crate::config::{Config, ModelConfig, TargetConfig};
-use crate::discovered::{Discovered, Listed};
+use crate::discovered::Discovered;
 use crate::failure::Failure;
 use crate::provider::{BUILT_IN, BUILT_IN_MODEL, Provider};
 use crate::route::{Route, Rules, Target, Tier};
@@ -49,15 +49,7 @@ impl Catalog {
             providers.push(Arc::new(provider));
         }
         providers.push(Arc::new(Provider::built_in()));
-        for provider in &providers {
-            if let Some(models) = &provider.models {
-                let listed = models.iter().map(|id| Listed {
-                    id: id.clone(),
-                    created: 0,
-                });
-                discovered.note(&provider.name, &listed.collect::<Vec<_>>());
-            }
-        }
+        discovered.configure(&providers);
         let mut catalog = Self {
             providers,
             routes: HashMap::new(),
@@ -227,7 +219,7 @@ impl Catalog {
         let mut seen: HashSet<String> = entries.iter().map(|entry| entry.id.clone()).collect();
         let discovered = self.discovered.snapshot();
         for provider in &self.providers {
-            for listed in discovered.by_provider.get(&provider.name).into_iter().flatten() {
+            for listed in discovered.models(&provider.name) {
                 let bare = !provider.is_built_in() && seen.insert(listed.id.clone());
                 let id = if bare {
                     listed.id.clone()
@@ -236,7 +228,7 @@ impl Catalog {
                 };
                 entries.push(Entry {
                     id,
-                    created: listed.created,
+                    created: listed.created.unwrap_or(0),
                     owner: provider.name.clone(),
                 });
             }

@@ -9,6 +9,7 @@ pub mod document;
 pub mod effective;
 pub mod env;
 pub mod file;
+pub mod model_list;
 pub mod problem;
 pub mod reload;
 pub mod routing;

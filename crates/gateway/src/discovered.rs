@@ -1,18 +1,89 @@
-//! What the providers said that they serve.
+//! What the providers said that they serve, and whether they still say so.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
+use serde::Serialize;
 use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::provider::Provider;
 
 /// A model as its provider lists it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Listed {
     /// The provider's name for it.
     pub id: String,
     /// Unix time, where the provider says so.
-    pub created: u64,
+    pub created: Option<u64>,
+    /// Who made it, or the family that it belongs to, in the provider's words.
+    pub owner: Option<String>,
+    /// Tokens that fit into it.
+    pub context: Option<u64>,
+    /// The path at which a remote list says that it is called.
+    pub handle: Option<String>,
+    /// What it costs.
+    pub prices: Option<Prices>,
+}
+
+/// What a remote list says that a model costs, for a thousand tokens, in the list's own currency.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Prices {
+    /// Of the prompt.
+    pub input: f64,
+    /// Of the answer.
+    pub output: f64,
+}
+
+/// What is known about a provider.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// It was not asked yet, or it answers and has never given a list.
+    #[default]
+    Unknown,
+    /// It is not asked: the operator said what it serves, or it has no list.
+    Configured,
+    /// It gave its list when it was asked last.
+    Up,
+    /// It answers, but no longer with its list; the last one is kept.
+    Stale,
+    /// It could not be reached when it was asked last; its list, if it ever gave one, is kept.
+    Down,
+}
+
+/// Why there is no list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unlisted {
+    /// Nobody answered, or somebody in front of the provider.
+    pub unreachable: bool,
+    /// What happened. Holds no secret.
+    pub message: String,
+}
+
+/// A moment on two clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// The monotonic one.
+    pub instant: Instant,
+    /// Unix time, in seconds.
+    pub unix: i64,
+}
+
+/// What is known about one provider.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Record {
+    /// What it serves, each id once.
+    pub models: Arc<[Listed]>,
+    /// How it is.
+    pub state: State,
+    /// Since when; `None` until it was asked.
+    pub since: Option<Moment>,
+    /// When it gave its list last.
+    pub last_success: Option<Moment>,
+    /// What went wrong since then.
+    pub last_error: Option<String>,
 }
 
 /// What the providers said that they serve. Outlives a change of configuration.
@@ -25,11 +96,95 @@ pub struct Discovered {
 /// What is known at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
-    /// What each provider serves.
-    pub by_provider: BTreeMap<String, Vec<Listed>>,
-    /// The names of the providers that serve an id.
-    pub by_id: HashMap<String, Vec<String>>,
+    /// What is known about each provider.
+    pub by_provider: BTreeMap<String, Arc<Record>>,
+    /// The names of the providers that serve an id, those that are down included.
+    pub by_id: Arc<HashMap<String, Vec<String>>>,
+    /// The names of the providers that are down.
+    pub down: BTreeSet<String>,
 }
+
+// === impl Record ===
+
+impl Record {
+    /// A provider that nobody has asked.
+    fn new(provider: &Provider) -> Self {
+        let listed = |id: &String| Listed {
+            id: id.clone(),
+            ..Listed::default()
+        };
+        Self {
+            models: provider.models.iter().flatten().map(listed).collect(),
+            state: if provider.is_asked_for_models() {
+                State::Unknown
+            } else {
+                State::Configured
+            },
+            ..Self::default()
+        }
+    }
+
+    /// What is known once the provider was asked again.
+    fn after(&self, answer: &Result<Vec<Listed>, Unlisted>, now: Moment) -> Self {
+        let state = match answer {
+            Ok(_) => State::Up,
+            Err(unlisted) if unlisted.unreachable => State::Down,
+            Err(_) if self.last_success.is_some() => State::Stale,
+            Err(_) => State::Unknown,
+        };
+        let since = self.since.filter(|_| state == self.state).or(Some(now));
+        match answer {
+            Ok(models) => Self {
+                // The same list keeps its place in memory, so that a change can be told from none.
+                models: if *models == *self.models {
+                    self.models.clone()
+                } else {
+                    models.as_slice().into()
+                },
+                state,
+                since,
+                last_success: Some(now),
+                last_error: None,
+            },
+            Err(unlisted) => Self {
+                models: self.models.clone(),
+                state,
+                since,
+                last_success: self.last_success,
+                last_error: Some(unlisted.message.clone()),
+            },
+        }
+    }
+
+    /// Something that worked does so no more.
+    pub fn is_degraded(&self) -> bool {
+        matches!(self.state, State::Stale | State::Down)
+    }
+}
+
+// === impl Snapshot ===
+
+impl Snapshot {
+    /// What a provider serves.
+    pub fn models(&self, provider: &str) -> &[Listed] {
+        self.by_provider.get(provider).map_or(&[], |record| &record.models)
+    }
+
+    fn index(&mut self) {
+        let mut by_id: HashMap<String, Vec<String>> = HashMap::new();
+        for (provider, record) in &self.by_provider {
+            for listed in &*record.models {
+                let serving = by_id.entry(listed.id.clone()).or_default();
+                if serving.last() != Some(provider) {
+                    serving.push(provider.clone());
+                }
+            }
+        }
+        self.by_id = Arc::new(by_id);
+    }
+}
+
+// === impl Discovered ===
 
 impl Default for Discovered {
     fn default() -> Self {
@@ -41,19 +196,53 @@ impl Default for Discovered {
 }
 
 impl Discovered {
-    /// Notes what a provider serves.
-    pub fn note(&self, provider: &str, models: &[Listed]) {
+    /// Takes up the providers of a configuration, and forgets all others. What is known about one that is still asked is
+    /// kept.
+    pub fn configure(&self, providers: &[Arc<Provider>]) {
         self.snapshot.rcu(|known| {
-            let mut by_provider = known.by_provider.clone();
-            by_provider.insert(provider.to_owned(), models.to_vec());
-            let mut by_id: HashMap<String, Vec<String>> = HashMap::new();
-            for (provider, models) in &by_provider {
-                for listed in models {
-                    by_id.entry(listed.id.clone()).or_default().push(provider.clone());
-                }
-            }
-            Snapshot { by_provider, by_id }
+            let record = |provider: &Arc<Provider>| {
+                let kept = known.by_provider.get(&provider.name);
+                let kept = kept.filter(|record| provider.is_asked_for_models() && record.state != State::Configured);
+                let record = kept.cloned().unwrap_or_else(|| Arc::new(Record::new(provider)));
+                (provider.name.clone(), record)
+            };
+            let by_provider: BTreeMap<_, _> = providers.iter().map(record).collect();
+            let down = known.down.iter().filter(|name| by_provider.contains_key(*name));
+            let mut snapshot = Snapshot {
+                down: down.cloned().collect(),
+                by_provider,
+                by_id: Arc::default(),
+            };
+            snapshot.index();
+            snapshot
         });
+    }
+
+    /// Notes what a provider answered. Returns the state that it had before.
+    pub fn note(&self, provider: &str, answer: &Result<Vec<Listed>, Unlisted>, now: Moment) -> State {
+        let before = self.snapshot.rcu(|known| {
+            let mut snapshot = Snapshot::clone(known);
+            // One that is no longer configured was asked in vain.
+            let Some(record) = snapshot.by_provider.get_mut(provider) else {
+                return snapshot;
+            };
+            let models = record.models.clone();
+            *record = Arc::new(record.after(answer, now));
+            if record.state == State::Down {
+                snapshot.down.insert(provider.to_owned());
+            } else {
+                snapshot.down.remove(provider);
+            }
+            if !Arc::ptr_eq(&models, &record.models) {
+                snapshot.index();
+            }
+            snapshot
+        });
+        before
+            .by_provider
+            .get(provider)
+            .map(|record| record.state)
+            .unwrap_or_default()
     }
 
     /// What is known now.
@@ -61,14 +250,16 @@ impl Discovered {
         self.snapshot.load()
     }
 
-    /// Whether x
-    pub fn is_down(&self, _provider: &str) -> bool {
-        false
+    /// What is known about a provider.
+    pub fn record(&self, provider: &str) -> Arc<Record> {
+        let snapshot = self.snapshot.load();
+        snapshot.by_provider.get(provider).cloned().unwrap_or_default()
     }
 
-    /// How many models a provider serves.
-    pub fn count(&self, provider: &str) -> usize {
-        self.snapshot.load().by_provider.get(provider).map_or(0, Vec::len)
+    /// Whether a provider could not be reached when it was asked last. Fit for every request: one read, and mostly an
+    /// empty set.
+    pub fn is_down(&self, provider: &str) -> bool {
+        self.snapshot.load().down.contains(provider)
     }
 
     /// Says that every provider has been asked once.
@@ -85,5 +276,106 @@ impl Discovered {
     pub async fn completed(&self) {
         // The sender lives as long as `self`, so this ends only with the value.
         let _ = self.complete.subscribe().wait_for(|complete| *complete).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn list(ids: &[&str]) -> Vec<Listed> {
+        let listed = |id: &&str| Listed {
+            id: (*id).to_owned(),
+            ..Listed::default()
+        };
+        ids.iter().map(listed).collect()
+    }
+
+    fn failure(unreachable: bool) -> Unlisted {
+        Unlisted {
+            unreachable,
+            message: "because".to_owned(),
+        }
+    }
+
+    /// The built-in provider under another name, so that it is asked.
+    fn provider(name: &str) -> Arc<Provider> {
+        let mut provider = Provider::built_in();
+        provider.name = name.to_owned();
+        provider.models = None;
+        provider.list.shape = crate::known::Discovery::OpenAi;
+        Arc::new(provider)
+    }
+
+    fn moments() -> impl FnMut() -> Moment {
+        let start = Instant::now();
+        let mut unix = 0_i64;
+        move || {
+            unix += 1;
+            Moment {
+                instant: start + Duration::from_secs(unix.unsigned_abs()),
+                unix,
+            }
+        }
+    }
+
+    #[test]
+    fn a_list_is_kept_through_every_failure() {
+        let discovered = Discovered::default();
+        discovered.configure(&[provider("a"), provider("b")]);
+        let mut now = moments();
+        let mut after = |answer, expected: State, since: i64, success: Option<i64>| {
+            discovered.note("a", &answer, now());
+            let record = discovered.record("a");
+            assert_eq!(record.state, expected);
+            assert_eq!(record.since.map(|moment| moment.unix), Some(since));
+            assert_eq!(record.last_success.map(|moment| moment.unix), success);
+            assert_eq!(record.last_error.is_some(), answer.is_err());
+            assert_eq!(discovered.is_down("a"), expected == State::Down);
+            discovered.snapshot().by_id.contains_key("m")
+        };
+        assert!(!after(Err(failure(true)), State::Down, 1, None));
+        assert!(!after(Err(failure(false)), State::Unknown, 2, None));
+        assert!(after(Ok(list(&["m"])), State::Up, 3, Some(3)));
+        assert!(after(Ok(list(&["m"])), State::Up, 3, Some(4)));
+        assert!(after(Err(failure(false)), State::Stale, 5, Some(4)));
+        assert!(after(Err(failure(true)), State::Down, 6, Some(4)));
+        assert!(after(Err(failure(true)), State::Down, 6, Some(4)));
+        assert!(!after(Ok(list(&[])), State::Up, 8, Some(8)));
+    }
+
+    #[test]
+    fn a_model_is_found_at_everybody_who_lists_it() {
+        let discovered = Discovered::default();
+        discovered.configure(&[provider("b"), provider("a")]);
+        let mut now = moments();
+        discovered.note("a", &Ok(list(&["m", "m"])), now());
+        discovered.note("b", &Ok(list(&["m", "n"])), now());
+        assert_eq!(discovered.snapshot().by_id["m"], ["a", "b"]);
+        assert_eq!(discovered.snapshot().by_id["n"], ["b"]);
+        discovered.note("b", &Ok(list(&["n"])), now());
+        assert_eq!(discovered.snapshot().by_id["m"], ["a"]);
+    }
+
+    #[test]
+    fn another_configuration_keeps_what_is_still_asked() {
+        let discovered = Discovered::default();
+        let mut stated = Provider::built_in();
+        stated.name = "stated".to_owned();
+        let asked = provider("stated");
+        discovered.configure(&[provider("a"), provider("gone"), Arc::new(stated)]);
+        assert_eq!(discovered.record("stated").state, State::Configured);
+        assert!(discovered.snapshot().by_id.contains_key("echo"));
+        let mut now = moments();
+        discovered.note("a", &Ok(list(&["m"])), now());
+        discovered.note("gone", &Err(failure(true)), now());
+        discovered.configure(&[provider("a"), asked]);
+        assert_eq!(discovered.snapshot().models("a").len(), 1);
+        assert_eq!(discovered.record("stated").state, State::Unknown);
+        assert!(!discovered.is_down("gone") && !discovered.snapshot().by_id.contains_key("echo"));
+        discovered.note("gone", &Ok(list(&["x"])), now());
+        assert!(!discovered.snapshot().by_id.contains_key("x"));
     }
 }

@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 
 use mynah_dialect::Dialect;
 use mynah_dialect::quirks::Quirks;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::config::file::{Api, Auth};
 
@@ -56,21 +57,24 @@ pub struct Known {
 }
 
 /// The shape of a list of models.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Discovery {
     /// `{"data":[{"id":…}]}`, or that array alone.
     OpenAi,
     /// The same with pages.
     Anthropic,
-    /// `{"models":[{"name":"models/…"}]}`.
+    /// `{"models":[{"name":"models/…"}]}` with pages.
     Gemini,
-    /// `{"models":[{"name":…}]}`.
+    /// `{"models":[{"name":…}]}` with pages.
     Cohere,
-    /// `{"models":[{"model":…}]}`.
+    /// `{"models":[{"model":…}]}`, at `/api/tags`.
     Ollama,
-    /// The node table of an OCF head.
+    /// The node table of an OCF head, at `/v1/dnt/table`.
     Ocf,
+    /// `{"models":[{"model_version":…,"handle":…}]}`, or that array alone.
+    #[serde(rename = "model-list")]
+    ModelList,
     /// There is none.
     None,
 }
@@ -93,6 +97,17 @@ fn openai() -> Dialect {
 
 fn bearer() -> Auth {
     Auth::Bearer
+}
+
+impl Discovery {
+    /// Where a list of this shape is, from the root of the host; `None` for `/models` below the base URL.
+    pub fn path(self) -> Option<&'static str> {
+        match self {
+            Self::Ollama => Some("/api/tags"),
+            Self::Ocf => Some("/v1/dnt/table"),
+            _ => None,
+        }
+    }
 }
 
 impl Known {

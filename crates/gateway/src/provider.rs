@@ -47,10 +47,10 @@ pub struct Provider {
     pub timeouts: Timeouts,
     /// How long one attempt may take, to the end of the answer.
     pub timeout: Option<Duration>,
-    /// The shape of its model list.
-    pub discovery: Discovery,
-    /// Where its model list is.
-    pub models_url: Option<String>,
+    /// The catalog's row that it takes its settings from.
+    pub kind: String,
+    /// Where it lists its models.
+    pub list: ModelList,
     /// The models that it serves, where the operator said so.
     pub models: Option<Vec<String>>,
     /// How the URL of a call is made.
@@ -65,6 +65,19 @@ pub struct Provider {
     pub quirks: Quirks,
     /// Nobody asked for it: it is used if it answers.
     pub probed: bool,
+}
+
+/// Where a provider lists its models, and how often it is asked.
+#[derive(Debug)]
+pub struct ModelList {
+    /// The shape of the list.
+    pub shape: Discovery,
+    /// Where it is, if not at the provider's own address. No credential is sent to another host.
+    pub base: Option<BaseUrl>,
+    /// Its path and query from the root of the host; `None` for `/models` below the base URL.
+    pub path: Option<String>,
+    /// The longest time from one question to the next.
+    pub every: Duration,
 }
 
 /// One address of a provider.
@@ -163,8 +176,13 @@ impl Provider {
                 idle: Duration::MAX,
             },
             timeout: None,
-            discovery: Discovery::None,
-            models_url: None,
+            kind: BUILT_IN.to_owned(),
+            list: ModelList {
+                shape: Discovery::None,
+                base: None,
+                path: None,
+                every: Duration::MAX,
+            },
             models: Some(vec![BUILT_IN_MODEL.to_owned()]),
             path_style: PathStyle::Plain,
             api_version: None,
@@ -184,6 +202,11 @@ impl Provider {
     /// Whether this is the built-in provider.
     pub fn is_built_in(&self) -> bool {
         self.name == BUILT_IN
+    }
+
+    /// Whether it is asked which models it serves: the operator did not say so, and it has a list.
+    pub fn is_asked_for_models(&self) -> bool {
+        self.models.is_none() && self.list.shape != Discovery::None
     }
 
     /// The address at which a conversation in this protocol is passed on word for word. What a provider of another dialect

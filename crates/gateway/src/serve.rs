@@ -9,6 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
@@ -16,13 +17,11 @@ use crate::app::{App, Process};
 use crate::config::problem::Problem;
 use crate::config::reload::{self, Watched};
 use crate::config::{Config, Loaded, check};
+use crate::discovering::keep_discovering;
 use crate::http::listen::{Site, serve};
 use crate::http::routes::Routes;
 use crate::http::tls;
-use crate::upstream::discover::discover;
 
-/// How often the providers are asked again which models they serve.
-const REDISCOVER: Duration = Duration::from_mins(5);
 /// How often upstream connections are looked over.
 const EXPIRE: Duration = Duration::from_secs(10);
 /// Connections that the kernel keeps until they are accepted.
@@ -44,9 +43,15 @@ pub async fn run(loaded: Loaded, file: Option<PathBuf>, load: Load) -> anyhow::R
     let hang_up = signal(SignalKind::hangup())?;
     let mut stop = Stop::listen()?;
     welcome(&site.load(), listener.local_addr()?)?;
-    tokio::spawn(keep_discovering(site.clone()));
+    let discovering = tokio::spawn(keep_discovering(site.load().app.clone()));
     tokio::spawn(keep_expiring(site.clone()));
-    tokio::spawn(keep_reloading(site.clone(), watched, (file, load), hang_up));
+    tokio::spawn(keep_reloading(
+        site.clone(),
+        discovering,
+        watched,
+        (file, load),
+        hang_up,
+    ));
     let draining = process.clone();
     let stopped = async move {
         stop.asked().await;
@@ -96,24 +101,6 @@ fn build(config: Config, process: &Arc<Process>, before: Option<&App>) -> anyhow
     })
 }
 
-/// Asks the providers for their models, now and again.
-async fn keep_discovering(site: Arc<ArcSwap<Site>>) {
-    loop {
-        let app = site.load().app.clone();
-        let first = !app.process.discovered.is_complete();
-        let failed = discover(app.catalog.providers(), &app.pools, &app.process.discovered).await;
-        app.process.discovered.set_complete();
-        if first && let Err(error) = found(&app, &failed) {
-            tracing::debug!(%error, "cannot print what was found");
-        }
-        for (provider, message) in failed.iter().filter(|(provider, _)| !provider.probed) {
-            tracing::warn!(provider = provider.name, reason = message, "models not discovered");
-        }
-        drop(app);
-        tokio::time::sleep(REDISCOVER).await;
-    }
-}
-
 async fn keep_expiring(site: Arc<ArcSwap<Site>>) {
     loop {
         tokio::time::sleep(EXPIRE).await;
@@ -124,6 +111,7 @@ async fn keep_expiring(site: Arc<ArcSwap<Site>>) {
 /// Swaps in a changed configuration; a bad one is reported and the old one stays.
 async fn keep_reloading(
     site: Arc<ArcSwap<Site>>,
+    mut discovering: JoinHandle<()>,
     mut watched: Watched,
     (file, load): (Option<PathBuf>, Load),
     mut hang_up: Signal,
@@ -144,29 +132,31 @@ async fn keep_reloading(
             }
             Ok(loaded) => {
                 watched = Watched::new(file.iter().cloned().chain(check::files(&loaded.config)));
-                swap(&site, loaded.config);
+                if let Some(app) = swap(&site, loaded.config) {
+                    discovering.abort();
+                    discovering = tokio::spawn(keep_discovering(app));
+                }
             }
         }
     }
 }
 
-fn swap(site: &Arc<ArcSwap<Site>>, config: Config) {
+/// Puts a configuration to use; returns what it amounts to.
+fn swap(site: &ArcSwap<Site>, config: Config) -> Option<Arc<App>> {
     let before = site.load_full();
     if before.app.server.listen != config.server.listen {
         tracing::warn!("`server.listen` takes effect at the next start");
     }
     match build(config, &before.app.process, Some(&before.app)) {
-        Err(error) => tracing::error!(%error, "the changed configuration is not used"),
+        Err(error) => {
+            tracing::error!(%error, "the changed configuration is not used");
+            None
+        }
         Ok(new) => {
             let app = new.app.clone();
             site.store(Arc::new(new));
             tracing::info!("the changed configuration is in use");
-            tokio::spawn(async move {
-                let failed = discover(app.catalog.providers(), &app.pools, &app.process.discovered).await;
-                for (provider, message) in failed.iter().filter(|(provider, _)| !provider.probed) {
-                    tracing::warn!(provider = provider.name, reason = message, "models not discovered");
-                }
-            });
+            Some(app)
         }
     }
 }
@@ -216,30 +206,5 @@ fn welcome(site: &Site, listen: SocketAddr) -> std::io::Result<()> {
         out,
         "    -d '{{\"model\": \"mynah/echo\", \"messages\": [{{\"role\": \"user\", \"content\": \"Hello!\"}}]}}'\n"
     )?;
-    out.flush()
-}
-
-/// Which providers there are, once each has been asked.
-fn found(app: &App, failed: &[(Arc<crate::provider::Provider>, String)]) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "Providers:")?;
-    for provider in app.catalog.providers() {
-        let failure = failed.iter().find(|(other, _)| other.name == provider.name);
-        let models = match failure {
-            Some(_) if provider.probed => continue,
-            Some((_, message)) => format!("models not listed: {message}"),
-            None => match app.process.discovered.count(&provider.name) {
-                0 => "ask for its models as PROVIDER/MODEL".to_owned(),
-                1 => "1 model".to_owned(),
-                count => format!("{count} models"),
-            },
-        };
-        let place = provider
-            .endpoints
-            .first()
-            .map_or("built in".to_owned(), |endpoint| endpoint.base.to_string());
-        writeln!(out, "  {:<12} {place}  {models}", provider.name)?;
-    }
-    writeln!(out)?;
     out.flush()
 }

@@ -11,6 +11,7 @@ use mynah_dialect::Dialect;
 use super::document::{Document, join};
 use super::effective::{Effective, Row};
 use super::file::{self, File};
+use super::model_list::model_list;
 use super::problem::{Problem, did_you_mean};
 use super::{Config, CorsOrigins, NetworkConfig, ServerConfig, TlsFiles};
 use crate::caller::{Caller, Callers, KeyHash, hash};
@@ -194,7 +195,8 @@ impl Check<'_> {
         let endpoints = self.endpoints(path, provider, row);
         let headers = self.headers(path, provider);
         let endpoints = endpoints?;
-        let models_url = models_url(row, &endpoints);
+        let list = model_list(&provider.discovery, row, &endpoints);
+        let list = list.map_err(|(key, message)| self.report(&format!("{path}.discovery.{key}"), message));
         Some(Provider {
             name: name.to_owned(),
             endpoints,
@@ -209,8 +211,8 @@ impl Check<'_> {
                 idle: provider.timeouts.idle.0,
             },
             timeout: provider.timeout.map(|timeout| timeout.0),
-            discovery: row.known.discovery(),
-            models_url,
+            kind: provider.kind.clone().unwrap_or_default(),
+            list: list.ok()?,
             models: provider.models.clone(),
             path_style: row.known.path_style,
             api_version: provider.api_version.clone(),
@@ -324,22 +326,6 @@ impl Check<'_> {
         let only = fitting.next()?;
         fitting.next().is_none().then(|| only.name.clone())
     }
-}
-
-/// Where the model list is. A path of the catalog's begins at the root of the row's own host; behind another base URL it
-/// begins where that has what the row's has not.
-fn models_url(row: &Row, endpoints: &[Endpoint]) -> Option<String> {
-    let url = row.known.models_url.as_ref()?;
-    let home = row
-        .known
-        .base_url
-        .as_deref()
-        .and_then(|home| BaseUrl::parse(home, "").ok());
-    let prefix = endpoints
-        .first()
-        .zip(home)
-        .and_then(|(endpoint, home)| endpoint.base.path.strip_suffix(home.path.as_str()));
-    Some(format!("{}{url}", prefix.unwrap_or_default()))
 }
 
 /// An address to listen on: `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080`, `:8080`.

@@ -13,6 +13,7 @@ use super::secret::Secret;
 use super::units::{Size, Span};
 use crate::balance::Strategy;
 use crate::breaker::BreakerRules;
+use crate::known;
 
 /// The configuration of Mynah. Everything in it is optional.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -199,6 +200,8 @@ pub struct Provider {
     /// The models that it serves. Default: those that it lists itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub models: Option<Vec<String>>,
+    /// How it is asked for the models that it serves.
+    pub discovery: Discovery,
     /// Azure: the name of the resource, as in `https://RESOURCE.openai.azure.com`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
@@ -227,6 +230,24 @@ pub struct Provider {
     #[schemars(with = "Option<BTreeMap<String, serde_json::Value>>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quirks: Option<Quirks>,
+}
+
+/// How a provider is asked for the models that it serves.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Discovery {
+    /// How often; somewhat earlier by chance, and sooner after a failure. Default: 5m, and 30s for a server on this
+    /// machine or in a private network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub every: Option<Span>,
+    /// The shape of its list: openai, anthropic, gemini, cohere, ollama, ocf, model-list, or none if it is not to be
+    /// asked. Default: the catalog's, by `kind`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shape: Option<known::Discovery>,
+    /// Where its list is: a path from the root of its host, or a URL. No key is sent to another host than the
+    /// provider's. Default: `/models` below the base URL, or where the shape has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
 }
 
 /// One of OpenAI's APIs for conversations.

@@ -145,7 +145,7 @@ fn header(path: &str) -> String {
     // Only names of providers and models may need quotes, and they stand in the second place.
     match path.split_once('.') {
         Some((section @ ("models" | "providers"), name)) => match name.rsplit_once('.') {
-            Some((name, key @ ("headers" | "timeouts" | "quirks" | "auth"))) => {
+            Some((name, key @ ("headers" | "timeouts" | "quirks" | "auth" | "discovery"))) => {
                 format!("{section}.{}.{key}", quoted(name))
             }
             _ => format!("{section}.{}", quoted(name)),

@@ -3,6 +3,8 @@
 //! The scheme, host and base path come from configuration alone. A caller's path is only ever appended, and one that
 //! could climb out of the base path is refused.
 
+use std::net::IpAddr;
+
 use axum::http::HeaderValue;
 use axum::http::uri::{Authority, Parts, PathAndQuery, Scheme, Uri};
 use bytes::Bytes;
@@ -58,6 +60,30 @@ impl BaseUrl {
         let separator = if query.is_empty() { "" } else { "?" };
         let path = [&self.path, below, separator, query].concat();
         PathAndQuery::from_maybe_shared(Bytes::from(path)).map_err(|_| NotBelow)
+    }
+
+    /// Whether this is a server on this machine or in a private network.
+    pub fn is_near(&self) -> bool {
+        let host = self.authority.host().trim_matches(['[', ']']);
+        match host.parse() {
+            Ok(IpAddr::V4(address)) => {
+                let [first, second, ..] = address.octets();
+                // 100.64.0.0/10 is RFC 6598's, which overlay networks use.
+                let shared = first == 100 && (64..128).contains(&second);
+                address.is_loopback() || address.is_private() || address.is_link_local() || shared
+            }
+            Ok(IpAddr::V6(address)) => {
+                address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local()
+            }
+            // Names without a dot, as in a compose file, and domains that no public server has.
+            Err(_) => {
+                let host = host.to_ascii_lowercase();
+                !host.contains('.')
+                    || [".localhost", ".local", ".internal", ".lan", ".home.arpa", ".svc"]
+                        .iter()
+                        .any(|domain| host.ends_with(domain))
+            }
+        }
     }
 
     /// The whole URL of a call.
@@ -127,6 +153,37 @@ mod tests {
             "http://h h/",
         ] {
             assert!(BaseUrl::parse(text, "v1").is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_near_is_told_by_its_host() {
+        let is_near = |host: &str| BaseUrl::parse(&format!("http://{host}"), "v1").unwrap().is_near();
+        for host in [
+            "localhost:1234",
+            "127.0.0.1",
+            "10.1.2.3:80",
+            "192.168.0.7",
+            "172.16.0.1",
+            "100.100.0.1",
+            "[::1]:80",
+            "[fd00::1]",
+            "vllm:8000",
+            "box.local",
+            "vllm.models.svc.cluster.local",
+            "models.SVC",
+        ] {
+            assert!(is_near(host), "{host}");
+        }
+        for host in [
+            "api.openai.com",
+            "8.8.8.8",
+            "172.32.0.1",
+            "100.128.0.1",
+            "[2001:db8::1]",
+            "local.example",
+        ] {
+            assert!(!is_near(host), "{host}");
         }
     }
 

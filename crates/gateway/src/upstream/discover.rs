@@ -1,106 +1,178 @@
-//! Asks providers which models they serve.
+//! Asks a provider which models it serves.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderMap, HeaderValue, Method};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use bytes::Bytes;
 use http_body_util::{BodyExt as _, Limited};
 use mynah_dialect::Dialect;
-use serde_json::Value;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::auth::Credential;
+use super::base::BaseUrl;
+use super::connect::Origin;
+use super::model_list::{each_once, read_page};
 use super::pool::Pools;
-use super::send::{Call, Outgoing, Patience, send};
+use super::send::{Call, Outgoing, Patience, SendError, send};
 use crate::alarm::after;
-use crate::discovered::{Discovered, Listed};
+use crate::discovered::{Listed, Unlisted};
 use crate::known::Discovery;
-use crate::provider::Provider;
+use crate::provider::{Endpoint, Provider};
 
-/// How long a list may take to arrive.
+/// How long a list may take to arrive, all its pages together.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a server may take that nobody asked for.
 const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
-/// The largest list that is read.
+/// The largest list that is read, all its pages together, in bytes.
 const MAX_LIST: usize = 16 * 1024 * 1024;
+/// The most models that are taken from one provider.
+const MAX_MODELS: usize = 10_000;
+/// The most pages that are asked for.
+const MAX_PAGES: usize = 100;
 
-/// Asks every provider that has a list, all at the same time, and notes what each says. Returns what went wrong, by
-/// provider.
-pub async fn discover(
-    providers: &[Arc<Provider>],
-    pools: &Arc<Pools>,
-    discovered: &Arc<Discovered>,
-) -> Vec<(Arc<Provider>, String)> {
-    let mut asked = JoinSet::new();
-    for provider in providers.iter().filter(|provider| provider.models.is_none()) {
-        if provider.discovery == Discovery::None {
-            continue;
-        }
-        let (provider, pools, discovered) = (provider.clone(), pools.clone(), discovered.clone());
-        asked.spawn(async move {
-            let patience = if provider.probed { PROBE_TIMEOUT } else { TIMEOUT };
-            let listed = tokio::time::timeout(patience, ask(&provider, &pools)).await;
-            let listed = listed.unwrap_or_else(|_| Err(format!("no model list within {patience:?}")));
-            match listed {
-                Ok(models) => {
-                    discovered.note(&provider.name, &models);
-                    None
-                }
-                Err(message) => Some((provider, message)),
-            }
-        });
-    }
-    asked.join_all().await.into_iter().flatten().collect()
+/// Asks a provider for its models, with one of its keys: another one at each `turn`.
+pub async fn ask(provider: &Provider, pools: &Pools, turn: u32) -> Result<Vec<Listed>, Unlisted> {
+    let patience = if provider.probed { PROBE_TIMEOUT } else { TIMEOUT };
+    let listed = tokio::time::timeout(patience, pages(provider, pools, turn)).await;
+    listed.unwrap_or_else(|_| Err(unreachable(format!("no model list within {patience:?}"))))
 }
 
-async fn ask(provider: &Provider, pools: &Pools) -> Result<Vec<Listed>, String> {
-    let endpoint = provider.endpoints.first().ok_or("it has no address")?;
-    let mut query = match provider.discovery {
-        Discovery::Anthropic => "limit=1000".to_owned(),
-        Discovery::Gemini => "pageSize=1000".to_owned(),
-        _ => String::new(),
-    };
-    let credential = endpoint.credential((!provider.secrets.is_empty()).then_some(0));
-    credential.extend_query(&mut query);
-    let path = match &provider.models_url {
-        None => endpoint
-            .base
-            .call("/models", &query)
-            .map_err(|error| error.to_string())?,
-        Some(path) => rooted(path, &query).ok_or("the place of its model list is not a path")?,
-    };
-    let call = || {
-        let mut headers = provider.headers.iter().cloned().collect::<HeaderMap>();
-        if endpoint.dialect == Dialect::Anthropic {
+async fn pages(provider: &Provider, pools: &Pools, turn: u32) -> Result<Vec<Listed>, Unlisted> {
+    let inquiry = Inquiry::new(provider, turn).ok_or_else(|| unlisted("it has no address"))?;
+    let mut models = Vec::new();
+    let mut room = MAX_LIST;
+    let mut next = None;
+    for _ in 0..MAX_PAGES {
+        let text = inquiry.page(pools, next.as_deref(), room).await?;
+        room -= text.len();
+        let page = read_page(provider.list.shape, &text, MAX_MODELS - models.len())
+            .ok_or_else(|| unlisted("its model list is not what it should be"))?;
+        let nothing_new = page.models.is_empty();
+        models.extend(page.models);
+        next = page.next.filter(|_| !nothing_new && models.len() < MAX_MODELS);
+        if next.is_none() {
+            break;
+        }
+    }
+    Ok(each_once(models))
+}
+
+fn unlisted(message: impl Into<String>) -> Unlisted {
+    Unlisted {
+        unreachable: false,
+        message: message.into(),
+    }
+}
+
+fn unreachable(message: impl Into<String>) -> Unlisted {
+    Unlisted {
+        unreachable: true,
+        message: message.into(),
+    }
+}
+
+/// What is asked of a provider for each page.
+struct Inquiry<'a> {
+    provider: &'a Provider,
+    endpoint: &'a Endpoint,
+    base: &'a BaseUrl,
+    credential: &'a Credential,
+}
+
+impl<'a> Inquiry<'a> {
+    /// `None` for a provider without an address.
+    fn new(provider: &'a Provider, turn: u32) -> Option<Self> {
+        let endpoint = provider.native()?;
+        let base = provider.list.base.as_ref().unwrap_or(&endpoint.base);
+        // The next key after a failure, which may have been the key's.
+        let key = (turn as usize).checked_rem(provider.secrets.len());
+        let key = key.filter(|_| provider.list.base.is_none());
+        Some(Self {
+            provider,
+            endpoint,
+            base,
+            credential: endpoint.credential(key),
+        })
+    }
+
+    /// The text of one page. `next` is what the query needs for any but the first.
+    async fn page(&self, pools: &Pools, next: Option<&str>, room: usize) -> Result<Bytes, Unlisted> {
+        let path = self
+            .path(next)
+            .ok_or_else(|| unlisted("the place of its model list is not a path"))?;
+        let call = || {
+            Some(Call {
+                method: Method::GET,
+                base: self.base,
+                path: path.clone(),
+                headers: self.headers(),
+                body: Outgoing::held(Vec::new()),
+            })
+        };
+        let patience = Patience {
+            connect: self.provider.timeouts.connect,
+            deadline: after(Instant::now(), TIMEOUT),
+            between_bytes: TIMEOUT,
+        };
+        let pool = pools.of(&Origin {
+            scheme: self.base.scheme.clone(),
+            authority: self.base.authority.clone(),
+            version: self.provider.http_version,
+        });
+        let response = send(&pool, call, patience).await;
+        let response = response.map_err(|error: SendError| unreachable(error.to_string()))?;
+        let status = response.status();
+        if !status.is_success() {
+            return Err(Unlisted {
+                unreachable: is_nobody(status),
+                message: format!("its model list answers {status}"),
+            });
+        }
+        let body = Limited::new(response.into_body(), room).collect().await;
+        Ok(body.map_err(|error| unlisted(error.to_string()))?.to_bytes())
+    }
+
+    fn path(&self, next: Option<&str>) -> Option<PathAndQuery> {
+        let shape = self.provider.list.shape;
+        let mut query = match shape {
+            Discovery::Anthropic => "limit=1000".to_owned(),
+            Discovery::Gemini => "pageSize=1000".to_owned(),
+            _ => String::new(),
+        };
+        self.credential.extend_query(&mut query);
+        if let Some(next) = next {
+            query.push_str(if query.is_empty() { "" } else { "&" });
+            query.push_str(next);
+        }
+        match self.provider.list.path.as_deref().or(shape.path()) {
+            None => self.base.call("/models", &query).ok(),
+            Some(path) => rooted(path, &query),
+        }
+    }
+
+    fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        // The operator's headers may be credentials too.
+        if self.provider.list.base.is_none() {
+            headers.extend(self.provider.headers.iter().cloned());
+        }
+        if self.endpoint.dialect == Dialect::Anthropic {
             headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
         }
-        credential.extend_headers(&mut headers);
-        let body = Outgoing::held(Vec::new());
-        Some(Call {
-            method: Method::GET,
-            base: &endpoint.base,
-            path: path.clone(),
-            headers,
-            body,
-        })
-    };
-    let pool = endpoint.pool(pools, provider.http_version);
-    let patience = Patience {
-        connect: provider.timeouts.connect,
-        deadline: after(Instant::now(), TIMEOUT),
-        between_bytes: TIMEOUT,
-    };
-    let response = send(pool, call, patience).await.map_err(|error| error.to_string())?;
-    let status = response.status();
-    if !status.is_success() {
-        return Err(format!("its model list answers {status}"));
+        self.credential.extend_headers(&mut headers);
+        headers
     }
-    let body = Limited::new(response.into_body(), MAX_LIST)
-        .collect()
-        .await
-        .map_err(|error| error.to_string())?;
-    read_list(provider.discovery, &body.to_bytes()).ok_or_else(|| "its model list is not what it should be".to_owned())
+}
+
+/// Whether a status says that there is nobody behind whoever answers.
+fn is_nobody(status: StatusCode) -> bool {
+    [
+        StatusCode::BAD_GATEWAY,
+        StatusCode::SERVICE_UNAVAILABLE,
+        StatusCode::GATEWAY_TIMEOUT,
+    ]
+    .contains(&status)
 }
 
 /// A path from the root of the host, with a query of its own or ours.
@@ -111,109 +183,4 @@ fn rooted(path: &str, query: &str) -> Option<PathAndQuery> {
         (false, false) => "?",
     };
     [path, separator, query].concat().parse().ok()
-}
-
-/// Reads a model list; `None` when the text is something else. Entries that make no sense are passed over.
-pub fn read_list(shape: Discovery, text: &[u8]) -> Option<Vec<Listed>> {
-    let list: Value = serde_json::from_slice(text).ok()?;
-    if shape == Discovery::Ocf {
-        return ocf_table(&list);
-    }
-    let entries = list
-        .as_array()
-        .or_else(|| list["data"].as_array())
-        .or_else(|| list["models"].as_array())?;
-    let listed = |entry: &Value| {
-        let name = ["id", "model", "name"].iter().find_map(|key| entry[key].as_str())?;
-        let id = if shape == Discovery::Gemini {
-            name.strip_prefix("models/").unwrap_or(name)
-        } else {
-            name
-        };
-        let created = entry["created"].as_u64().unwrap_or(0);
-        (!id.is_empty()).then(|| Listed {
-            id: id.to_owned(),
-            created,
-        })
-    };
-    Some(entries.iter().filter_map(listed).collect())
-}
-
-/// The node table of an OCF head: nodes by peer id, each with services whose identity groups name models. Nodes that
-/// say that they are not connected are left out.
-fn ocf_table(table: &Value) -> Option<Vec<Listed>> {
-    let mut ids: Vec<&str> = Vec::new();
-    for node in table.as_object()?.values().filter(|node| node["connected"] != false) {
-        for service in node["service"].as_array().into_iter().flatten() {
-            for identity in service["identity_group"].as_array().into_iter().flatten() {
-                let model = identity.as_str().and_then(|identity| identity.strip_prefix("model="));
-                ids.extend(model.filter(|model| !model.is_empty() && *model != "*"));
-            }
-        }
-    }
-    ids.sort_unstable();
-    ids.dedup();
-    Some(
-        ids.into_iter()
-            .map(|id| Listed {
-                id: id.to_owned(),
-                created: 0,
-            })
-            .collect(),
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn ids(shape: Discovery, text: &str) -> Option<String> {
-        let list = read_list(shape, text.as_bytes())?;
-        Some(
-            list.iter()
-                .map(|listed| listed.id.as_str())
-                .collect::<Vec<_>>()
-                .join(" "),
-        )
-    }
-
-    #[test]
-    fn every_shape_of_list_is_read() {
-        for (shape, text, expected) in [
-            (
-                Discovery::OpenAi,
-                r#"{"object":"list","data":[{"id":"a","created":7},{"id":"org/b"},{"x":1}]}"#,
-                "a org/b",
-            ),
-            (Discovery::OpenAi, r#"[{"id":"a"}]"#, "a"),
-            (
-                Discovery::Anthropic,
-                r#"{"data":[{"type":"model","id":"claude"}],"has_more":false}"#,
-                "claude",
-            ),
-            (Discovery::Gemini, r#"{"models":[{"name":"models/gemini"}]}"#, "gemini"),
-            (Discovery::Cohere, r#"{"models":[{"name":"command"}]}"#, "command"),
-            (
-                Discovery::Ollama,
-                r#"{"models":[{"name":"l:8b","model":"l:8b"}]}"#,
-                "l:8b",
-            ),
-            (
-                Discovery::Ocf,
-                r#"{"/A":{"connected":true,"service":[{"name":"llm","identity_group":["model=org/m=1","model=*","all"]}]},
-                    "/B":{"connected":false,"service":[{"identity_group":["model=gone"]}]},
-                    "/C":{"service":null},"/D":{"service":[{"identity_group":null},{"identity_group":["model=org/m=1"]}]}}"#,
-                "org/m=1",
-            ),
-        ] {
-            assert_eq!(ids(shape, text).as_deref(), Some(expected), "{shape:?}");
-        }
-    }
-
-    #[test]
-    fn something_else_is_no_list() {
-        for text in ["", "<html>", "{}", "7", r#"{"data":{}}"#] {
-            assert_eq!(ids(Discovery::OpenAi, text), None, "{text}");
-        }
-    }
 }

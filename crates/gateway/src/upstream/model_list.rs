@@ -1,0 +1,344 @@
+//! Reads what providers say about their models: one page, and where the next one is. No IO.
+
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+use jiff::Timestamp;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::discovered::{Listed, Prices};
+use crate::known::Discovery;
+
+/// The longest id that is taken for one, in bytes.
+const MAX_ID: usize = 512;
+/// How long a node of an OCF network may have been silent, in seconds, compared with the one that was heard last. The
+/// head itself forgets it after this time.
+const MAX_SILENCE: u64 = 600;
+
+/// One page of a list.
+#[derive(Debug, Default, PartialEq)]
+pub struct Page {
+    /// Its models, each id once.
+    pub models: Vec<Listed>,
+    /// What the query needs for the next page, such as `pageToken=…`; `None` on the last one.
+    pub next: Option<String>,
+}
+
+/// Reads a page; `None` when the text is something else. Entries that make no sense are passed over, and no more than
+/// `limit` are read.
+pub fn read_page(shape: Discovery, text: &[u8], limit: usize) -> Option<Page> {
+    if shape == Discovery::Ocf {
+        let models = node_table(text, limit)?;
+        return Some(Page { models, next: None });
+    }
+    let (envelope, entries) = if let Ok(entries) = serde_json::from_slice(text) {
+        (Envelope::default(), entries)
+    } else {
+        let envelope: Envelope = serde_json::from_slice(text).ok()?;
+        let entries = envelope.data.or(envelope.models)?;
+        (envelope, serde_json::from_str::<Vec<&RawValue>>(entries.get()).ok()?)
+    };
+    let listed = entries.into_iter().filter_map(|entry| read_entry(shape, entry));
+    Some(Page {
+        models: each_once(listed.take(limit)),
+        next: envelope.next(shape),
+    })
+}
+
+/// What stands around the entries. They are kept as text, so that a long list needs no more memory than it has bytes.
+#[derive(Default, Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+    #[serde(borrow)]
+    models: Option<&'a RawValue>,
+    #[serde(default)]
+    has_more: Value,
+    #[serde(default)]
+    last_id: Value,
+    #[serde(default, alias = "nextPageToken")]
+    next_page_token: Value,
+}
+
+impl Envelope<'_> {
+    /// Anthropic: <https://docs.claude.com/en/api/models-list>; Gemini: <https://ai.google.dev/api/models>; Cohere:
+    /// <https://docs.cohere.com/reference/list-models>. The others have one page.
+    fn next(&self, shape: Discovery) -> Option<String> {
+        let (name, token) = match shape {
+            Discovery::Anthropic if self.has_more == true => ("after_id", &self.last_id),
+            Discovery::Gemini => ("pageToken", &self.next_page_token),
+            Discovery::Cohere => ("page_token", &self.next_page_token),
+            _ => return None,
+        };
+        let token = token.as_str().filter(|token| !token.is_empty())?;
+        Some(format!("{name}={}", utf8_percent_encode(token, NON_ALPHANUMERIC)))
+    }
+}
+
+fn read_entry(shape: Discovery, entry: &RawValue) -> Option<Listed> {
+    let entry: Value = serde_json::from_str(entry.get()).ok()?;
+    let text = |key: &str| entry[key].as_str().filter(|text| !text.is_empty());
+    let id = ["id", "model_version", "model", "name"].into_iter().find_map(text)?;
+    let handle = text("handle");
+    // So says a remote list of a model that nobody serves now.
+    if id.len() > MAX_ID || handle == Some("unavailable") {
+        return None;
+    }
+    let id = match shape {
+        Discovery::Gemini => id.strip_prefix("models/").unwrap_or(id),
+        _ => id,
+    };
+    let prices = |input: &str, output: &str| {
+        Some(Prices {
+            input: entry[input].as_f64()?,
+            output: entry[output].as_f64()?,
+        })
+    };
+    Some(Listed {
+        id: id.to_owned(),
+        created: entry["created"].as_u64().or_else(|| seconds(text("created_at")?)),
+        owner: text("owned_by").or_else(|| text("model_family")).map(str::to_owned),
+        context: CONTEXT.into_iter().find_map(|key| entry[key].as_u64()),
+        handle: handle.map(str::to_owned),
+        prices: prices("prompt_price_1k", "completion_price_1k"),
+    })
+}
+
+/// What servers call the number of tokens that a model takes: vLLM, Groq, LM Studio, OpenRouter and Cohere, Gemini,
+/// Anthropic.
+const CONTEXT: [&str; 6] = [
+    "max_model_len",
+    "context_window",
+    "max_context_length",
+    "context_length",
+    "inputTokenLimit",
+    "max_input_tokens",
+];
+
+fn seconds(date: &str) -> Option<u64> {
+    let date: Timestamp = date.parse().ok()?;
+    u64::try_from(date.as_second()).ok()
+}
+
+/// The node table of an OCF head: nodes by peer id, each with services whose identity groups name models. Everything in
+/// it may be missing or null. Nodes that say that they are not connected, or that have long been silent, are left out.
+fn node_table(text: &[u8], limit: usize) -> Option<Vec<Listed>> {
+    let nodes: Vec<&RawValue> = match serde_json::from_slice::<BTreeMap<String, &RawValue>>(text) {
+        Ok(by_peer) => by_peer.into_values().collect(),
+        Err(_) => serde_json::from_slice(text).ok()?,
+    };
+    let nodes = nodes.iter().filter_map(|node| serde_json::from_str(node.get()).ok());
+    let nodes: Vec<Node> = nodes.map(|node| Node::read(&node)).collect();
+    let newest = nodes.iter().map(|node| node.last_seen).max().unwrap_or(0);
+    let is_there = |node: &&Node| node.connected && (node.last_seen == 0 || newest - node.last_seen <= MAX_SILENCE);
+    let ids = nodes.iter().filter(is_there).flat_map(|node| &node.models);
+    let listed = ids.map(|id| Listed {
+        id: id.clone(),
+        ..Listed::default()
+    });
+    let mut models = each_once(listed);
+    models.sort_unstable_by(|one, other| one.id.cmp(&other.id));
+    models.truncate(limit);
+    Some(models)
+}
+
+/// What matters of a node.
+struct Node {
+    connected: bool,
+    /// Unix time; 0 when it is not told.
+    last_seen: u64,
+    models: Vec<String>,
+}
+
+impl Node {
+    fn read(node: &Value) -> Self {
+        let services = node["service"].as_array().into_iter().flatten();
+        let groups = services.flat_map(|service| service["identity_group"].as_array().into_iter().flatten());
+        // An id may have `=`, `:` and `/` in it. `model=*` stands for whatever is asked for, and is no model.
+        let ids = groups.filter_map(|group| group.as_str()?.strip_prefix("model="));
+        let is_id = |id: &&str| !id.is_empty() && *id != "*" && id.len() <= MAX_ID;
+        Self {
+            connected: node["connected"] != false && node["status"] != "disconnected",
+            last_seen: node["last_seen"].as_u64().unwrap_or(0),
+            models: ids.filter(is_id).map(str::to_owned).collect(),
+        }
+    }
+}
+
+/// Of several entries with the same id the last one counts, in the place of the first.
+pub fn each_once(models: impl IntoIterator<Item = Listed>) -> Vec<Listed> {
+    let by_id = models.into_iter().map(|listed| (listed.id.clone(), listed));
+    by_id.collect::<IndexMap<_, _>>().into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(shape: Discovery, text: &str) -> Option<Page> {
+        read_page(shape, text.as_bytes(), 100)
+    }
+
+    fn ids(shape: Discovery, text: &str) -> Option<String> {
+        let models = page(shape, text)?.models;
+        let ids: Vec<&str> = models.iter().map(|listed| listed.id.as_str()).collect();
+        Some(ids.join(" "))
+    }
+
+    #[test]
+    fn every_shape_of_list_is_read() {
+        for (shape, text, expected) in [
+            (
+                Discovery::OpenAi,
+                r#"{"object":"list","data":[{"id":"a","created":7},{"id":"org/b"},{"x":1},7,{"id":null}]}"#,
+                "a org/b",
+            ),
+            (Discovery::OpenAi, r#"[{"id":"a"},{"id":"b"},{"id":"a"}]"#, "a b"),
+            (Discovery::OpenAi, " []", ""),
+            (
+                Discovery::Anthropic,
+                r#"{"data":[{"type":"model","id":"claude"}],"has_more":false}"#,
+                "claude",
+            ),
+            (Discovery::Gemini, r#"{"models":[{"name":"models/gemini"}]}"#, "gemini"),
+            (Discovery::Cohere, r#"{"models":[{"name":"command"}]}"#, "command"),
+            (
+                Discovery::Ollama,
+                r#"{"models":[{"name":"l:8b","model":"l:8b"}]}"#,
+                "l:8b",
+            ),
+            (
+                Discovery::ModelList,
+                r#"{"models":[{"model_version":"a","model_family":"f","handle":"/x"},{"model_version":"b","handle":"unavailable"}]}"#,
+                "a",
+            ),
+            (
+                Discovery::ModelList,
+                r#"[{"model_version":"accounts/a/b","handle":"/x"}]"#,
+                "accounts/a/b",
+            ),
+        ] {
+            assert_eq!(ids(shape, text).as_deref(), Some(expected), "{shape:?}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_node_table_is_read_however_little_it_says() {
+        for (text, expected) in [
+            ("{}", ""),
+            (
+                r#"{"/A":{"connected":true,"service":[{"name":"llm","identity_group":["model=org/m=1","model=*","all","model="]}]},
+                    "/B":{"connected":false,"service":[{"identity_group":["model=gone"]}]},
+                    "/C":{"service":null},"/D":{"service":[{"identity_group":null},{"identity_group":["model=org/m=1","model=b",7]}]}}"#,
+                "b org/m=1",
+            ),
+            (
+                r#"{"/A":{"last_seen":1766500000,"service":[{"identity_group":["model=new"]}]},
+                    "/B":{"last_seen":1766499000,"service":[{"identity_group":["model=silent"]}]},
+                    "/C":{"last_seen":0,"service":[{"identity_group":["model=untold"]}]}}"#,
+                "new untold",
+            ),
+            (
+                r#"{"/A":{"status":"ready","service":[{"status":"connected","port":"8080","identity_group":["model=a"]}]},
+                    "/B":{"status":"disconnected","service":[{"identity_group":["model=b"]}]},"/C":null,"/D":[]}"#,
+                "a",
+            ),
+            (r#"[{"id":"A","service":[{"identity_group":["model=a"]}]}]"#, "a"),
+        ] {
+            assert_eq!(ids(Discovery::Ocf, text).as_deref(), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_told_about_a_model_is_kept() {
+        let models = |shape, text: &str| page(shape, text).unwrap().models;
+        let listed = models(
+            Discovery::ModelList,
+            r#"[{"model_version":"m","model_family":"gpt-4","handle":"/openai/v1/chat/completions",
+                 "prompt_price_1k":0.0025,"completion_price_1k":0.01}]"#,
+        );
+        let expected = Listed {
+            id: "m".into(),
+            created: None,
+            owner: Some("gpt-4".into()),
+            context: None,
+            handle: Some("/openai/v1/chat/completions".into()),
+            prices: Some(Prices {
+                input: 0.0025,
+                output: 0.01,
+            }),
+        };
+        assert_eq!(listed, [expected]);
+        let claude = r#"{"data":[{"id":"c","created_at":"2025-11-01T00:00:00Z"}]}"#;
+        assert_eq!(models(Discovery::Anthropic, claude)[0].created, Some(1_761_955_200));
+        let vllm = r#"{"data":[{"id":"m","owned_by":"vllm","created":7,"max_model_len":32768}]}"#;
+        let listed = &models(Discovery::OpenAi, vllm)[0];
+        assert_eq!(
+            (listed.owner.as_deref(), listed.created, listed.context),
+            (Some("vllm"), Some(7), Some(32_768))
+        );
+    }
+
+    #[test]
+    fn the_next_page_is_asked_for_as_each_provider_wants_it() {
+        let next = |shape, text: &str| page(shape, text).unwrap().next;
+        for (shape, text, expected) in [
+            (
+                Discovery::Anthropic,
+                r#"{"data":[],"has_more":true,"last_id":"claude/1"}"#,
+                Some("after_id=claude%2F1"),
+            ),
+            (
+                Discovery::Anthropic,
+                r#"{"data":[],"has_more":false,"last_id":"claude"}"#,
+                None,
+            ),
+            (
+                Discovery::Anthropic,
+                r#"{"data":[],"has_more":true,"last_id":null}"#,
+                None,
+            ),
+            (
+                Discovery::Gemini,
+                r#"{"models":[],"nextPageToken":"a=b"}"#,
+                Some("pageToken=a%3Db"),
+            ),
+            (Discovery::Gemini, r#"{"models":[]}"#, None),
+            (
+                Discovery::Cohere,
+                r#"{"models":[],"next_page_token":"t"}"#,
+                Some("page_token=t"),
+            ),
+            (Discovery::Cohere, r#"{"models":[],"next_page_token":""}"#, None),
+            (
+                Discovery::OpenAi,
+                r#"{"data":[],"has_more":true,"last_id":"x","next_page_token":"t"}"#,
+                None,
+            ),
+        ] {
+            assert_eq!(next(shape, text).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn something_else_is_no_list() {
+        for text in ["", "<html>", "{}", "7", r#"{"data":{}}"#, r#"{"error":"x"}"#] {
+            assert_eq!(ids(Discovery::OpenAi, text), None, "{text}");
+        }
+        for text in ["", "7", "ERROR: no peers"] {
+            assert_eq!(ids(Discovery::Ocf, text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_bounded() {
+        let entries: Vec<String> = (0..200).map(|number| format!(r#"{{"id":"m{number}"}}"#)).collect();
+        let text = format!("[{}]", entries.join(","));
+        assert_eq!(page(Discovery::OpenAi, &text).unwrap().models.len(), 100);
+        let long = format!(r#"[{{"id":"{}"}},{{"id":"a"}}]"#, "x".repeat(MAX_ID + 1));
+        assert_eq!(ids(Discovery::OpenAi, &long).as_deref(), Some("a"));
+    }
+}
