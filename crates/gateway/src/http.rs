@@ -2,7 +2,9 @@
 
 pub mod body;
 pub mod decode;
+pub mod endpoints;
 pub mod head_timeout;
+pub mod health;
 pub mod listen;
 pub mod models;
 pub mod passage;

@@ -8,8 +8,8 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{ALLOW, CONTENT_TYPE, UPGRADE};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
+use axum::response::Response;
 use axum::routing::{any, get, post};
 use hyper::body::Incoming;
 use mynah_dialect::Dialect;
@@ -18,7 +18,7 @@ use serde_json::json;
 use tower::ServiceExt as _;
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer, ExposeHeaders};
 
-use super::models;
+use super::{endpoints, health, models};
 use crate::app::App;
 use crate::config::CorsOrigins;
 use crate::failure::Failure;
@@ -73,7 +73,9 @@ fn router(app: &Arc<App>) -> Router {
     let mut router = Router::new()
         .route("/", get(welcome).fallback(method_refused))
         .route("/api/hello", get(welcome).fallback(method_refused))
-        .route("/health", get(health).fallback(method_refused))
+        .route("/health", get(health::health).fallback(method_refused))
+        .route("/health/detailed", get(health::detailed).fallback(method_refused))
+        .route("/v1/endpoints", get(endpoints::list).fallback(method_refused))
         .route("/v1/models", lists())
         .route("/v1beta/models", lists())
         .route("/v1/models/{*id}", one())
@@ -168,20 +170,9 @@ async fn welcome() -> Response {
         "name": "mynah", "version": env!("CARGO_PKG_VERSION"),
         "endpoints": [
             "/v1/chat/completions", "/v1/responses", "/v1/messages", "/v1beta/models/{model}:generateContent",
-            "/v1/embeddings", "/v1/models", "/health",
+            "/v1/embeddings", "/v1/models", "/v1/endpoints", "/health",
         ],
     }))
-}
-
-async fn health(State(app): State<Arc<App>>) -> Response {
-    if app.process.is_draining() {
-        return (
-            StatusCode::SERVICE_UNAVAILABLE,
-            json_reply(&json!({"status": "draining"})),
-        )
-            .into_response();
-    }
-    json_reply(&json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}))
 }
 
 /// Deletes a fine-tuned model, at the provider.
@@ -212,7 +203,7 @@ async fn method_refused(request: Request<Body>) -> Response {
     let failure = Failure::method_refused(parts.method.as_str(), path);
     let mut response = failure.reply_in(dialect_at(&parts.uri, &parts.headers), pipeline::request_id(&parts));
     let allowed = match path {
-        _ if path.ends_with("/models") || !path.starts_with("/v1") => "GET, HEAD",
+        _ if path.ends_with("/models") || path == "/v1/endpoints" || !path.starts_with("/v1") => "GET, HEAD",
         _ if path.starts_with("/v1/models/") => "GET, HEAD, POST, DELETE",
         _ if path.starts_with("/v1beta/models/") => "GET, HEAD, POST",
         _ => "POST",
