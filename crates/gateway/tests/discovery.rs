@@ -292,6 +292,9 @@ async fn a_list_on_another_host_gets_no_key() {
     assert_eq!(answers(&gateway, "m").await, 200);
     assert_eq!(answers_here.received()[0].key(), Some("the-key"));
     assert!(!gateway.get("/v1/endpoints").await.text().contains("the-"));
+    // That the list is away says nothing about the provider.
+    drop(lists_here);
+    until_state(&gateway, "up", "stale").await;
 }
 
 #[tokio::test]

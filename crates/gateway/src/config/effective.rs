@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::document::{Document, join};
 use super::env::Env;
 use super::file::{Auth, File, Provider};
+use super::model_list::default_period;
 use super::problem::{Problem, did_you_mean};
 use super::secret::Secret;
 use crate::known::{KNOWN, Known};
@@ -236,6 +237,14 @@ impl Fill<'_> {
             provider.quirks = Some(self.known.quirks.clone());
             self.note("quirks", format!("catalog: {}", self.kind));
         }
+        if provider.discovery.every.is_none() {
+            provider.discovery.every = Some(default_period(provider.base_url.as_deref()));
+            self.note("discovery.every", "default".to_owned());
+        }
+        if provider.discovery.shape.is_none() {
+            provider.discovery.shape = Some(self.known.discovery());
+            self.note("discovery.shape", format!("catalog: {}", self.kind));
+        }
         for (name, value) in &self.known.headers {
             if !provider.headers.keys().any(|own| own.eq_ignore_ascii_case(name)) {
                 provider.headers.insert(name.clone(), value.clone());
@@ -351,6 +360,20 @@ mod tests {
         let effective = filled("", &env).unwrap();
         assert_eq!(base_url(&effective, "openai"), "http://localhost:9090/v1");
         assert!(!effective.rows["openai"].at_home);
+    }
+
+    #[test]
+    fn what_is_near_is_asked_more_often() {
+        let effective = filled(
+            "[providers.groq]\napi_key='k'\n[providers.box]\nbase_url='http://10.0.0.5:8000'\n[providers.own]\nbase_url='http://own'\ndiscovery.every='1h'",
+            &Env::default(),
+        )
+        .unwrap();
+        for (name, every) in [("groq", "5m"), ("box", "30s"), ("own", "1h")] {
+            let found = effective.file.providers[name].discovery.every.unwrap();
+            assert_eq!(found.to_string(), every, "{name}");
+        }
+        assert_eq!(effective.origins["providers.box.discovery.every"], "default");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use axum::http::Uri;
 
 use super::effective::Row;
 use super::file::Discovery;
+use super::units::Span;
 use crate::provider::{Endpoint, ModelList};
 use crate::upstream::base::BaseUrl;
 
@@ -16,6 +17,16 @@ const NEAR: Duration = Duration::from_secs(30);
 /// The least that can be set.
 const LEAST: Duration = Duration::from_millis(100);
 
+/// How often a provider at this base URL is asked, if nothing else is said.
+pub fn default_period(base_url: Option<&str>) -> Span {
+    let base = base_url.and_then(|url| BaseUrl::parse(url, "").ok());
+    Span(if base.is_some_and(|base| base.is_near()) {
+        NEAR
+    } else {
+        FAR
+    })
+}
+
 /// What the settings and the catalog's row say of a provider with these addresses, or the setting that is wrong and why.
 pub fn model_list(
     settings: &Discovery,
@@ -23,12 +34,10 @@ pub fn model_list(
     endpoints: &[Endpoint],
 ) -> Result<ModelList, (&'static str, String)> {
     let own = endpoints.first().map(|endpoint| &endpoint.base);
-    let every = match settings.every {
-        Some(every) if every.0 < LEAST => return Err(("every", format!("must be at least {LEAST:?}"))),
-        Some(every) => every.0,
-        None if own.is_some_and(BaseUrl::is_near) => NEAR,
-        None => FAR,
-    };
+    let every = settings.every.map_or(FAR, |every| every.0);
+    if every < LEAST {
+        return Err(("every", format!("must be at least {LEAST:?}")));
+    }
     let (base, path) = match &settings.url {
         Some(url) => place(url, own).map_err(|message| ("url", message))?,
         None => (None, known_path(row, own)),

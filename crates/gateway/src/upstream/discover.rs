@@ -35,7 +35,12 @@ const MAX_PAGES: usize = 100;
 pub async fn ask(provider: &Provider, pools: &Pools, turn: u32) -> Result<Vec<Listed>, Unlisted> {
     let patience = if provider.probed { PROBE_TIMEOUT } else { TIMEOUT };
     let listed = tokio::time::timeout(patience, pages(provider, pools, turn)).await;
-    listed.unwrap_or_else(|_| Err(unreachable(format!("no model list within {patience:?}"))))
+    let listed = listed.unwrap_or_else(|_| Err(unreachable(format!("no model list within {patience:?}"))));
+    listed.map_err(|unlisted| Unlisted {
+        // A list elsewhere says nothing about whether the provider can be reached.
+        unreachable: unlisted.unreachable && provider.list.base.is_none(),
+        ..unlisted
+    })
 }
 
 async fn pages(provider: &Provider, pools: &Pools, turn: u32) -> Result<Vec<Listed>, Unlisted> {

@@ -176,6 +176,8 @@ pub fn each_once(models: impl IntoIterator<Item = Listed>) -> Vec<Listed> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn page(shape: Discovery, text: &str) -> Option<Page> {
@@ -330,6 +332,16 @@ mod tests {
         }
         for text in ["", "7", "ERROR: no peers"] {
             assert_eq!(ids(Discovery::Ocf, text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_is_read_or_refused(text in r#"[\[{]{0,2}("(data|models|/A)":)?[\[{]{0,2}("(id|name|service|last_seen|connected)":)?("m"|null|7|-1|1e99)?[\]}]{0,4}"#) {
+            for shape in [Discovery::OpenAi, Discovery::Anthropic, Discovery::Gemini, Discovery::Cohere, Discovery::Ocf] {
+                let read = page(shape, &text);
+                prop_assert!(read.is_none() || serde_json::from_str::<Value>(&text).is_ok(), "{text}");
+            }
         }
     }
 
