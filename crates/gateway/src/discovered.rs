@@ -207,9 +207,9 @@ impl Discovered {
                 (provider.name.clone(), record)
             };
             let by_provider: BTreeMap<_, _> = providers.iter().map(record).collect();
-            let down = known.down.iter().filter(|name| by_provider.contains_key(*name));
+            let down = by_provider.iter().filter(|(_, record)| record.state == State::Down);
             let mut snapshot = Snapshot {
-                down: down.cloned().collect(),
+                down: down.map(|(name, _)| name.clone()).collect(),
                 by_provider,
                 by_id: Arc::default(),
             };
@@ -362,10 +362,12 @@ mod tests {
     #[test]
     fn another_configuration_keeps_what_is_still_asked() {
         let discovered = Discovered::default();
-        let mut stated = Provider::built_in();
-        stated.name = "stated".to_owned();
+        let stated = || Provider {
+            name: "stated".to_owned(),
+            ..Provider::built_in()
+        };
         let asked = provider("stated");
-        discovered.configure(&[provider("a"), provider("gone"), Arc::new(stated)]);
+        discovered.configure(&[provider("a"), provider("gone"), Arc::new(stated())]);
         assert_eq!(discovered.record("stated").state, State::Configured);
         assert!(discovered.snapshot().by_id.contains_key("echo"));
         let mut now = moments();
@@ -377,5 +379,9 @@ mod tests {
         assert!(!discovered.is_down("gone") && !discovered.snapshot().by_id.contains_key("echo"));
         discovered.note("gone", &Ok(list(&["x"])), now());
         assert!(!discovered.snapshot().by_id.contains_key("x"));
+        discovered.note("stated", &Err(failure(true)), now());
+        assert!(discovered.is_down("stated"));
+        discovered.configure(&[Arc::new(stated())]);
+        assert!(!discovered.is_down("stated"), "it is not asked any more");
     }
 }
