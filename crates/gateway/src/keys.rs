@@ -62,6 +62,17 @@ pub struct AllResting {
     pub reason: Reason,
 }
 
+/// A rest, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedRest {
+    /// For which model; `None` for all.
+    pub model: Option<String>,
+    /// Why.
+    pub reason: Reason,
+    /// For how much longer.
+    pub left: Duration,
+}
+
 /// One rest.
 #[derive(Clone, Copy, Debug)]
 struct Rest {
@@ -171,16 +182,14 @@ impl KeyPool {
         Some(self.leased(index, key, false))
     }
 
-    /// How many keys there are, and how many of them do not rest for this model (for none in particular: `""`).
-    pub fn available(&self, model: &str, now: Instant) -> (usize, usize) {
-        let rests = |key: &&Arc<Key>| matches!(key.looks(model, now), Stands::Resting(_));
-        let resting = self.keys.iter().filter(rests).count();
-        let count = if self.are_keys { self.keys.len() } else { 0 };
-        (count, self.keys.len() - resting)
+    /// How many of the keys do not rest, for whichever model.
+    pub fn available(&self, now: Instant) -> usize {
+        let keys = if self.are_keys { self.keys.as_slice() } else { &[] };
+        keys.iter().filter(|key| key.listed(now).is_empty()).count()
     }
 
-    /// What each key rests for, in order: the model (`None`: everywhere), why and how much longer.
-    pub fn rests(&self, now: Instant) -> Vec<Vec<(Option<String>, Reason, Duration)>> {
+    /// What each key rests for, in order.
+    pub fn rests(&self, now: Instant) -> Vec<Vec<ListedRest>> {
         self.keys.iter().map(|key| key.listed(now)).collect()
     }
 
@@ -338,14 +347,21 @@ impl Key {
         }
     }
 
-    fn listed(&self, now: Instant) -> Vec<(Option<String>, Reason, Duration)> {
+    fn listed(&self, now: Instant) -> Vec<ListedRest> {
+        if !self.may_rest.load(Ordering::Relaxed) {
+            return Vec::new();
+        }
         let rests = self.lock();
         let everywhere = rests.everywhere.iter().map(|rest| (None, rest));
         let by_model = rests.by_model.iter().map(|(model, rest)| (Some(model.clone()), rest));
         everywhere
             .chain(by_model)
             .filter(|(_, rest)| rest.until > now)
-            .map(|(model, rest)| (model, rest.reason, rest.until.duration_since(now)))
+            .map(|(model, rest)| ListedRest {
+                model,
+                reason: rest.reason,
+                left: rest.until.duration_since(now),
+            })
             .collect()
     }
 
@@ -395,8 +411,11 @@ mod tests {
             .unwrap()
             .rest("m", Reason::Throttled, Some(second(30)), now);
         assert_eq!([index(&pool, "m", now), index(&pool, "m", now)], [Some(1), Some(1)]);
-        assert_eq!(pool.available("m", now), (2, 1));
-        assert_eq!(pool.available("other", now), (2, 2));
+        assert_eq!(pool.available(now), 1);
+        assert_eq!(
+            [index(&pool, "other", now), index(&pool, "other", now)],
+            [Some(1), Some(0)]
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@
 
 mod support;
 
-use mynah_understudy::{Script, Understudy};
+use mynah_understudy::{Reply, Rule, Script, Understudy};
 use serde_json::{Value, json};
 use support::dialects::{CALLERS, KEY, body, error, provider, strict};
 use support::{Gateway, Request};
@@ -248,7 +248,7 @@ async fn who_may_not_ask_gets_no_explanation() {
 
 #[tokio::test]
 async fn who_would_be_passed_over_now_is_said_with_the_reason() {
-    let busy = Understudy::start(mynah_understudy::Reply::status(429).header("retry-after", "60"))
+    let busy = Understudy::start(Reply::status(429).header("retry-after", "60"))
         .await
         .unwrap();
     let gateway = Gateway::start(&format!(
@@ -305,4 +305,50 @@ async fn who_would_be_passed_over_now_is_said_with_the_reason() {
         (missing.status, missing.error_code().as_str()),
         (400, "missing_required_parameter")
     );
+}
+
+#[tokio::test]
+async fn rests_of_keys_and_breakers_are_in_the_detailed_health() {
+    let script = Script::new()
+        .rule(Rule::any().key("k-bad").reply(Reply::status(401)))
+        .rule(
+            Rule::any()
+                .key("k-busy")
+                .reply(Reply::status(429).header("retry-after", "60")),
+        )
+        .rule(Rule::any().reply(Reply::status(500)));
+    let up = Understudy::start(script).await.unwrap();
+    let gateway = Gateway::start(&format!(
+        "[routing]\nretries = 0\n[providers.up]\nbase_url = '{}'\nmodels = ['m']\n\
+         api_keys = ['k-bad', 'k-busy', 'k-good']\nbreaker = {{ failures = 2 }}\n",
+        up.url()
+    ));
+    for status in [429, 500] {
+        assert_eq!(gateway.chat(r#"{"model":"up/m"}"#).await.status, status);
+    }
+    let detailed = gateway.send(&Request::new("GET", "/health/detailed")).await;
+    let provider = &detailed.json()["providers"][0];
+    assert_eq!((&provider["keys"], &provider["keys_available"]), (&json!(3), &json!(1)));
+    let rests: Vec<(&Value, &Value, &Value)> = provider["resting"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|rest| (&rest["key"], &rest["model"], &rest["reason"]))
+        .collect();
+    let expected = [
+        (&json!(0), &json!(null), &json!("rejected")),
+        (&json!(1), &json!("m"), &json!("throttled")),
+    ];
+    assert_eq!(rests, expected);
+    let target = &provider["targets"][0];
+    assert_eq!(
+        (
+            &target["target"],
+            &target["breaker"],
+            &target["consecutive_failures"],
+            &target["in_flight"]
+        ),
+        (&json!("up/m"), &json!("open"), &json!(2), &json!(0))
+    );
+    assert!(!detailed.text().contains("k-b"));
 }

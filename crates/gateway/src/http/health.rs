@@ -1,6 +1,7 @@
 //! Whether the gateway serves, for load balancers, and how everything behind it is, for operators.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -14,7 +15,11 @@ use super::endpoints::{Seen, seen_by};
 use super::reply::Entry;
 use super::routes::{dialect_at, json_reply};
 use crate::app::App;
+use crate::breaker::Admission;
+use crate::caller::Caller;
+use crate::condition::Report;
 use crate::discovered::{self, Moment};
+use crate::keys::KeyPool;
 use crate::pipeline::{identify, request_id};
 
 /// What `/health` says to everybody. A provider that is away does not make the gateway unhealthy: others may answer, and
@@ -52,6 +57,40 @@ struct ProviderHealth {
     models: usize,
     /// How many keys there are.
     keys: usize,
+    /// How many of them do not rest.
+    keys_available: usize,
+    /// The rests of the others.
+    resting: Vec<RestingKey>,
+    /// Its models that were asked, as far as the caller may use them.
+    targets: Vec<TargetHealth>,
+}
+
+/// A key that rests.
+#[derive(Debug, Serialize)]
+struct RestingKey {
+    /// Its number in the order of the configuration, from 0.
+    key: usize,
+    /// For which model; `null` for all.
+    model: Option<String>,
+    /// `throttled`, `exhausted` or `rejected`.
+    reason: &'static str,
+    /// For how much longer, in seconds.
+    seconds: u64,
+}
+
+/// How a target is.
+#[derive(Debug, Serialize)]
+struct TargetHealth {
+    target: String,
+    /// `closed`: it is asked. `half-open`: a request finds out whether it has recovered. `open`: it is left alone.
+    breaker: &'static str,
+    /// For how much longer it is left alone, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seconds: Option<u64>,
+    consecutive_failures: u32,
+    in_flight: u32,
+    /// How long its first content takes, in milliseconds.
+    latency_ms: Option<u64>,
 }
 
 /// `GET /health`: no key, no waiting.
@@ -78,9 +117,22 @@ pub async fn detailed(State(app): State<Arc<App>>, request: Request<Body>) -> Re
         .filter(|seen| !seen.provider.probed && seen.record.is_degraded());
     let detailed = Detailed {
         health: Health::of(&app, degraded.map(|seen| seen.provider.name.clone()).collect()),
-        providers: seen.iter().map(|seen| ProviderHealth::of(seen, now)).collect(),
+        providers: health_of(&app, caller, &seen, now),
     };
     (status(&app), json_reply(&detailed)).into_response()
+}
+
+fn health_of(app: &App, caller: &Caller, seen: &[Seen<'_>], now: Instant) -> Vec<ProviderHealth> {
+    let mut targets = app.process.conditions.report(now);
+    targets.retain(|(target, _)| caller.may_use(target));
+    let of_provider = |provider: &str| {
+        let is_its = |target: &str| target.split('/').next() == Some(provider);
+        let its = targets.iter().filter(|(target, _)| is_its(target));
+        its.map(|(target, report)| TargetHealth::of(target, report, now))
+            .collect()
+    };
+    let health = |seen: &Seen<'_>| ProviderHealth::of(seen, of_provider(&seen.provider.name), now);
+    seen.iter().map(health).collect()
 }
 
 fn status(app: &App) -> StatusCode {
@@ -102,7 +154,7 @@ impl Health {
 }
 
 impl ProviderHealth {
-    fn of(seen: &Seen<'_>, now: Instant) -> Self {
+    fn of(seen: &Seen<'_>, targets: Vec<TargetHealth>, now: Instant) -> Self {
         let date = |moment: Moment| Timestamp::from_second(moment.unix).unwrap_or_default().to_string();
         Self {
             name: seen.provider.name.clone(),
@@ -113,6 +165,47 @@ impl ProviderHealth {
             last_error: seen.record.last_error.clone(),
             models: seen.models().count(),
             keys: seen.provider.secrets.len(),
+            keys_available: seen.provider.keys.available(now),
+            resting: resting(&seen.provider.keys, now),
+            targets,
         }
     }
+}
+
+fn resting(keys: &KeyPool, now: Instant) -> Vec<RestingKey> {
+    let rests = keys.rests(now).into_iter().enumerate();
+    let rests = rests.flat_map(|(key, rests)| rests.into_iter().map(move |rest| (key, rest)));
+    rests
+        .map(|(key, rest)| RestingKey {
+            key,
+            model: rest.model,
+            reason: rest.reason.name(),
+            seconds: whole_seconds(rest.left),
+        })
+        .collect()
+}
+
+impl TargetHealth {
+    fn of(target: &str, report: &Report, now: Instant) -> Self {
+        let (breaker, until) = match report.admission {
+            Admission::Yes => ("closed", None),
+            Admission::Probe => ("half-open", None),
+            Admission::No(until) => ("open", Some(until)),
+        };
+        Self {
+            target: target.to_owned(),
+            breaker,
+            seconds: until.map(|until| whole_seconds(until.saturating_duration_since(now))),
+            consecutive_failures: report.consecutive_failures,
+            in_flight: report.pending,
+            latency_ms: report
+                .latency
+                .map(|latency| u64::try_from(latency.as_millis()).unwrap_or(u64::MAX)),
+        }
+    }
+}
+
+/// A time in seconds that is not over before they are.
+fn whole_seconds(left: Duration) -> u64 {
+    left.as_secs() + u64::from(left.subsec_nanos() > 0)
 }
