@@ -126,6 +126,13 @@ impl Breaker {
         }
     }
 
+    /// Has somebody find out now whether the target has recovered, if it is left alone.
+    pub fn end_rest(&mut self, now: Instant) {
+        if let State::Open { until, .. } = &mut self.state {
+            *until = now.min(*until);
+        }
+    }
+
     /// Notes an answer. One answer is enough to close the breaker.
     pub fn succeeded(&mut self, now: Instant) {
         self.consecutive = 0;

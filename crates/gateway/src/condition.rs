@@ -197,13 +197,24 @@ impl Conditions {
 
     /// New rules hold for all breakers of a provider.
     pub fn set_rules(&self, provider: &str, rules: BreakerRules) {
-        for (name, condition) in lock(&self.targets).iter() {
-            let is_its = name
-                .strip_prefix(provider)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-            if is_its {
-                condition.observed().breaker.set_rules(rules);
-            }
+        for (_, condition) in lock(&self.targets).iter().filter(|(name, _)| is_of(name, provider)) {
+            condition.observed().breaker.set_rules(rules);
+        }
+    }
+
+    /// Whether a model of a provider is left alone.
+    pub fn has_resting(&self, provider: &str, now: Instant) -> bool {
+        let rests = |condition: &Condition| matches!(condition.admits(now), Admission::No(_));
+        let targets = lock(&self.targets);
+        targets
+            .iter()
+            .any(|(name, condition)| is_of(name, provider) && rests(condition))
+    }
+
+    /// Has somebody find out now whether the models of a provider have recovered that are left alone.
+    pub fn end_rests(&self, provider: &str, now: Instant) {
+        for (_, condition) in lock(&self.targets).iter().filter(|(name, _)| is_of(name, provider)) {
+            condition.observed().breaker.end_rest(now);
         }
     }
 
@@ -217,6 +228,12 @@ impl Conditions {
         all.sort_by(|left, right| left.0.cmp(&right.0));
         all
     }
+}
+
+/// Whether a target is one of a provider.
+fn is_of(target: &str, provider: &str) -> bool {
+    let rest = target.strip_prefix(provider);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Forgets what nobody refers to, when there is too much.

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderName, HeaderValue};
 use mynah_dialect::quirks::Quirks;
 use mynah_dialect::{Dialect, Protocol};
@@ -41,6 +42,8 @@ pub struct Provider {
     pub cooldown: Option<Duration>,
     /// When a model of it is left alone.
     pub breaker: BreakerRules,
+    /// How its recovery is looked for.
+    pub probe: Option<Probe>,
     /// Sent with every call.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// How long to wait for it.
@@ -77,6 +80,15 @@ pub struct ModelList {
     /// Its path and query from the root of the host; `None` for `/models` below the base URL.
     pub path: Option<String>,
     /// The longest time from one question to the next.
+    pub every: Duration,
+}
+
+/// How the recovery of a provider is looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// The path at its host.
+    pub path: PathAndQuery,
+    /// How often it is asked for.
     pub every: Duration,
 }
 
@@ -169,6 +181,7 @@ impl Provider {
             keys: KeyPool::default(),
             cooldown: None,
             breaker: BreakerRules::default(),
+            probe: None,
             headers: Vec::new(),
             timeouts: Timeouts {
                 connect: Duration::ZERO,

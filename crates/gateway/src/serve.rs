@@ -21,6 +21,7 @@ use crate::discovering::keep_discovering;
 use crate::http::listen::{Site, serve};
 use crate::http::routes::Routes;
 use crate::http::tls;
+use crate::probing::keep_probing;
 
 /// How often upstream connections are looked over.
 const EXPIRE: Duration = Duration::from_secs(10);
@@ -43,15 +44,9 @@ pub async fn run(loaded: Loaded, file: Option<PathBuf>, load: Load) -> anyhow::R
     let hang_up = signal(SignalKind::hangup())?;
     let mut stop = Stop::listen()?;
     welcome(&site.load(), listener.local_addr()?)?;
-    let discovering = tokio::spawn(keep_discovering(site.load().app.clone()));
+    let looking = tokio::spawn(keep_looking(site.load().app.clone()));
     tokio::spawn(keep_expiring(site.clone()));
-    tokio::spawn(keep_reloading(
-        site.clone(),
-        discovering,
-        watched,
-        (file, load),
-        hang_up,
-    ));
+    tokio::spawn(keep_reloading(site.clone(), looking, watched, (file, load), hang_up));
     let draining = process.clone();
     let stopped = async move {
         stop.asked().await;
@@ -108,10 +103,15 @@ async fn keep_expiring(site: Arc<ArcSwap<Site>>) {
     }
 }
 
+/// Looks after the providers of one configuration.
+async fn keep_looking(app: Arc<App>) {
+    tokio::join!(keep_discovering(app.clone()), keep_probing(app));
+}
+
 /// Swaps in a changed configuration; a bad one is reported and the old one stays.
 async fn keep_reloading(
     site: Arc<ArcSwap<Site>>,
-    mut discovering: JoinHandle<()>,
+    mut looking: JoinHandle<()>,
     mut watched: Watched,
     (file, load): (Option<PathBuf>, Load),
     mut hang_up: Signal,
@@ -133,8 +133,8 @@ async fn keep_reloading(
             Ok(loaded) => {
                 watched = Watched::new(file.iter().cloned().chain(check::files(&loaded.config)));
                 if let Some(app) = swap(&site, loaded.config) {
-                    discovering.abort();
-                    discovering = tokio::spawn(keep_discovering(app));
+                    looking.abort();
+                    looking = tokio::spawn(keep_looking(app));
                 }
             }
         }

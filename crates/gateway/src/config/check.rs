@@ -204,6 +204,7 @@ impl Check<'_> {
             keys: KeyPool::default(),
             cooldown: provider.cooldown.map(|cooldown| cooldown.0),
             breaker: self.breaker(path, &provider.breaker),
+            probe: self.probe(path, &provider.breaker),
             headers,
             timeouts: Timeouts {
                 connect: provider.timeouts.connect.0,

@@ -337,7 +337,7 @@ pub struct ModelTimeouts {
 }
 
 /// When a target that fails is left alone for a while.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct BreakerTable {
     /// After so many failures in a row.
@@ -354,6 +354,12 @@ pub struct BreakerTable {
     pub max_rest: Span,
     /// How long a target that recovered takes to get its whole share again.
     pub slow_start: Span,
+    /// While one of the provider's models is left alone, ask for this path at its host, such as `/health`. As soon as it
+    /// answers with 2xx, the model is tried. Default: it is tried when its time of rest is over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probe: Option<String>,
+    /// How often the path is asked for.
+    pub probe_every: Span,
 }
 
 impl Default for BreakerTable {
@@ -367,6 +373,8 @@ impl Default for BreakerTable {
             rest: Span(rules.rest),
             max_rest: Span(rules.max_rest),
             slow_start: Span(rules.slow_start),
+            probe: None,
+            probe_every: Span::seconds(5),
         }
     }
 }

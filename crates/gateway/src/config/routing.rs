@@ -10,12 +10,15 @@ use super::problem::did_you_mean;
 use super::{ModelConfig, TargetConfig};
 use crate::breaker::BreakerRules;
 use crate::hedge::Hedge;
-use crate::provider::BUILT_IN;
+use crate::provider::{BUILT_IN, Probe};
 use crate::retry::Backoff;
 use crate::route::{OwnPatience, Rules};
 
 /// Extra requests of a hedge, where the operator does not say how many.
 const HEDGED: f64 = 0.05;
+
+/// Nobody is asked more often than this.
+const SHORTEST_PROBE: Duration = Duration::from_millis(100);
 
 /// More rounds than this are no help to anybody.
 const MAX_RETRIES: u32 = 10;
@@ -208,6 +211,22 @@ impl Check<'_> {
             max_rest: table.max_rest.0.max(table.rest.0),
             slow_start: table.slow_start.0,
         }
+    }
+
+    /// How the recovery of a provider is looked for.
+    pub(super) fn probe(&mut self, path: &str, table: &BreakerTable) -> Option<Probe> {
+        let asked = table.probe.as_ref()?;
+        let path = join(path, "breaker");
+        if table.probe_every.0 < SHORTEST_PROBE {
+            self.report(&join(&path, "probe_every"), "must be at least 100ms");
+        }
+        let is_path = asked.starts_with('/').then(|| asked.parse().ok()).flatten();
+        let place = is_path.ok_or_else(|| format!("`{asked}` is not a path such as /health"));
+        let place = self.take(&join(&path, "probe"), place)?;
+        Some(Probe {
+            path: place,
+            every: table.probe_every.0,
+        })
     }
 
     fn retries(&mut self, path: &str, retries: u32) {
