@@ -32,6 +32,7 @@ pub mod needs;
 pub mod operation;
 pub mod outlook;
 pub mod pipeline;
+pub mod prices;
 pub mod probing;
 pub mod provider;
 pub mod retry;
