@@ -10,6 +10,7 @@ use crate::condition::{Condition, Conditions};
 use crate::config::TargetConfig;
 use crate::config::file::{Ability, OnCut};
 use crate::hedge::Hedge;
+use crate::prices::{self, Price};
 use crate::provider::{Provider, Timeouts};
 use crate::retry::Backoff;
 
@@ -59,12 +60,13 @@ impl Target {
 
     /// A target as it is configured.
     pub fn configured(provider: &Arc<Provider>, config: &TargetConfig, conditions: &Conditions) -> Self {
+        let listed = || prices::of(&provider.kind, &config.model).map(Price::blended);
         Self {
             weight: config.weight,
             context: config.context,
             abilities: config.abilities.clone(),
             tags: config.tags.clone(),
-            price: config.price,
+            price: config.price.or_else(listed),
             ..Self::new(provider, &config.model, conditions)
         }
     }

@@ -246,14 +246,15 @@ fn is_price(price: f64) -> bool {
     price.is_finite() && (0.0..=1_000_000.0).contains(&price)
 }
 
-/// What a typical request costs, three parts of prompt to one of answer, in millionths of a dollar for a million tokens.
+/// What a typical request costs, in the unit of [`crate::prices::Price::blended`]: 3,000 tokens of prompt and 1,000 of
+/// answer, in billionths of a dollar.
 fn blended(price: file::TargetPrice) -> u64 {
-    let dollars = (3.0 * price.input + price.output) / 4.0;
+    let dollars = 3.0 * price.input + price.output;
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "a price was checked to be neither negative nor large"
     )]
-    let millionths = (dollars * 1e6) as u64;
-    millionths
+    let billionths = (dollars * 1e6) as u64;
+    billionths
 }
