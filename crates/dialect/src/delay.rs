@@ -5,9 +5,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-use jiff::fmt::rfc2822;
-
+use crate::date;
 use crate::tree::Node;
 
 /// Nobody is left alone for longer.
@@ -167,19 +165,12 @@ fn delay(value: &str, now: Duration) -> Option<Duration> {
         Ok(number) if number >= UNIX_MILLISECONDS => number / 1000.0 - now,
         Ok(number) if number >= UNIX_SECONDS => number - now,
         Ok(number) => number,
-        Err(_) => match date(value) {
+        Err(_) => match date::read(value) {
             Some(date) => date - now,
             None => seconds(value)?,
         },
     };
     bounded(from_now)
-}
-
-/// A date in seconds since the epoch.
-fn date(text: &str) -> Option<f64> {
-    let http = rfc2822::DateTimeParser::new();
-    let date: Timestamp = text.parse().or_else(|_| http.parse_timestamp(text)).ok()?;
-    Some(date.as_duration().as_secs_f64())
 }
 
 /// A duration as Go prints it (`6m0s`, `1.5s`, `20ms`), or in words (`2 minutes`), at the beginning of a text. A number

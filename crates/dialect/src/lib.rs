@@ -9,6 +9,7 @@
 //! [`relay`] passes it on while [`usage`] reads the token counts from it, [`closing`] says whether it came to its end.
 
 mod complaint;
+mod date;
 mod gemini_address;
 mod json;
 mod stream_error;
