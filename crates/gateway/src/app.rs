@@ -12,6 +12,7 @@ use crate::condition::Conditions;
 use crate::config::{Config, CorsOrigins, ServerConfig};
 use crate::discovered::Discovered;
 use crate::failure::Failure;
+use crate::single_flight::Flights;
 use crate::upstream::connect::Network;
 use crate::upstream::pool::Pools;
 
@@ -37,6 +38,8 @@ pub struct Process {
     pub discovered: Arc<Discovered>,
     /// How targets and keys are doing.
     pub conditions: Arc<Conditions>,
+    /// The calls under way that may be shared.
+    pub flights: Arc<Flights>,
     /// What this process adds to `Via`; unique, so that a request that comes back is recognised.
     pub via: HeaderValue,
     in_flight: AtomicUsize,
@@ -50,6 +53,7 @@ impl Process {
         Self {
             discovered: Arc::default(),
             conditions: Arc::default(),
+            flights: Arc::default(),
             via: HeaderValue::try_from(via).unwrap_or(HeaderValue::from_static("1.1 mynah")),
             in_flight: AtomicUsize::new(0),
             draining: AtomicBool::new(false),

@@ -40,6 +40,7 @@ pub mod route;
 pub mod running;
 pub mod schedule;
 pub mod serve;
+pub mod single_flight;
 pub mod telemetry;
 pub mod translated;
 pub mod translation;

@@ -27,10 +27,11 @@ use crate::explain::{Explanation, Hypothetical, explain, explain_model, likely_p
 use crate::failure::Failure;
 use crate::http::body::{limited, read_whole};
 use crate::http::decode::Encoding;
-use crate::http::reply::{Entry, REQUEST_ID, reply};
+use crate::http::reply::{Entry, REQUEST_ID, reply, share};
 use crate::http::routes::json_reply;
 use crate::operation::{Operation, Speech};
 use crate::outlook::Outlook;
+use crate::single_flight::{self, Seat};
 use crate::translation::is_strict;
 
 /// The header with which a caller chooses the provider.
@@ -112,11 +113,27 @@ where
         timeout: timeout(&parts.headers)?,
     };
     let mut ask = asking.ask(body);
+    let shared = route
+        .rules
+        .single_flight
+        .then(|| single_flight::key(&ask, caller))
+        .flatten();
+    let pilot = match shared {
+        None => None,
+        Some(key) => match app.process.flights.board(key).await {
+            Seat::Pilot(pilot) => Some(pilot),
+            Seat::Passenger(shared) => return Ok(share((*shared)?, entry.take(), permit)),
+        },
+    };
     let answer = first_success(app, &route, &mut ask).await;
     entry.tried(ask.attempts);
-    let answer = answer?;
     let responses = operation.speech == Speech::Conversation(Protocol::OpenaiResponses);
-    Ok(finish(answer, (operation.dialect(), responses), started, entry, permit))
+    let response = answer.map(|answer| finish(answer, (operation.dialect(), responses), started, entry, permit));
+    match (pilot, response) {
+        (None, response) => response,
+        (Some(pilot), Ok(response)) => Ok(pilot.land(response)),
+        (Some(pilot), Err(failure)) => Err(pilot.crash(failure)),
+    }
 }
 
 async fn answer_other(

@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
+use axum::http::response::Parts as ResponseParts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
@@ -24,6 +25,7 @@ use crate::app::InFlight;
 use crate::caller::Caller;
 use crate::condition::Pending;
 use crate::failure::Failure;
+use crate::http::fan_out::{BrokenOff, Reader};
 use crate::http::passage::Passage;
 use crate::translated::LOSSY;
 use crate::upstream::send::{BodyError, UpstreamBody};
@@ -260,6 +262,49 @@ impl Drop for ReplyBody {
     }
 }
 
+/// The reply to a caller whose request was asked by another one too. It costs nothing of its own.
+pub fn share(response: Response<Reader>, mut entry: Entry, permit: InFlight) -> Response {
+    let (head, reader) = response.into_parts();
+    entry.shares(&head);
+    let body = SharedBody {
+        reader,
+        ended: false,
+        entry,
+        _permit: permit,
+    };
+    Response::from_parts(head, Body::new(body))
+}
+
+/// A shared body on its way to one of its callers.
+struct SharedBody {
+    reader: Reader,
+    ended: bool,
+    entry: Entry,
+    _permit: InFlight,
+}
+
+impl HttpBody for SharedBody {
+    type Data = Bytes;
+    type Error = BrokenOff;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        let frame = ready!(Pin::new(&mut self.reader).poll_frame(cx));
+        self.ended = !matches!(frame, Some(Ok(_)));
+        if matches!(frame, Some(Err(_))) {
+            self.entry.error = Some("upstream_broken");
+        }
+        Poll::Ready(frame)
+    }
+}
+
+impl Drop for SharedBody {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.entry.error = Some("caller_hung_up");
+        }
+    }
+}
+
 /// One line of the request log, written when the request is over in whatever way.
 #[derive(Debug, Default)]
 pub struct Entry {
@@ -331,6 +376,16 @@ impl Entry {
         self.status = failure.status;
         self.error = failure.code;
         failure
+    }
+
+    /// Notes an answer that another request has asked for.
+    fn shares(&mut self, head: &ResponseParts) {
+        if self.is_kept() {
+            self.status = head.status;
+            let model = head.headers.get(&MODEL).and_then(|model| model.to_str().ok());
+            model.unwrap_or_default().clone_into(&mut self.model);
+            self.lost = head.headers.get(&LOSSY).cloned();
+        }
     }
 
     fn answered(&mut self, answer: &Answer<'_>) {
