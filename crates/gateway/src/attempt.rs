@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::ask::{Ask, Way};
 use crate::course::{Course, Fit, Limits, Outcome, Step, Turn};
 use crate::failure::Failure;
+use crate::hedge::Hedge;
 use crate::line::Line;
 use crate::needs::Needs;
 use crate::operation::Speech;
@@ -92,12 +93,19 @@ impl<'a, 'p> Search<'a, 'p> {
                 }
                 Step::Over => return self.give_up(ask),
             };
-            let (turn, begun, mut asked) = self.race(turn, ask).await;
+            let (turn, begun, mut asked) = match self.route.rules.hedge.as_ref() {
+                // In boxes, as is all that few requests need: what a request carries with it has to stay small.
+                Some(hedge) if ask.can_be_sent_again() => Box::pin(self.race(hedge, turn, ask)).await,
+                _ => {
+                    let (line, begun) = (self.line(&turn), Instant::now());
+                    (turn, begun, line.ask(ask).await)
+                }
+            };
             if !ask.can_be_sent_again() {
                 self.course.cannot_repeat();
             }
             if finds_another_way(&asked, turn.target, ask) {
-                asked = self.line(&turn).ask(ask).await;
+                asked = Box::pin(self.line(&turn).ask(ask)).await;
             }
             if let Some(answer) = self.settle(turn, begun, asked, ask.id) {
                 return Ok(answer);
@@ -105,14 +113,12 @@ impl<'a, 'p> Search<'a, 'p> {
         }
     }
 
-    /// Asks a target. Where its first content takes too long and the model is hedged, a second one is asked too, and the
-    /// one that begins first is heard; the other is hung up on.
-    async fn race(&mut self, first: Turn<'a>, ask: &Ask<'_>) -> (Turn<'a>, Instant, Asked<'a>) {
+    /// Asks a target, and when its first content takes too long, a second one too. The one that begins first is heard, the
+    /// other is hung up on.
+    async fn race(&mut self, hedge: &Hedge, first: Turn<'a>, ask: &Ask<'_>) -> (Turn<'a>, Instant, Asked<'a>) {
         let begun = Instant::now();
         let mut asking = pin!(self.line(&first).ask(ask));
-        let hedge = self.route.rules.hedge.as_ref().filter(|_| ask.can_be_sent_again());
-        let patience = hedge.and_then(|hedge| hedge.patience(first.target.condition.percentile_95()));
-        let (Some(hedge), Some(patience)) = (hedge, patience) else {
+        let Some(patience) = hedge.patience(first.target.condition.percentile_95()) else {
             return (first, begun, asking.await);
         };
         tokio::select! {
