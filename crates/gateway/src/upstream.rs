@@ -2,10 +2,14 @@
 
 pub mod auth;
 pub mod base;
+pub mod body;
 pub mod connect;
 pub mod discover;
 pub mod headers;
+pub mod http1;
 pub mod model_list;
+pub mod outgoing;
 pub mod pool;
 pub mod send;
+pub mod stream;
 pub mod tls;

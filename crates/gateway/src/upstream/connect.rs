@@ -13,9 +13,9 @@ use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 use tower::ServiceExt as _;
 
+use super::stream::Stream;
 use super::tls;
 use crate::config::NetworkConfig;
 use crate::config::file::HttpVersion;
@@ -32,11 +32,14 @@ pub struct Origin {
 }
 
 /// A fresh connection.
-pub enum Connection {
-    /// In clear; with `Proxy-Authorization` for each request where a proxy relays them.
-    Plain(TokioIo<TcpStream>, Option<ForwardProxy>),
-    /// Over TLS; whether HTTP/2 was agreed on.
-    Tls(Box<TokioIo<TlsStream<TcpStream>>>, bool),
+#[derive(Debug)]
+pub struct Connection {
+    /// It.
+    pub stream: Stream,
+    /// HTTP/2 was agreed on.
+    pub agreed_on_http2: bool,
+    /// The proxy that relays the requests in clear, if there is one.
+    pub proxy: Option<ForwardProxy>,
 }
 
 /// A proxy that relays requests in clear, which carry the whole URL.
@@ -100,15 +103,15 @@ impl Network {
             let tcp = self.tunnel(target, proxy).await?;
             return self.encrypt(origin, host, tcp).await;
         }
-        match proxy {
-            None => Ok(Connection::Plain(self.tcp(target).await?, None)),
-            Some(proxy) => {
-                let forward = ForwardProxy {
-                    authorization: proxy.basic_auth().cloned(),
-                };
-                Ok(Connection::Plain(self.tcp(proxy.uri().clone()).await?, Some(forward)))
-            }
-        }
+        let forward = proxy.as_ref().map(|proxy| ForwardProxy {
+            authorization: proxy.basic_auth().cloned(),
+        });
+        let first = proxy.map_or(target, |proxy| proxy.uri().clone());
+        Ok(Connection {
+            stream: Stream::Plain(self.tcp(first).await?.into_inner()),
+            agreed_on_http2: false,
+            proxy: forward,
+        })
     }
 
     async fn tcp(&self, target: Uri) -> Result<TokioIo<TcpStream>, String> {
@@ -136,8 +139,11 @@ impl Network {
             .connect(name, tcp.into_inner())
             .await
             .map_err(|error| format!("TLS: {error}"))?;
-        let agreed = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        Ok(Connection::Tls(Box::new(TokioIo::new(stream)), agreed))
+        Ok(Connection {
+            agreed_on_http2: stream.get_ref().1.alpn_protocol() == Some(b"h2"),
+            stream: Stream::Tls(Box::new(stream)),
+            proxy: None,
+        })
     }
 
     async fn tls_config(&self, version: HttpVersion) -> Result<Arc<ClientConfig>, String> {

@@ -8,20 +8,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hyper::client::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::time::Instant;
 
-use super::connect::{Connection, ForwardProxy, Network, Origin};
-use super::send::Outgoing;
+use super::connect::{ForwardProxy, Network, Origin};
+use super::outgoing::Outgoing;
+use super::stream::Stream;
 use crate::alarm::Alarm;
 use crate::config::file::HttpVersion;
 
 /// Requests at a time on one HTTP/2 connection; the limit that most servers set themselves.
 const MAX_STREAMS: usize = 100;
-
-/// How long a connection that has just answered may take to be ready for the next request.
-const SETTLE: Duration = Duration::from_secs(1);
 
 /// All pools, by origin. They outlive a change of configuration.
 #[derive(Debug)]
@@ -42,18 +40,19 @@ pub struct Pool {
 /// An HTTP/1.1 connection without a request.
 #[derive(Debug)]
 struct Idle {
-    sender: Sender1,
+    connection: Http1,
     since: Instant,
 }
 
-/// An HTTP/1.1 connection.
+/// An HTTP/1.1 connection. It holds no buffers.
 #[derive(Debug)]
-pub struct Sender1 {
-    /// Sends requests on it.
-    pub requests: http1::SendRequest<Outgoing>,
+pub struct Http1 {
+    /// It is read and written by the request that has it.
+    pub stream: Stream,
     /// The proxy that relays the requests, if there is one.
     pub proxy: Option<ForwardProxy>,
-    alarm: Alarm,
+    /// What rings when the provider takes too long. One for all its requests.
+    pub alarm: Alarm,
 }
 
 /// An HTTP/2 connection.
@@ -65,30 +64,21 @@ struct Shared {
 
 /// One request on an HTTP/2 connection.
 #[derive(Debug)]
-pub struct Stream {
+pub struct Http2 {
     /// Sends the request.
     pub requests: http2::SendRequest<Outgoing>,
+    /// What rings when the provider takes too long.
+    pub alarm: Alarm,
     streams: Arc<AtomicUsize>,
-    alarm: Alarm,
 }
 
 /// A connection for one request.
 #[derive(Debug)]
 pub enum Leased {
     /// HTTP/1.1.
-    Http1(Sender1),
+    Http1(Http1),
     /// HTTP/2.
-    Http2(Stream),
-}
-
-impl Leased {
-    /// What rings when the provider takes too long. That of an HTTP/1.1 connection serves all its requests.
-    pub fn alarm(&mut self) -> &mut Alarm {
-        match self {
-            Self::Http1(sender) => &mut sender.alarm,
-            Self::Http2(stream) => &mut stream.alarm,
-        }
-    }
+    Http2(Http2),
 }
 
 // === impl Pools ===
@@ -141,57 +131,40 @@ impl Pool {
 
     /// A new connection.
     pub async fn connect(&self) -> Result<Leased, String> {
-        let http2 = self.origin.version == HttpVersion::Http2;
-        match self.network.connect(&self.origin).await? {
-            Connection::Plain(io, _) if http2 => self.handshake2(io).await,
-            Connection::Plain(io, proxy) => handshake1(io, proxy).await,
-            Connection::Tls(io, true) => self.handshake2(*io).await,
-            Connection::Tls(io, false) => handshake1(*io, None).await,
+        let connected = self.network.connect(&self.origin).await?;
+        if connected.agreed_on_http2 || self.origin.version == HttpVersion::Http2 {
+            return self.shake_hands(connected.stream).await;
         }
+        Ok(Leased::Http1(Http1 {
+            stream: connected.stream,
+            proxy: connected.proxy,
+            alarm: Alarm::default(),
+        }))
     }
 
     /// Takes back an HTTP/1.1 connection whose answer was read to its end.
-    pub fn give_back(self: &Arc<Self>, mut sender: Sender1) {
-        if sender.requests.is_ready() {
-            return self.keep(sender);
-        }
-        if sender.requests.is_closed() {
-            return;
-        }
-        // The connection's own task has not come round yet, or is still sending a body that was answered early.
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            return;
-        };
-        let pool = self.clone();
-        runtime.spawn(async move {
-            if let Ok(Ok(())) = tokio::time::timeout(SETTLE, sender.requests.ready()).await {
-                pool.keep(sender);
-            }
-        });
-    }
-
-    fn keep(&self, sender: Sender1) {
+    pub fn give_back(&self, connection: Http1) {
         let mut idle = lock(&self.idle);
         if idle.len() < self.network.config().max_idle {
             idle.push(Idle {
-                sender,
+                connection,
                 since: Instant::now(),
             });
         }
     }
 
-    fn take_idle(&self) -> Option<Sender1> {
+    fn take_idle(&self) -> Option<Http1> {
         let keep_alive = self.network.config().keep_alive;
         let mut idle = lock(&self.idle);
-        while let Some(Idle { sender, since }) = idle.pop() {
-            if sender.requests.is_ready() && since.elapsed() < keep_alive {
-                return Some(sender);
+        while let Some(Idle { mut connection, since }) = idle.pop() {
+            if since.elapsed() < keep_alive && connection.stream.is_quiet() {
+                return Some(connection);
             }
         }
         None
     }
 
-    fn share(&self) -> Option<Stream> {
+    fn share(&self) -> Option<Http2> {
         let mut shared = lock(&self.shared);
         if shared.is_empty() {
             return None;
@@ -200,26 +173,25 @@ impl Pool {
         shared
             .iter()
             .find(|connection| connection.streams.load(Ordering::Relaxed) < MAX_STREAMS)
-            .map(Shared::stream)
+            .map(Shared::lease)
     }
 
     fn expire(&self, now: Instant, keep_alive: Duration) {
         let old = |since: Instant| now.saturating_duration_since(since) >= keep_alive;
-        lock(&self.idle).retain(|idle| !idle.sender.requests.is_closed() && !old(idle.since));
+        lock(&self.idle).retain_mut(|idle| !old(idle.since) && idle.connection.stream.is_quiet());
         lock(&self.shared).retain(|connection| !connection.requests.is_closed());
     }
 
-    async fn handshake2<T>(&self, io: T) -> Result<Leased, String>
-    where
-        T: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static,
-    {
+    /// Begins to speak HTTP/2.
+    async fn shake_hands(&self, stream: Stream) -> Result<Leased, String> {
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())
             .keep_alive_interval(Duration::from_secs(30))
             .keep_alive_timeout(Duration::from_secs(20))
             .adaptive_window(true);
-        let (requests, connection) = builder.handshake(io).await.map_err(|error| error.to_string())?;
+        let handshake = builder.handshake(TokioIo::new(stream)).await;
+        let (requests, connection) = handshake.map_err(|error| error.to_string())?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "HTTP/2 connection ended");
@@ -229,39 +201,18 @@ impl Pool {
             requests,
             streams: Arc::default(),
         };
-        let stream = connection.stream();
+        let leased = connection.lease();
         lock(&self.shared).push(connection);
-        Ok(Leased::Http2(stream))
+        Ok(Leased::Http2(leased))
     }
 }
 
-async fn handshake1<T>(io: T, proxy: Option<ForwardProxy>) -> Result<Leased, String>
-where
-    T: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static,
-{
-    let (requests, mut connection) = http1::Builder::new()
-        .handshake(io)
-        .await
-        .map_err(|error| error.to_string())?;
-    tokio::spawn(async move {
-        // By reference: what is awaited as a whole takes twice its memory.
-        if let Err(error) = (&mut connection).await {
-            tracing::debug!(%error, "HTTP/1.1 connection ended");
-        }
-    });
-    Ok(Leased::Http1(Sender1 {
-        requests,
-        proxy,
-        alarm: Alarm::default(),
-    }))
-}
-
-// === impl Shared, Stream ===
+// === impl Shared, Http2 ===
 
 impl Shared {
-    fn stream(&self) -> Stream {
+    fn lease(&self) -> Http2 {
         self.streams.fetch_add(1, Ordering::Relaxed);
-        Stream {
+        Http2 {
             requests: self.requests.clone(),
             streams: self.streams.clone(),
             alarm: Alarm::default(),
@@ -269,7 +220,7 @@ impl Shared {
     }
 }
 
-impl Drop for Stream {
+impl Drop for Http2 {
     fn drop(&mut self) {
         self.streams.fetch_sub(1, Ordering::Relaxed);
     }

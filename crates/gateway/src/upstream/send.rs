@@ -2,24 +2,26 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::Poll;
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::http::header::{HOST, PROXY_AUTHORIZATION};
+use axum::http::header::PROXY_AUTHORIZATION;
 use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderMap, Method, Request, Response, Uri, Version};
-use bytes::Bytes;
-use http_body::{Body as HttpBody, Frame, SizeHint};
-use hyper::body::Incoming;
+use axum::http::{HeaderMap, Method, Request, Response, Version};
 use tokio::time::{Instant, timeout_at};
 
 use super::base::BaseUrl;
+pub use super::body::{BodyError, UpstreamBody};
 use super::connect::causes;
-use super::pool::{Leased, Pool, Sender1};
-use crate::alarm::after;
+use super::http1::exchange::{Exchange, NoAnswer, is_gone};
+use super::http1::reading::Reading;
+use super::http1::request::RequestHead;
+use super::http1::sending::Sending;
+pub use super::outgoing::Outgoing;
+use super::pool::{Http1, Http2, Leased, Pool};
+use crate::alarm::{Alarm, after};
 use crate::http::body::BrokenBody;
 
 /// What is asked of a provider, once.
@@ -90,13 +92,16 @@ pub async fn send<'a>(
                 given_up.unwrap_or_else(|| "the request cannot be made".to_owned()),
             ));
         };
-        match exchange(pool, call, leased, patience).await.ok_or(SendError::Late)? {
+        let answered = match leased {
+            Leased::Http1(connection) => over_http1(pool, call, connection, patience).await,
+            Leased::Http2(stream) => over_http2(call, stream, patience).await,
+        };
+        match answered {
             Ok(response) => return Ok(response),
-            Err(error) if reused && met_a_closed_connection(&error) => given_up = Some(causes(&error)),
-            Err(error) => {
-                let callers = callers_body(&error).map(SendError::Callers);
-                return Err(callers.unwrap_or_else(|| SendError::Broken(causes(&error))));
-            }
+            Err(Trouble::Late) => return Err(SendError::Late),
+            Err(Trouble::Gone(reason)) if reused => given_up = Some(reason),
+            Err(Trouble::Gone(reason) | Trouble::Broken(reason)) => return Err(SendError::Broken(reason)),
+            Err(Trouble::Callers(body)) => return Err(SendError::Callers(body)),
         }
     }
 }
@@ -112,6 +117,28 @@ async fn connect(pool: &Pool, patience: Patience) -> Result<Leased, SendError> {
     }
 }
 
+/// Why one connection brought no answer.
+enum Trouble {
+    /// Nothing came before the deadline.
+    Late,
+    /// The other side had given the connection up: it ended before the first byte of an answer.
+    Gone(String),
+    /// It broke, or what came was not HTTP.
+    Broken(String),
+    /// The caller's own body ended early.
+    Callers(BrokenBody),
+}
+
+impl Trouble {
+    fn of(error: &(dyn std::error::Error + 'static), is_gone: bool) -> Self {
+        match callers_body(error) {
+            Some(body) => Self::Callers(body),
+            None if is_gone => Self::Gone(causes(error)),
+            None => Self::Broken(causes(error)),
+        }
+    }
+}
+
 /// The caller's body, if it is what made an exchange fail.
 fn callers_body(error: &(dyn std::error::Error + 'static)) -> Option<BrokenBody> {
     let mut source = Some(error);
@@ -124,221 +151,62 @@ fn callers_body(error: &(dyn std::error::Error + 'static)) -> Option<BrokenBody>
     None
 }
 
-/// Whether a request on a kept connection failed because the other side had given that connection up: it ended before
-/// the first byte of an answer.
-fn met_a_closed_connection(error: &hyper::Error) -> bool {
-    let io = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
-    let gone = |error: &io::Error| {
-        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
-        matches!(
-            error.kind(),
-            BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof
-        )
-    };
-    error.is_canceled() || error.is_closed() || error.is_incomplete_message() || io.is_some_and(gone)
-}
-
-/// The head of the answer, or `None` at the deadline.
-async fn exchange(
+async fn over_http1(
     pool: &Arc<Pool>,
-    call: Call<'_>,
-    mut leased: Leased,
+    mut call: Call<'_>,
+    mut connection: Http1,
     patience: Patience,
-) -> Option<hyper::Result<Response<UpstreamBody>>> {
-    let answered = match &mut leased {
-        Leased::Http1(sender) => {
-            let request = http1_request(call, sender);
-            let sending = sender.requests.send_request(request);
-            in_time(sending, &mut leased, patience.deadline).await
-        }
-        Leased::Http2(stream) => {
-            let sending = stream.requests.send_request(http2_request(call));
-            in_time(sending, &mut leased, patience.deadline).await
-        }
-    };
-    let keep = |incoming| UpstreamBody::new(incoming, leased, pool.clone(), patience);
-    Some(answered?.map(|response| response.map(keep)))
-}
-
-async fn in_time<T>(sending: impl Future<Output = T>, leased: &mut Leased, deadline: Instant) -> Option<T> {
-    let mut sending = pin!(sending);
-    poll_fn(|cx| match sending.as_mut().poll(cx) {
-        Poll::Ready(answered) => Poll::Ready(Some(answered)),
-        Poll::Pending => leased.alarm().poll(deadline, cx).map(|()| None),
-    })
-    .await
-}
-
-fn http1_request(call: Call<'_>, sender: &Sender1) -> Request<Outgoing> {
-    let mut request = Request::new(call.body);
-    *request.method_mut() = call.method;
-    *request.headers_mut() = call.headers;
-    request.headers_mut().insert(HOST, call.base.host.clone());
-    match &sender.proxy {
-        None => *request.uri_mut() = Uri::from(call.path),
-        Some(proxy) => {
-            *request.uri_mut() = call.base.url(call.path);
-            if let Some(authorization) = &proxy.authorization {
-                request.headers_mut().insert(PROXY_AUTHORIZATION, authorization.clone());
-            }
-        }
+) -> Result<Response<UpstreamBody>, Trouble> {
+    let authorization = connection.proxy.as_ref().and_then(|proxy| proxy.authorization.clone());
+    if let Some(authorization) = authorization {
+        call.headers.insert(PROXY_AUTHORIZATION, authorization);
     }
-    request
+    let head = RequestHead {
+        method: &call.method,
+        base: call.base,
+        path: call.path.as_str(),
+        headers: &call.headers,
+        whole_url: connection.proxy.is_some(),
+    };
+    let sending = Sending::new(&head, call.body);
+    let mut exchange = Exchange::new(sending, &call.method);
+    drop((call.headers, call.path));
+    let (stream, alarm) = (&mut connection.stream, &mut connection.alarm);
+    let answered = poll_fn(|cx| match exchange.poll(stream, cx) {
+        Poll::Ready(answered) => Poll::Ready(Some(answered)),
+        Poll::Pending => alarm.poll(patience.deadline, cx).map(|()| None),
+    });
+    let answered = answered.await.ok_or(Trouble::Late)?;
+    let answered = answered.map_err(|error| Trouble::of(&error, matches!(error, NoAnswer::Gone(_))))?;
+    let (head, reading) = Reading::new(answered);
+    let mut response = Response::new(UpstreamBody::http1(reading, connection, pool.clone(), patience));
+    (*response.status_mut(), *response.version_mut()) = (head.status, head.version);
+    *response.headers_mut() = head.headers;
+    Ok(response)
 }
 
-fn http2_request(call: Call<'_>) -> Request<Outgoing> {
+async fn over_http2(call: Call<'_>, mut stream: Http2, patience: Patience) -> Result<Response<UpstreamBody>, Trouble> {
     let mut request = Request::new(call.body);
     *request.version_mut() = Version::HTTP_2;
     *request.method_mut() = call.method;
     *request.uri_mut() = call.base.url(call.path);
     *request.headers_mut() = call.headers;
-    request
+    let sending = stream.requests.send_request(request);
+    let answered = in_time(sending, &mut stream.alarm, patience.deadline).await;
+    let response = answered.ok_or(Trouble::Late)?.map_err(|error| {
+        let io = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<io::Error>());
+        let is_gone =
+            error.is_canceled() || error.is_closed() || error.is_incomplete_message() || io.is_some_and(is_gone);
+        Trouble::of(&error, is_gone)
+    })?;
+    Ok(response.map(|incoming| UpstreamBody::http2(incoming, stream, patience)))
 }
 
-/// A request body on its way out.
-#[derive(Debug)]
-pub enum Outgoing {
-    /// Pieces, of which those from `next` on are `left` bytes.
-    Held {
-        /// All pieces.
-        pieces: Vec<Bytes>,
-        /// The next one to go.
-        next: usize,
-        /// The bytes still to go.
-        left: u64,
-    },
-    /// What the caller sends, as it comes.
-    Streamed(Body),
-}
-
-impl Outgoing {
-    /// A body that is held in memory.
-    pub fn held(pieces: Vec<Bytes>) -> Self {
-        let left = pieces.iter().map(Bytes::len).sum::<usize>() as u64;
-        Self::Held { pieces, next: 0, left }
-    }
-}
-
-impl HttpBody for Outgoing {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        match self.get_mut() {
-            Self::Held { pieces, next, left } => {
-                let piece = pieces.get_mut(*next).map(std::mem::take);
-                *next += 1;
-                *left -= piece.as_ref().map_or(0, Bytes::len) as u64;
-                Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
-            }
-            Self::Streamed(body) => Pin::new(body).poll_frame(cx),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Held { left, .. } => *left == 0,
-            Self::Streamed(body) => body.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Held { left, .. } => SizeHint::with_exact(*left),
-            Self::Streamed(body) => body.size_hint(),
-        }
-    }
-}
-
-/// The body of an answer. Read to its end, its connection is kept for the next request; dropped before, the call is
-/// cancelled.
-#[derive(Debug)]
-pub struct UpstreamBody {
-    incoming: Incoming,
-    leased: Option<Leased>,
-    pool: Arc<Pool>,
-    /// When the first content must be there; `None` once it is.
-    deadline: Option<Instant>,
-    between_bytes: Duration,
-    /// Since when the next piece has been waited for.
-    waiting: Option<Instant>,
-    ended: bool,
-}
-
-/// Why the rest of an answer does not come.
-#[derive(Debug, thiserror::Error)]
-pub enum BodyError {
-    /// The connection broke.
-    #[error("the answer was cut off: {0}")]
-    Cut(String),
-    /// Nothing came for too long.
-    #[error("nothing more came within {0:?}")]
-    Stalled(Duration),
-    /// No content before the deadline.
-    #[error("no content came in time")]
-    Late,
-}
-
-impl UpstreamBody {
-    fn new(incoming: Incoming, leased: Leased, pool: Arc<Pool>, patience: Patience) -> Self {
-        Self {
-            incoming,
-            leased: Some(leased),
-            pool,
-            deadline: Some(patience.deadline),
-            between_bytes: patience.between_bytes,
-            waiting: None,
-            ended: false,
-        }
-    }
-
-    /// Says that the first content has come: from now on only a pause is too long.
-    pub fn has_begun(&mut self) {
-        self.deadline = None;
-    }
-
-    fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<BodyError> {
-        let since = *self.waiting.get_or_insert_with(Instant::now);
-        let limit = after(since, self.between_bytes);
-        let deadline = self.deadline.filter(|deadline| *deadline < limit);
-        if let Some(leased) = &mut self.leased {
-            ready!(leased.alarm().poll(deadline.unwrap_or(limit), cx));
-        }
-        Poll::Ready(match deadline {
-            Some(_) => BodyError::Late,
-            None => BodyError::Stalled(self.between_bytes),
-        })
-    }
-}
-
-impl HttpBody for UpstreamBody {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) else {
-            return self.poll_overdue(cx).map(|error| Some(Err(error)));
-        };
-        self.waiting = None;
-        self.ended = frame.is_none();
-        Poll::Ready(frame.map(|frame| frame.map_err(|error| BodyError::Cut(causes(&error)))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
-    }
-}
-
-impl Drop for UpstreamBody {
-    fn drop(&mut self) {
-        if (self.ended || self.incoming.is_end_stream())
-            && let Some(Leased::Http1(sender)) = self.leased.take()
-        {
-            self.pool.give_back(sender);
-        }
-    }
+async fn in_time<T>(sending: impl Future<Output = T>, alarm: &mut Alarm, deadline: Instant) -> Option<T> {
+    let mut sending = pin!(sending);
+    poll_fn(|cx| match sending.as_mut().poll(cx) {
+        Poll::Ready(answered) => Poll::Ready(Some(answered)),
+        Poll::Pending => alarm.poll(deadline, cx).map(|()| None),
+    })
+    .await
 }

@@ -1,0 +1,158 @@
+//! The head of a request, as it is sent.
+
+use std::io::Write as _;
+
+use axum::http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http_body::Body as _;
+
+use crate::upstream::base::BaseUrl;
+use crate::upstream::outgoing::Outgoing;
+
+/// Bytes of a header, as a guess for the space of a head.
+const HEADER: usize = 48;
+
+/// A request, but for its body.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestHead<'a> {
+    /// The method.
+    pub method: &'a Method,
+    /// The host.
+    pub base: &'a BaseUrl,
+    /// The path and query.
+    pub path: &'a str,
+    /// Everything but `Host`, lengths and transfer encodings.
+    pub headers: &'a HeaderMap,
+    /// The request goes to a proxy, which has to be told the whole URL.
+    pub whole_url: bool,
+}
+
+/// How the server is told where a request body ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// There is none.
+    Nothing,
+    /// By its length.
+    Length(u64),
+    /// In chunks.
+    Chunked,
+}
+
+impl Extent {
+    /// How a body is announced. Without a length these methods have none, as chunks would be a surprise to most servers.
+    pub fn of(body: &Outgoing, method: &Method) -> Self {
+        let seldom_has_body = matches!(*method, Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS);
+        match body.size_hint().exact() {
+            Some(0) if seldom_has_body => Self::Nothing,
+            Some(length) => Self::Length(length),
+            None if matches!(*method, Method::GET | Method::HEAD) => Self::Nothing,
+            None => Self::Chunked,
+        }
+    }
+}
+
+impl RequestHead<'_> {
+    /// The bytes of the head, with room for `more`.
+    pub fn write(&self, extent: Extent, more: usize) -> Vec<u8> {
+        let mut text = Vec::with_capacity(128 + self.path.len() + HEADER * self.headers.len() + more);
+        text.extend_from_slice(self.method.as_str().as_bytes());
+        text.push(b' ');
+        if self.whole_url {
+            text.extend_from_slice(self.base.scheme.as_str().as_bytes());
+            text.extend_from_slice(b"://");
+            text.extend_from_slice(self.base.authority.as_str().as_bytes());
+        }
+        text.extend_from_slice(self.path.as_bytes());
+        text.extend_from_slice(b" HTTP/1.1\r\n");
+        push(&mut text, &HOST, &self.base.host);
+        for (name, value) in self.headers {
+            if !matches!(*name, HOST | CONTENT_LENGTH | TRANSFER_ENCODING) {
+                push(&mut text, name, value);
+            }
+        }
+        match extent {
+            Extent::Nothing => {}
+            Extent::Chunked => text.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+            // Nothing goes wrong when a vector is written to.
+            Extent::Length(length) => drop(write!(text, "content-length: {length}\r\n")),
+        }
+        text.extend_from_slice(b"\r\n");
+        text
+    }
+}
+
+fn push(text: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
+    text.extend_from_slice(name.as_str().as_bytes());
+    text.extend_from_slice(b": ");
+    text.extend_from_slice(value.as_bytes());
+    text.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use axum::body::Body;
+    use bytes::Bytes;
+    use http_body::Frame;
+
+    use super::*;
+
+    /// A body of which nobody knows the length.
+    struct Unsized;
+
+    impl http_body::Body for Unsized {
+        type Data = Bytes;
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+            Poll::Ready(None)
+        }
+    }
+
+    fn written(method: &Method, whole_url: bool, extent: Extent) -> String {
+        let base = BaseUrl::parse("http://host:81/v1", "").unwrap();
+        let headers = [("x-a", "1"), ("content-length", "9"), ("host", "other"), ("x-b", "2")];
+        let headers = headers.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        let head = RequestHead {
+            method,
+            base: &base,
+            path: "/v1/models?a=b",
+            headers: &headers.into_iter().collect(),
+            whole_url,
+        };
+        String::from_utf8(head.write(extent, 0)).unwrap()
+    }
+
+    #[test]
+    fn heads() {
+        assert_eq!(
+            written(&Method::GET, false, Extent::Nothing),
+            "GET /v1/models?a=b HTTP/1.1\r\nhost: host:81\r\nx-a: 1\r\nx-b: 2\r\n\r\n"
+        );
+        assert_eq!(
+            written(&Method::PUT, true, Extent::Length(7)),
+            "PUT http://host:81/v1/models?a=b HTTP/1.1\r\nhost: host:81\r\nx-a: 1\r\nx-b: 2\r\ncontent-length: 7\r\n\r\n"
+        );
+        assert!(written(&Method::POST, false, Extent::Chunked).ends_with("transfer-encoding: chunked\r\n\r\n"));
+    }
+
+    #[test]
+    fn bodies_are_announced() {
+        let held = |text: &'static str| Outgoing::held(vec![Bytes::from(text)]);
+        let streamed = || Outgoing::Streamed(Body::new(Unsized));
+        for (body, method, extent) in [
+            (held("abc"), Method::POST, Extent::Length(3)),
+            (held("abc"), Method::GET, Extent::Length(3)),
+            (held(""), Method::POST, Extent::Length(0)),
+            (held(""), Method::DELETE, Extent::Nothing),
+            (Outgoing::Streamed(Body::from("abcd")), Method::POST, Extent::Length(4)),
+            (streamed(), Method::POST, Extent::Chunked),
+            (streamed(), Method::DELETE, Extent::Chunked),
+            (streamed(), Method::GET, Extent::Nothing),
+        ] {
+            assert_eq!(Extent::of(&body, &method), extent, "{method} {body:?}");
+        }
+    }
+}
