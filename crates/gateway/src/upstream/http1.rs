@@ -9,6 +9,8 @@ pub mod exchange;
 pub mod head;
 pub mod reading;
 pub mod request;
+#[cfg(test)]
+mod script;
 pub mod sending;
 
 /// Why the bytes that came are no answer that could be used.

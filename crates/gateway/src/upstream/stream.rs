@@ -86,3 +86,39 @@ impl AsyncWrite for Stream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn pair() -> (Stream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        (Stream::Plain(client), listener.accept().await.unwrap().0)
+    }
+
+    async fn until_there_is_news(stream: &Stream) {
+        let Stream::Plain(tcp) = stream else { panic!("no TCP") };
+        tcp.readable().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_connection_on_which_nothing_happens_is_quiet() {
+        let (mut stream, server) = pair().await;
+        assert!(stream.is_quiet());
+        drop(server);
+        until_there_is_news(&stream).await;
+        assert!(!stream.is_quiet());
+    }
+
+    #[tokio::test]
+    async fn what_comes_unasked_is_no_answer_to_the_next_request() {
+        let (mut stream, mut server) = pair().await;
+        server.write_all(b"HTTP/1.1 408 Request Timeout\r\n\r\n").await.unwrap();
+        until_there_is_news(&stream).await;
+        assert!(!stream.is_quiet());
+    }
+}

@@ -145,3 +145,95 @@ fn poll_read_small<T: AsyncRead + Unpin>(io: &mut T, cx: &mut Context<'_>) -> Po
     ready!(Pin::new(io).poll_read(cx, &mut come))?;
     Poll::Ready(Ok(Bytes::copy_from_slice(come.filled())))
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::http::StatusCode;
+
+    use super::super::reading::Reading;
+    use super::super::script::{Cue, Scripted};
+    use super::*;
+    use crate::upstream::outgoing::Outgoing;
+
+    const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+
+    fn body(length: usize) -> Outgoing {
+        Outgoing::held(vec![Bytes::from(vec![b'x'; length])])
+    }
+
+    fn says(text: &'static str) -> Cue {
+        Cue::Says(Bytes::from(text))
+    }
+
+    #[test]
+    fn a_head_and_what_comes_with_it() {
+        let mut io = Scripted::new([Cue::Hears(50), says(OK)]);
+        let answered = io.send(&Method::POST, body(10)).unwrap().unwrap();
+        assert_eq!((answered.head.status, &answered.rest[..]), (StatusCode::OK, &b"ok"[..]));
+        assert!(answered.sending.is_none() && answered.is_sound);
+    }
+
+    #[test]
+    fn an_answer_before_the_end_of_the_request() {
+        let refusal = "HTTP/1.1 413 Content Too Large\r\ncontent-length: 2\r\n\r\nno";
+        for (then, is_sound) in [(None, true), (Some(io::ErrorKind::BrokenPipe), false)] {
+            let mut io = Scripted::new([Cue::Hears(1000), says(refusal)]);
+            io.room = Some((1000, then));
+            let answered = io.send(&Method::POST, body(9000)).unwrap().unwrap();
+            assert_eq!(answered.head.status, StatusCode::PAYLOAD_TOO_LARGE);
+            assert_eq!((answered.sending.is_some(), answered.is_sound), (is_sound, is_sound));
+            let (_, mut reading) = Reading::new(answered);
+            let (text, end) = io.read(&mut reading);
+            assert_eq!(text, b"no");
+            assert!(matches!(end, Some(Ok(()))) && !reading.leaves_connection_clean());
+        }
+    }
+
+    #[test]
+    fn the_rest_of_a_request_is_sent_while_the_answer_is_read() {
+        let early = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nok";
+        let mut io = Scripted::new([Cue::Hears(1000), says(early), Cue::Hears(9000), says("ay")]);
+        io.room = Some((1000, None));
+        let answered = io.send(&Method::POST, body(9000)).unwrap().unwrap();
+        io.room = None;
+        let (_, mut reading) = Reading::new(answered);
+        let (text, end) = io.read(&mut reading);
+        assert_eq!(text, b"okay");
+        assert!(matches!(end, Some(Ok(()))) && reading.leaves_connection_clean());
+    }
+
+    #[test]
+    fn a_connection_that_was_given_up_is_told_from_one_that_broke() {
+        use io::ErrorKind::{BrokenPipe, ConnectionReset, TimedOut};
+        let gone = |mut io: Scripted| matches!(io.send(&Method::POST, body(10)), Some(Err(NoAnswer::Gone(_))));
+        assert!(gone(Scripted::new([Cue::Closes])));
+        assert!(gone(Scripted::new([Cue::Fails(ConnectionReset)])));
+        assert!(gone(Scripted {
+            room: Some((20, Some(BrokenPipe))),
+            ..Scripted::new([Cue::Closes])
+        }));
+        assert!(!gone(Scripted::new([Cue::Fails(TimedOut)])));
+        assert!(!gone(Scripted::new([says("H"), Cue::Closes])));
+        assert!(!gone(Scripted::new([says("H"), Cue::Fails(ConnectionReset)])));
+        assert!(!gone(Scripted::says("220 mail.example ESMTP\r\n")));
+        assert!(!gone(Scripted::default()));
+    }
+
+    #[test]
+    fn what_is_read_is_as_large_as_what_came() {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        for (length, most) in [
+            (10, SMALL_READ),
+            (10, LARGE_READ),
+            (LARGE_READ, LARGE_READ),
+            (LARGE_READ * 2, LARGE_READ),
+        ] {
+            let mut io = Scripted::new([Cue::Says(Bytes::from(vec![b'x'; length]))]);
+            let Poll::Ready(Ok(read)) = poll_read(&mut io, most, &mut cx) else {
+                panic!("nothing was read");
+            };
+            assert_eq!(read.len(), length.min(most));
+        }
+        assert!(poll_read(&mut Scripted::default(), LARGE_READ, &mut cx).is_pending());
+    }
+}

@@ -133,3 +133,135 @@ impl Reading {
         self.decoder.left()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Method;
+
+    use super::super::script::{Cue, Scripted};
+    use super::*;
+    use crate::upstream::outgoing::Outgoing;
+
+    fn get(mut io: Scripted, method: &Method) -> (Reading, Scripted) {
+        let answered = io.send(method, Outgoing::held(Vec::new())).unwrap().unwrap();
+        (Reading::new(answered).1, io)
+    }
+
+    /// A body, whether it was whole, and whether its connection can be used again. `|` stands between two reads, and `$` for
+    /// the end of the connection.
+    fn read(text: &str) -> (String, bool, bool) {
+        let cues = text.split_inclusive(['|', '$']).flat_map(|part| {
+            let said = part.trim_end_matches(['|', '$']);
+            let said = (!said.is_empty()).then(|| Cue::Says(Bytes::copy_from_slice(said.as_bytes())));
+            said.into_iter().chain(part.ends_with('$').then_some(Cue::Closes))
+        });
+        let (mut reading, mut io) = get(Scripted::new(cues), &Method::GET);
+        let (body, end) = io.read(&mut reading);
+        let is_whole = matches!(end, Some(Ok(())));
+        assert_eq!(is_whole, reading.is_at_end());
+        (
+            String::from_utf8(body).unwrap(),
+            is_whole,
+            reading.leaves_connection_clean(),
+        )
+    }
+
+    #[test]
+    fn bodies() {
+        let length = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n";
+        let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        for (text, body, is_whole, is_clean) in [
+            (format!("{length}abcd"), "abcd", true, true),
+            (format!("{length}|ab|cd"), "abcd", true, true),
+            (format!("{length}ab|cd$"), "abcd", true, true),
+            (format!("{length}abcde"), "abcd", true, false),
+            (format!("{length}|abcde"), "abcd", true, false),
+            (format!("{length}ab$"), "ab", false, false),
+            (format!("{length}ab"), "ab", false, false),
+            (format!("{chunked}4\r\nabcd\r\n0\r\n\r\n"), "abcd", true, true),
+            (format!("{chunked}|4\r|\nab|cd|\r\n0\r\n|\r\n"), "abcd", true, true),
+            (format!("{chunked}4\r\nabcd\r\n0\r\nT: x\r\n\r\n"), "abcd", true, true),
+            (format!("{chunked}4\r\nabcd\r\n0\r\n\r\nHTTP/1.1"), "abcd", true, false),
+            (format!("{chunked}4\r\nabcd\r\n$"), "abcd", false, false),
+            (format!("{chunked}4\r\nabcd\r\n0\r\n$"), "abcd", false, false),
+            (format!("{chunked}4\r\nabcdx"), "abcd", false, false),
+            ("HTTP/1.1 200 OK\r\n\r\nab|cd$".to_owned(), "abcd", true, false),
+            ("HTTP/1.1 200 OK\r\n\r\nab|cd".to_owned(), "abcd", false, false),
+            ("HTTP/1.0 200 OK\r\n\r\nabcd$".to_owned(), "abcd", true, false),
+            (
+                "HTTP/1.0 200 OK\r\nContent-Length: 4\r\n\r\nabcd".to_owned(),
+                "abcd",
+                true,
+                false,
+            ),
+            (
+                "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 4\r\n\r\nabcd".to_owned(),
+                "abcd",
+                true,
+                true,
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\nabcd".to_owned(),
+                "abcd",
+                true,
+                false,
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n"
+                    .to_owned(),
+                "a",
+                true,
+                false,
+            ),
+            ("HTTP/1.1 204 No Content\r\n\r\n".to_owned(), "", true, true),
+            ("HTTP/1.1 204 No Content\r\n\r\nabcd".to_owned(), "", true, false),
+            (
+                "HTTP/1.1 100 Continue\r\n\r\n|HTTP/1.1 304 Not Modified\r\n\r\n".to_owned(),
+                "",
+                true,
+                true,
+            ),
+        ] {
+            assert_eq!(read(&text), (body.to_owned(), is_whole, is_clean), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_question_for_the_head_has_no_body() {
+        let text = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n";
+        let (reading, _) = get(Scripted::says(text), &Method::HEAD);
+        assert!(reading.leaves_connection_clean());
+    }
+
+    #[test]
+    fn a_connection_that_fails_in_the_middle_is_no_end() {
+        let head = Cue::Says(Bytes::from("HTTP/1.1 200 OK\r\n\r\nab"));
+        let failure = Cue::Fails(std::io::ErrorKind::ConnectionReset);
+        let (mut reading, mut io) = get(Scripted::new([head, failure]), &Method::GET);
+        let (body, end) = io.read(&mut reading);
+        assert_eq!(body, b"ab");
+        assert!(matches!(end, Some(Err(Incomplete::Connection(_)))));
+    }
+
+    #[test]
+    fn a_large_body_is_read_in_large_pieces() {
+        let body = vec![b'x'; 5 * LARGE_READ];
+        for head in [
+            format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()),
+            "HTTP/1.1 200 OK\r\n\r\n".to_owned(),
+        ] {
+            let cues = [Bytes::from(head), Bytes::from(body.clone())].map(Cue::Says);
+            let (mut reading, mut io) = get(Scripted::new(cues.into_iter().chain([Cue::Closes])), &Method::GET);
+            let (read, _) = io.read(&mut reading);
+            assert!(read == body);
+            assert!(io.asked.len() < 11, "{:?}", io.asked);
+            assert!(io.asked.contains(&LARGE_READ) && io.asked.iter().max() == Some(&LARGE_READ));
+        }
+        // Events come in small pieces, each in memory of its own size.
+        let events = (0..20).map(|_| Cue::Says(Bytes::from("data: x\n\n")));
+        let head = Cue::Says(Bytes::from("HTTP/1.1 200 OK\r\n\r\n"));
+        let (mut reading, mut io) = get(Scripted::new([head].into_iter().chain(events)), &Method::GET);
+        io.read(&mut reading);
+        assert!(io.asked.iter().all(|asked| *asked == SMALL_READ));
+    }
+}

@@ -168,3 +168,127 @@ impl Sending {
         self.front.advance(written);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Method;
+
+    use super::super::exchange::NoAnswer;
+    use super::super::script::Scripted;
+    use super::*;
+
+    fn held(pieces: &[&str]) -> Outgoing {
+        Outgoing::held(
+            pieces
+                .iter()
+                .map(|piece| Bytes::copy_from_slice(piece.as_bytes()))
+                .collect(),
+        )
+    }
+
+    /// A body that comes in these pieces; after the last it waits, or ends.
+    struct Trickle {
+        pieces: VecDeque<&'static str>,
+        length: Option<u64>,
+        ends: bool,
+    }
+
+    impl http_body::Body for Trickle {
+        type Data = Bytes;
+        type Error = &'static str;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<http_body::Frame<Bytes>, &'static str>>> {
+            match self.pieces.pop_front() {
+                Some("error") => Poll::Ready(Some(Err("the caller is gone"))),
+                Some(piece) => Poll::Ready(Some(Ok(http_body::Frame::data(Bytes::from(piece))))),
+                None if self.ends => Poll::Ready(None),
+                None => Poll::Pending,
+            }
+        }
+
+        fn size_hint(&self) -> http_body::SizeHint {
+            self.length
+                .map_or_else(http_body::SizeHint::default, http_body::SizeHint::with_exact)
+        }
+    }
+
+    fn trickle(pieces: &[&'static str], length: Option<u64>, ends: bool) -> Outgoing {
+        let pieces = pieces.iter().copied().collect();
+        Outgoing::Streamed(Body::new(Trickle { pieces, length, ends }))
+    }
+
+    #[test]
+    fn head_and_body_go_out_in_one_write() {
+        let large = "x".repeat(SMALL);
+        for pieces in [&["{\"a\":", "1}"][..], &[&large, "y", &large], &[]] {
+            let mut io = Scripted::default();
+            assert!(io.send(&Method::POST, held(pieces)).is_none());
+            let body = pieces.concat();
+            let sent = format!(
+                "POST / HTTP/1.1\r\nhost: h\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            assert_eq!(io.writes, [sent.into_bytes()]);
+        }
+    }
+
+    #[test]
+    fn what_the_connection_does_not_take_at_once_follows() {
+        let pieces = ["abc".repeat(2000), "de".repeat(10), "f".repeat(5000)];
+        let pieces: Vec<&str> = pieces.iter().map(String::as_str).chain(["g"; 40]).collect();
+        for takes in [1, 7, 6000, 6050, 100_000] {
+            let mut io = Scripted {
+                takes: Some(takes),
+                ..Scripted::default()
+            };
+            assert!(io.send(&Method::POST, held(&pieces)).is_none());
+            let written = String::from_utf8(io.written()).unwrap();
+            assert!(
+                written.ends_with(&format!("content-length: 11060\r\n\r\n{}", pieces.concat())),
+                "{takes}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_body_that_comes_as_it_is_sent() {
+        for (pieces, length, expected) in [
+            (
+                &["abc", "", "0123456789abcdef"][..],
+                None,
+                "3\r\nabc\r\n10\r\n0123456789abcdef\r\n0\r\n\r\n",
+            ),
+            (&[], None, "0\r\n\r\n"),
+            (&["abc", "d"], Some(4), "abcd"),
+        ] {
+            let mut io = Scripted::default();
+            assert!(io.send(&Method::POST, trickle(pieces, length, true)).is_none());
+            let written = String::from_utf8(io.written()).unwrap();
+            assert_eq!(written.split_once("\r\n\r\n").unwrap().1, expected);
+            assert_eq!(io.writes.len(), 1);
+        }
+        // What is there is not held back until the rest comes.
+        let mut io = Scripted::default();
+        assert!(io.send(&Method::POST, trickle(&["abc"], None, false)).is_none());
+        assert!(io.written().ends_with(b"\r\n\r\n3\r\nabc\r\n"));
+    }
+
+    #[test]
+    fn a_body_that_is_not_what_it_should_be_is_not_sent() {
+        for (pieces, length) in [(&["abc"][..], 4), (&["abc", "de"], 4)] {
+            let sent = Scripted::default().send(&Method::POST, trickle(pieces, Some(length), true));
+            assert!(
+                matches!(sent, Some(Err(NoAnswer::NotSent(NotSent::Length)))),
+                "{sent:?}"
+            );
+        }
+        let sent = Scripted::default().send(&Method::POST, trickle(&["abc", "error"], None, true));
+        assert!(
+            matches!(sent, Some(Err(NoAnswer::NotSent(NotSent::Body(_))))),
+            "{sent:?}"
+        );
+    }
+}
