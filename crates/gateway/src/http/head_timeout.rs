@@ -21,6 +21,9 @@ use crate::alarm::{Alarm, after};
 /// The most that is read ahead, to see what a client speaks.
 const AHEAD: usize = 4096;
 
+/// Pieces up to this size are copied and written as one: cheaper than to tell the kernel of each.
+const TOGETHER: usize = 4096;
+
 /// What a connection is doing.
 #[derive(Clone, Debug, Default)]
 pub struct Busy(Arc<Doing>);
@@ -243,6 +246,14 @@ impl<T: Write + Unpin> Write for Watched<T> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, slices)
+        if slices.iter().map(|slice| slice.len()).sum::<usize>() > TOGETHER {
+            return Pin::new(&mut self.io).poll_write_vectored(cx, slices);
+        }
+        let mut space = [const { MaybeUninit::uninit() }; TOGETHER];
+        let mut together = ReadBuf::uninit(&mut space);
+        for slice in slices {
+            together.unfilled().put_slice(slice);
+        }
+        Pin::new(&mut self.io).poll_write(cx, together.filled())
     }
 }

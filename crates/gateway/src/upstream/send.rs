@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::http::header::PROXY_AUTHORIZATION;
@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use super::base::BaseUrl;
 pub use super::body::{BodyError, UpstreamBody};
 use super::connect::causes;
-use super::http1::exchange::{Exchange, NoAnswer, is_gone};
+use super::http1::exchange::{Answered, Exchange, NoAnswer, is_gone};
 use super::http1::reading::Reading;
 use super::http1::request::RequestHead;
 use super::http1::sending::Sending;
@@ -93,8 +93,13 @@ pub async fn send<'a>(
             ));
         };
         let answered = match leased {
-            Leased::Http1(connection) => over_http1(pool, call, connection, patience).await,
-            Leased::Http2(stream) => over_http2(call, stream, patience).await,
+            Leased::Http1(connection) => {
+                let mut on_its_way = OnItsWay::new(call, connection);
+                let answered = poll_fn(|cx| on_its_way.poll(patience.deadline, cx)).await;
+                answered.map(|answered| on_its_way.answer(answered, pool, patience))
+            }
+            // In a box, which requests over HTTP/1.1 do not have to carry.
+            Leased::Http2(stream) => Box::pin(over_http2(call, stream, patience)).await,
         };
         match answered {
             Ok(response) => return Ok(response),
@@ -151,38 +156,47 @@ fn callers_body(error: &(dyn std::error::Error + 'static)) -> Option<BrokenBody>
     None
 }
 
-async fn over_http1(
-    pool: &Arc<Pool>,
-    mut call: Call<'_>,
-    mut connection: Http1,
-    patience: Patience,
-) -> Result<Response<UpstreamBody>, Trouble> {
-    let authorization = connection.proxy.as_ref().and_then(|proxy| proxy.authorization.clone());
-    if let Some(authorization) = authorization {
-        call.headers.insert(PROXY_AUTHORIZATION, authorization);
+/// A request that is sent over HTTP/1.1.
+struct OnItsWay {
+    exchange: Exchange,
+    connection: Http1,
+}
+
+impl OnItsWay {
+    fn new(mut call: Call<'_>, connection: Http1) -> Self {
+        let authorization = connection.proxy.as_ref().and_then(|proxy| proxy.authorization.clone());
+        if let Some(authorization) = authorization {
+            call.headers.insert(PROXY_AUTHORIZATION, authorization);
+        }
+        let head = RequestHead {
+            method: &call.method,
+            base: call.base,
+            path: call.path.as_str(),
+            headers: &call.headers,
+            whole_url: connection.proxy.is_some(),
+        };
+        let exchange = Exchange::new(Sending::new(&head, call.body), &call.method);
+        Self { exchange, connection }
     }
-    let head = RequestHead {
-        method: &call.method,
-        base: call.base,
-        path: call.path.as_str(),
-        headers: &call.headers,
-        whole_url: connection.proxy.is_some(),
-    };
-    let sending = Sending::new(&head, call.body);
-    let mut exchange = Exchange::new(sending, &call.method);
-    drop((call.headers, call.path));
-    let (stream, alarm) = (&mut connection.stream, &mut connection.alarm);
-    let answered = poll_fn(|cx| match exchange.poll(stream, cx) {
-        Poll::Ready(answered) => Poll::Ready(Some(answered)),
-        Poll::Pending => alarm.poll(patience.deadline, cx).map(|()| None),
-    });
-    let answered = answered.await.ok_or(Trouble::Late)?;
-    let answered = answered.map_err(|error| Trouble::of(&error, matches!(error, NoAnswer::Gone(_))))?;
-    let (head, reading) = Reading::new(answered);
-    let mut response = Response::new(UpstreamBody::http1(reading, connection, pool.clone(), patience));
-    (*response.status_mut(), *response.version_mut()) = (head.status, head.version);
-    *response.headers_mut() = head.headers;
-    Ok(response)
+
+    fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<Result<Answered, Trouble>> {
+        match self.exchange.poll(&mut self.connection.stream, cx) {
+            Poll::Ready(answered) => {
+                let trouble = |error| Trouble::of(&error, matches!(error, NoAnswer::Gone(_)));
+                Poll::Ready(answered.map_err(trouble))
+            }
+            Poll::Pending => self.connection.alarm.poll(deadline, cx).map(|()| Err(Trouble::Late)),
+        }
+    }
+
+    fn answer(self, answered: Answered, pool: &Arc<Pool>, patience: Patience) -> Response<UpstreamBody> {
+        let (head, reading) = Reading::new(answered);
+        let body = UpstreamBody::http1(reading, self.connection, pool.clone(), patience);
+        let mut response = Response::new(body);
+        (*response.status_mut(), *response.version_mut()) = (head.status, head.version);
+        *response.headers_mut() = head.headers;
+        response
+    }
 }
 
 async fn over_http2(call: Call<'_>, mut stream: Http2, patience: Patience) -> Result<Response<UpstreamBody>, Trouble> {
