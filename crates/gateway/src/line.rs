@@ -42,18 +42,19 @@ impl<'a> Line<'a, '_> {
     /// Asks once. The answer is one whose first content has come, or an error of the provider's.
     pub async fn ask(self, ask: &Ask<'_>) -> Result<Answer<'a>, Failure> {
         if self.target.provider.is_built_in() {
-            return built_in::answer(ask, self.target).await;
+            return Box::pin(built_in::answer(ask, self.target)).await;
         }
         let (endpoint, protocol) = match ask.way_to(&self.target.provider) {
             Some(Way::Relay(endpoint)) => return self.relay(endpoint, ask).await,
             Some(Way::Translate(endpoint, protocol)) => (endpoint, protocol),
             None => return Err(self.cannot_translate()),
         };
+        // In boxes, as they are several times as large as what requests that are relayed have to carry.
         if let Some(conversation) = ask.conversation()? {
-            return self.translate(endpoint, protocol, conversation, ask).await;
+            return Box::pin(self.translate(endpoint, protocol, conversation, ask)).await;
         }
         let question = ask.question().ok_or_else(|| self.cannot_translate())?;
-        self.exchange(endpoint, question, ask).await
+        Box::pin(self.exchange(endpoint, question, ask)).await
     }
 
     /// Passes the request on as it is.

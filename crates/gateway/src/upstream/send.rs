@@ -224,3 +224,161 @@ async fn in_time<T>(sending: impl Future<Output = T>, alarm: &mut Alarm, deadlin
     })
     .await
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::http::uri::Scheme;
+    use bytes::Bytes;
+    use http_body_util::BodyExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::config::NetworkConfig;
+    use crate::config::file::HttpVersion;
+    use crate::upstream::connect::{Network, Origin};
+    use crate::upstream::pool::Pools;
+
+    const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+
+    /// A provider that answers each request of a connection in turn with what is said here, and then closes the connection.
+    /// Every request is told with the number of its connection.
+    async fn provider(
+        connections: Vec<Vec<&'static str>>,
+    ) -> (BaseUrl, Arc<Pool>, mpsc::Receiver<(usize, &'static str)>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = BaseUrl::parse(&format!("http://{}", listener.local_addr().unwrap()), "").unwrap();
+        let (told, events) = mpsc::channel(100);
+        tokio::spawn(async move {
+            for (number, answers) in connections.into_iter().enumerate() {
+                let (mut tcp, _) = listener.accept().await.unwrap();
+                let told = told.clone();
+                tokio::spawn(async move {
+                    for answer in answers {
+                        if !has_request(&mut tcp).await {
+                            return told.send((number, "closed")).await.unwrap();
+                        }
+                        told.send((number, "request")).await.unwrap();
+                        tcp.write_all(answer.as_bytes()).await.unwrap();
+                    }
+                    if !has_request(&mut tcp).await {
+                        told.send((number, "closed")).await.unwrap();
+                    }
+                });
+            }
+        });
+        let origin = Origin {
+            scheme: Scheme::HTTP,
+            authority: base.authority.clone(),
+            version: HttpVersion::Http1,
+        };
+        let network = NetworkConfig {
+            proxy: None,
+            no_proxy: None,
+            ca: Vec::new(),
+            keep_alive: Duration::from_mins(1),
+            max_idle: 8,
+        };
+        (base, Pools::new(Network::new(network)).of(&origin), events)
+    }
+
+    /// Reads a request with the body `{}`.
+    async fn has_request(tcp: &mut TcpStream) -> bool {
+        let mut text = Vec::new();
+        while !text.ends_with(b"\r\n\r\n{}") && !text.ends_with(b"2\r\n{}\r\n0\r\n\r\n") {
+            if tcp.read_buf(&mut text).await.unwrap_or(0) == 0 {
+                return false;
+            }
+        }
+        true
+    }
+
+    async fn post(base: &BaseUrl, pool: &Arc<Pool>, body: Outgoing) -> Result<Response<UpstreamBody>, SendError> {
+        let patience = Patience {
+            connect: Duration::from_mins(1),
+            deadline: Instant::now() + Duration::from_secs(5),
+            between_bytes: Duration::from_secs(5),
+        };
+        let mut body = Some(body);
+        let call = || {
+            let again = match &body {
+                Some(Outgoing::Held { pieces, .. }) => Outgoing::held(pieces.clone()),
+                _ => body.take()?,
+            };
+            Some(Call {
+                method: Method::POST,
+                base,
+                path: PathAndQuery::from_static("/v1"),
+                headers: HeaderMap::new(),
+                body: again,
+            })
+        };
+        send(pool, call, patience).await
+    }
+
+    fn held() -> Outgoing {
+        Outgoing::held(vec![Bytes::from("{}")])
+    }
+
+    async fn text(response: Result<Response<UpstreamBody>, SendError>) -> String {
+        let body = response.unwrap().into_body().collect().await.unwrap();
+        String::from_utf8(body.to_bytes().to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_used_again_when_its_answer_was_read() {
+        let (base, pool, mut events) = provider(vec![vec![OK, OK, OK]]).await;
+        for _ in 0..3 {
+            assert_eq!(text(post(&base, &pool, held()).await).await, "ok");
+            assert_eq!(events.recv().await, Some((0, "request")));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_that_meets_a_closed_connection_is_sent_again_if_it_can_be() {
+        for (body, is_answered) in [(held(), true), (Outgoing::Streamed(Body::from("{}")), false)] {
+            // The first connection takes a second request, and is closed instead of an answer.
+            let (base, pool, mut events) = provider(vec![vec![OK], vec![OK]]).await;
+            assert_eq!(text(post(&base, &pool, held()).await).await, "ok");
+            let second = post(&base, &pool, body).await;
+            assert_eq!(events.recv().await, Some((0, "request")));
+            match second {
+                Ok(response) if is_answered => {
+                    assert_eq!(text(Ok(response)).await, "ok");
+                    assert_eq!(events.recv().await, Some((1, "request")));
+                }
+                Err(SendError::Broken(_)) if !is_answered => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_fresh_connection_that_is_closed_is_a_failure() {
+        let (base, pool, _events) = provider(vec![vec![]]).await;
+        let sent = post(&base, &pool, held()).await;
+        assert!(matches!(sent, Err(SendError::Broken(_))), "{sent:?}");
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_dropped_ends_its_connection() {
+        let part = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\npart";
+        let (base, pool, mut events) = provider(vec![vec![part], vec![OK]]).await;
+        drop(post(&base, &pool, held()).await.unwrap());
+        assert_eq!(events.recv().await, Some((0, "request")));
+        assert_eq!(events.recv().await, Some((0, "closed")));
+        assert_eq!(text(post(&base, &pool, held()).await).await, "ok");
+        assert_eq!(events.recv().await, Some((1, "request")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_answer_is_given_up() {
+        let (base, pool, _events) = provider(vec![vec!["", ""]]).await;
+        let begun = Instant::now();
+        let sent = post(&base, &pool, held()).await;
+        assert!(matches!(sent, Err(SendError::Late)), "{sent:?}");
+        assert_eq!(begun.elapsed().as_secs(), 5);
+    }
+}
