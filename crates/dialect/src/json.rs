@@ -7,6 +7,8 @@ use std::ops::Range;
 
 use wide::u8x16;
 
+use crate::signature::Envelopes;
+
 /// The deepest nesting that is accepted; the same bound as `serde_json` has.
 pub(crate) const MAX_DEPTH: u32 = 127;
 
@@ -30,16 +32,19 @@ pub(crate) fn is_well_formed(bytes: &[u8]) -> bool {
 pub(crate) struct Scanner<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// Which kinds of envelopes began strings so far.
+    envelopes: Envelopes,
 }
 
 impl<'a> Scanner<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+        Self::starting_at(bytes, 0)
     }
 
     /// Scans from `at` on, with offsets that stay those of the whole text.
     pub(crate) fn starting_at(bytes: &'a [u8], at: usize) -> Self {
-        Self { bytes, at }
+        let envelopes = Envelopes::default();
+        Self { bytes, at, envelopes }
     }
 
     /// The byte after white space, which stays unread.
@@ -89,6 +94,11 @@ impl<'a> Scanner<'a> {
         } else {
             Ok(())
         }
+    }
+
+    /// The envelopes that began strings which were walked over.
+    pub(crate) fn envelopes(&self) -> Envelopes {
+        self.envelopes
     }
 
     /// The offset of the next byte to be read.
@@ -246,6 +256,10 @@ impl<'a> Scanner<'a> {
             return Err(self.fault("a string"));
         }
         let mut base = start + 1;
+        // On the way, as a search of its own would go through the whole text once more.
+        if let Some(b'm' | b'b') = self.bytes.get(base) {
+            self.envelopes.look_at(&self.bytes[base..]);
+        }
         let mut is_escaped = false;
         loop {
             let block = Block::of(&self.bytes[base..]);

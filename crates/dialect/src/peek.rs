@@ -6,6 +6,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use crate::json::{JsonFault, Scanner};
+use crate::signature::Envelopes;
 use crate::splice::Edit;
 
 /// What a body says about itself, with the places where it says so.
@@ -15,6 +16,8 @@ pub struct Gist<'a> {
     pub model: Option<Model<'a>>,
     /// Whether a stream is asked for.
     pub stream: bool,
+    /// The proofs of reasoning in envelopes.
+    pub envelopes: Envelopes,
     /// Where `stream` stands.
     stream_span: Option<Range<usize>>,
     /// Where the members begin.
@@ -73,6 +76,7 @@ pub fn peek(body: &[u8]) -> Result<Gist<'_>, PeekError> {
     let mut gist = Gist {
         model: None,
         stream: false,
+        envelopes: Envelopes::default(),
         stream_span: None,
         open: open + 1,
         usage: UsageOption::Absent {
@@ -95,6 +99,7 @@ pub fn peek(body: &[u8]) -> Result<Gist<'_>, PeekError> {
         }
     }
     scanner.end()?;
+    gist.envelopes = scanner.envelopes();
     Ok(gist)
 }
 

@@ -89,21 +89,56 @@ impl Signature {
     }
 }
 
-/// Whether a body in a protocol carries an envelope, so that it cannot be passed on as it is.
-pub fn is_enclosed_in(protocol: Protocol, body: &[u8]) -> bool {
-    let holds = |prefix: &str| memchr::memmem::find(body, prefix.as_bytes()).is_some();
-    // Large bodies are searched for this on their way: once, where only Gemini's clients can send the other form.
-    holds(PREFIX) || (protocol == Protocol::Gemini && holds(PREFIX_IN_BASE64))
+/// The kinds of envelopes that strings of a body begin with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Envelopes {
+    plain: bool,
+    in_base64: bool,
+}
+
+impl Envelopes {
+    /// Notes what a string begins with.
+    pub(crate) fn look_at(&mut self, string: &[u8]) {
+        self.plain |= string.starts_with(PREFIX.as_bytes());
+        self.in_base64 |= string.starts_with(PREFIX_IN_BASE64.as_bytes());
+    }
+
+    /// Whether a body in a protocol carries an envelope, so that it cannot be passed on as it is. Only Gemini's clients can
+    /// send the form in base64.
+    pub fn are_in(self, protocol: Protocol) -> bool {
+        self.plain || (protocol == Protocol::Gemini && self.in_base64)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::peek::peek;
     use proptest::prelude::*;
 
     #[test]
     fn the_prefix_is_recognised_in_base64() {
         assert!(STANDARD.encode(PREFIX).starts_with(PREFIX_IN_BASE64));
+    }
+
+    #[test]
+    fn an_envelope_is_a_string_that_begins_with_its_prefix() {
+        for (body, expected) in [
+            (r#"{"x":"mynah1.abc"}"#, true),
+            (r#"{"x":{"y":["z","mynah1."]}}"#, true),
+            (r#"{"x":"What is mynah1. about?"}"#, false),
+            (r#"{"x":"mynah1","y":"bxl"}"#, false),
+            (r#"{"x":"bXluYWgxLg"}"#, false),
+        ] {
+            let envelopes = peek(body.as_bytes()).unwrap().envelopes;
+            assert_eq!(envelopes.are_in(Protocol::Anthropic), expected, "{body}");
+        }
+        assert!(
+            peek(br#"{"x":"bXluYWgxLg"}"#)
+                .unwrap()
+                .envelopes
+                .are_in(Protocol::Gemini)
+        );
     }
 
     #[test]
@@ -123,7 +158,8 @@ mod tests {
             let client = Protocol::ALL[client];
             let signature = Signature { item, for_call, ..Signature::made_by(Protocol::Gemini, "google", data) };
             let sent = signature.enclose(client);
-            prop_assert!(is_enclosed_in(client, sent.as_bytes()));
+            let body = format!(r#"{{"a":[1,{{"signature":"{sent}"}}]}}"#);
+            prop_assert!(peek(body.as_bytes()).unwrap().envelopes.are_in(client));
             let opened = Signature::open(client, &sent);
             prop_assert_eq!(&opened, &signature);
             prop_assert!(opened.belongs_to(Protocol::Gemini, "google") && !opened.belongs_to(Protocol::Gemini, "other"));

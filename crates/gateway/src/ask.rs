@@ -11,7 +11,7 @@ use bytes::Bytes;
 use mynah_dialect::codec::Address;
 use mynah_dialect::peek::{Gist, Model};
 use mynah_dialect::splice::{Edit, splice};
-use mynah_dialect::{Dialect, Protocol, multipart, signature};
+use mynah_dialect::{Dialect, Protocol, multipart};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::time::Instant;
 
@@ -159,7 +159,7 @@ impl Ask<'_> {
     }
 
     fn carries_envelopes(&self, protocol: Protocol) -> bool {
-        matches!(&self.body, AskBody::Json(bytes, _) if signature::is_enclosed_in(protocol, bytes))
+        matches!(&self.body, AskBody::Json(_, gist) if gist.envelopes.are_in(protocol))
     }
 
     /// The conversation that the body is; `None` when it is another question, see [`Ask::question`].
