@@ -121,13 +121,18 @@ fn serve_command(source: &Source) -> anyhow::Result<()> {
         .map_err(|problems| report(&problems))?
         .1;
     telemetry::start(&loaded.config.log, &env).map_err(anyhow::Error::msg)?;
-    let (source, again) = (source.clone(), file.clone());
+    // A default file that is not there yet may come, and go again.
+    let watched = file.unwrap_or_else(|| PathBuf::from(DEFAULT_FILE));
+    let source = source.clone();
     let load: serve::Load = Box::new(move || {
         let env = Env::read(Path::new("."))?;
-        source.load(again.as_deref(), &env).map(|(_, loaded)| loaded)
+        let file = source
+            .file()
+            .map_err(|error| vec![Problem::without_place(error.to_string())])?;
+        source.load(file.as_deref(), &env).map(|(_, loaded)| loaded)
     });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let served = runtime.block_on(serve::run(loaded, file, load));
+    let served = runtime.block_on(serve::run(loaded, watched, load));
     runtime.shutdown_background();
     telemetry::flush();
     served

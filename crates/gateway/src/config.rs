@@ -135,16 +135,27 @@ pub enum CorsOrigins {
 /// How upstream connections are made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetworkConfig {
-    /// URL of an HTTP proxy for all upstream calls; that of the environment when `None`.
-    pub proxy: Option<String>,
-    /// Hosts that are called without the proxy.
-    pub no_proxy: Option<String>,
+    /// The HTTP proxies.
+    pub proxies: Proxies,
     /// Extra certificate authorities, PEM.
     pub ca: Vec<PathBuf>,
     /// How long an idle connection is kept.
     pub keep_alive: Duration,
     /// Idle connections kept for each origin.
     pub max_idle: usize,
+}
+
+/// HTTP proxies for upstream calls, as URLs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Proxies {
+    /// For URLs with `http`.
+    pub http: Option<String>,
+    /// For URLs with `https`.
+    pub https: Option<String>,
+    /// For all that have none of their own.
+    pub all: Option<String>,
+    /// Hosts that are called without a proxy, separated by commas.
+    pub no: Option<String>,
 }
 
 /// A configuration with the account of where its values come from.

@@ -31,13 +31,13 @@ const BACKLOG: u32 = 4096;
 /// Where a configuration comes from, for loading it again.
 pub type Load = Box<dyn Fn() -> Result<Loaded, Vec<Problem>> + Send>;
 
-/// Serves until SIGTERM or SIGINT. `file` is the configuration file, if there is one.
-pub async fn run(loaded: Loaded, file: Option<PathBuf>, load: Load) -> anyhow::Result<()> {
+/// Serves until SIGTERM or SIGINT. `file` is the configuration file, or where one may appear.
+pub async fn run(loaded: Loaded, file: PathBuf, load: Load) -> anyhow::Result<()> {
     let config = loaded.config;
     let listen = config.server.listen;
     let listener =
         bind(listen).map_err(|error| anyhow::anyhow!("cannot listen on {listen}: {error}{}", advice(&error)))?;
-    let watched = Watched::new(file.iter().cloned().chain(check::files(&config)));
+    let watched = Watched::new(std::iter::once(file.clone()).chain(check::files(&config)));
     let process = Arc::new(Process::new());
     let site = Arc::new(ArcSwap::from_pointee(build(config, &process, None)?));
     // Listened for before anybody can know that the gateway is there: an unheard signal would end it.
@@ -113,7 +113,7 @@ async fn keep_reloading(
     site: Arc<ArcSwap<Site>>,
     mut looking: JoinHandle<()>,
     mut watched: Watched,
-    (file, load): (Option<PathBuf>, Load),
+    (file, load): (PathBuf, Load),
     mut hang_up: Signal,
 ) {
     loop {
@@ -131,7 +131,7 @@ async fn keep_reloading(
                 }
             }
             Ok(loaded) => {
-                watched = Watched::new(file.iter().cloned().chain(check::files(&loaded.config)));
+                watched = Watched::new(std::iter::once(file.clone()).chain(check::files(&loaded.config)));
                 if let Some(app) = swap(&site, loaded.config) {
                     looking.abort();
                     looking = tokio::spawn(keep_looking(app));

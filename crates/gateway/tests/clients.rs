@@ -215,8 +215,14 @@ async fn web_pages_call_only_from_where_they_may() {
         reply.header("access-control-allow-headers"),
         Some("authorization,x-stainless-lang")
     );
-    let reply = gateway.send(&from("https://evil.example", preflight)).await;
+    let reply = gateway.send(&from("https://evil.example", preflight.clone())).await;
     assert_eq!(reply.header("access-control-allow-origin"), None);
+    // Pages of this machine may call in any case, and have to be told.
+    for request in [preflight, chat("smart")] {
+        let reply = gateway.send(&from("http://localhost:3000", request)).await;
+        let allowed = reply.header("access-control-allow-origin");
+        assert_eq!((reply.status, allowed), (200, Some("http://localhost:3000")));
+    }
     // A page that needs no key could spend money without reading the answer.
     understudy.clear();
     let reply = gateway.send(&from("https://evil.example", chat("smart"))).await;

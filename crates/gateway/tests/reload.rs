@@ -103,6 +103,23 @@ async fn no_request_fails_while_the_file_changes() {
 }
 
 #[tokio::test]
+async fn a_file_that_was_not_there_may_come_and_go() {
+    let up = Understudy::start(Reply::json(&serde_json::json!({}))).await.unwrap();
+    let gateway = Gateway::start_in(tempfile::tempdir().unwrap(), &[]);
+    assert_eq!(gateway.chat(r#"{"model":"m"}"#).await.status, 404);
+    gateway.rewrite(&config(&up.url(), "one"));
+    asks(&gateway, "up/one").await;
+    gateway.remove_file();
+    gateway.printed("the changed configuration is in use").await;
+    until(
+        || gateway.printed.lock().unwrap().matches("is in use").count() == 2,
+        || "a file that is gone is not noticed".to_owned(),
+    )
+    .await;
+    assert_eq!(gateway.chat(r#"{"model":"m"}"#).await.status, 404);
+}
+
+#[tokio::test]
 async fn a_signal_to_stop_lets_streams_finish() {
     let mut events = vec![EVENT; 19];
     events.push("data: [DONE]\n\n");

@@ -13,7 +13,7 @@ use super::effective::{Effective, Row};
 use super::file::{self, File};
 use super::model_list::model_list;
 use super::problem::{Problem, did_you_mean};
-use super::{Config, CorsOrigins, NetworkConfig, ServerConfig, TlsFiles};
+use super::{Config, CorsOrigins, NetworkConfig, Proxies, ServerConfig, TlsFiles};
 use crate::caller::{Caller, Callers, KeyHash, hash};
 use crate::keys::KeyPool;
 use crate::known::PathStyle;
@@ -29,7 +29,7 @@ pub fn check(effective: &Effective, document: &Document) -> Result<Config, Vec<P
         problems: Vec::new(),
     };
     let server = check.server();
-    let network = check.network();
+    let network = check.network(&effective.proxies);
     check.log();
     check.routing();
     let providers = check.providers(&effective.rows);
@@ -135,7 +135,7 @@ impl Check<'_> {
         CorsOrigins::List(origins)
     }
 
-    fn network(&mut self) -> NetworkConfig {
+    fn network(&mut self, proxies: &Proxies) -> NetworkConfig {
         let network = &self.file.network;
         if let Some(proxy) = &network.proxy
             && !proxy.expose().starts_with("http://")
@@ -152,8 +152,7 @@ impl Check<'_> {
             );
         }
         NetworkConfig {
-            proxy: network.proxy.as_ref().map(|proxy| proxy.expose().to_owned()),
-            no_proxy: network.no_proxy.clone(),
+            proxies: proxies.clone(),
             ca: network.ca.clone(),
             keep_alive: network.keep_alive.0,
             max_idle: network.max_idle as usize,

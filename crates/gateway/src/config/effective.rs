@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::Proxies;
 use super::document::{Document, join};
 use super::env::Env;
-use super::file::{Auth, File, Provider};
+use super::file::{Auth, File, Network, Provider};
 use super::model_list::default_period;
 use super::problem::{Problem, did_you_mean};
 use super::secret::Secret;
@@ -19,6 +20,8 @@ pub struct Effective {
     pub origins: BTreeMap<String, String>,
     /// The catalog's row for each provider.
     pub rows: BTreeMap<String, Row>,
+    /// The proxies of the file, or else of the environment.
+    pub proxies: Proxies,
 }
 
 /// What a provider takes from the catalog.
@@ -35,6 +38,7 @@ pub struct Row {
 /// Fills in every provider, and adds those that the environment offers.
 pub fn fill_in(file: File, document: &Document, env: &Env) -> Result<Effective, Vec<Problem>> {
     let mut effective = Effective {
+        proxies: proxies(&file.network, env),
         file,
         origins: BTreeMap::new(),
         rows: BTreeMap::new(),
@@ -112,6 +116,31 @@ impl Effective {
             self.file.providers.insert(name.clone(), Provider::default());
         }
         probed
+    }
+}
+
+/// The proxies: that of the file, or those of the variables that other programs read too, in either case of letters.
+fn proxies(network: &Network, env: &Env) -> Proxies {
+    let variable = |name: &str| {
+        // A CGI program's HTTP_PROXY may be the header `Proxy` of its caller.
+        let upper = env
+            .get(name)
+            .filter(|_| name != "HTTP_PROXY" || env.get("REQUEST_METHOD").is_none());
+        env.get(&name.to_lowercase()).or(upper).map(str::to_owned)
+    };
+    let no = network.no_proxy.clone().or_else(|| variable("NO_PROXY"));
+    match &network.proxy {
+        Some(proxy) => Proxies {
+            all: Some(proxy.expose().to_owned()),
+            no,
+            ..Proxies::default()
+        },
+        None => Proxies {
+            http: variable("HTTP_PROXY"),
+            https: variable("HTTPS_PROXY"),
+            all: variable("ALL_PROXY"),
+            no,
+        },
     }
 }
 
@@ -374,6 +403,28 @@ mod tests {
             assert_eq!(found.to_string(), every, "{name}");
         }
         assert_eq!(effective.origins["providers.box.discovery.every"], "default");
+    }
+
+    #[test]
+    fn proxies_come_from_the_file_or_from_variables_in_either_case() {
+        let env = Env::from([
+            ("HTTPS_PROXY", "http://a"),
+            ("http_proxy", "http://b"),
+            ("NO_PROXY", "x"),
+        ]);
+        let variables = filled("", &env).unwrap().proxies;
+        assert_eq!(
+            (variables.https.as_deref(), variables.http.as_deref()),
+            (Some("http://a"), Some("http://b"))
+        );
+        assert_eq!((variables.all, variables.no.as_deref()), (None, Some("x")));
+        let own = filled("[network]\nno_proxy = 'y'", &env).unwrap().proxies;
+        assert_eq!((own.https.as_deref(), own.no.as_deref()), (Some("http://a"), Some("y")));
+        let file = filled("[network]\nproxy = 'http://c'", &env).unwrap().proxies;
+        assert_eq!(
+            (file.all.as_deref(), file.https, file.no.as_deref()),
+            (Some("http://c"), None, Some("x"))
+        );
     }
 
     #[test]

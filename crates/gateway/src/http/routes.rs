@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::{ALLOW, CONTENT_TYPE, UPGRADE};
+use axum::http::header::{ALLOW, CONTENT_TYPE, ORIGIN, UPGRADE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use axum::response::Response;
 use axum::routing::{any, get, post};
@@ -29,22 +29,23 @@ use crate::pipeline;
 pub struct Routes {
     app: Arc<App>,
     router: Router,
-    /// Web pages of other origins may call: the router knows what they have to be told.
-    cors: bool,
 }
 
 impl Routes {
     /// The routes of a configuration.
     pub fn new(app: &Arc<App>) -> Self {
-        let router = router(app);
-        let (app, cors) = (app.clone(), !is_closed(&app.server.cors_origins));
-        Self { app, router, cors }
+        Self {
+            app: app.clone(),
+            router: router(app),
+        }
     }
 
     /// Answers a request. One that names a model does not pass through the router, which would take longer to find its
     /// way than the rest of the gateway takes for all it does.
     pub fn answer(&self, request: Request<Incoming>) -> Pin<Box<dyn Future<Output = Response> + Send>> {
-        let operation = if self.cors { None } else { operation(&request) };
+        // The router knows what web pages have to be told.
+        let is_page = request.headers().contains_key(ORIGIN);
+        let operation = if is_page { None } else { operation(&request) };
         if let Some((operation, model)) = operation {
             return Box::pin(pipeline::answer(self.app.clone(), operation, model, request));
         }
@@ -98,10 +99,7 @@ fn router(app: &Arc<App>) -> Router {
         router = router.route(&format!("/v1{family}/{{*below}}"), any(pass_through));
     }
     let router = router.fallback(route_unknown).with_state(app.clone());
-    match &app.server.cors_origins {
-        origins if is_closed(origins) => router,
-        origins => router.layer(cors(origins)),
-    }
+    router.layer(cors(app))
 }
 
 async fn operate(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
@@ -111,14 +109,13 @@ async fn operate(State(app): State<Arc<App>>, request: Request<Body>) -> Respons
     }
 }
 
-fn is_closed(origins: &CorsOrigins) -> bool {
-    matches!(origins, CorsOrigins::List(origins) if origins.is_empty())
-}
-
-fn cors(origins: &CorsOrigins) -> CorsLayer {
-    let origins = match origins {
+fn cors(app: &Arc<App>) -> CorsLayer {
+    let origins = match &app.server.cors_origins {
         CorsOrigins::Any => AllowOrigin::any(),
-        CorsOrigins::List(origins) => AllowOrigin::list(origins.iter().cloned()),
+        CorsOrigins::List(_) => {
+            let app = app.clone();
+            AllowOrigin::predicate(move |origin, _| app.allows_origin(origin))
+        }
     };
     let exposed = [
         "x-request-id",

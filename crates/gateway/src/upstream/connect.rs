@@ -17,8 +17,8 @@ use tower::ServiceExt as _;
 
 use super::stream::Stream;
 use super::tls;
-use crate::config::NetworkConfig;
 use crate::config::file::HttpVersion;
+use crate::config::{NetworkConfig, Proxies};
 
 /// Scheme, host and port: what a connection leads to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -63,10 +63,15 @@ impl Network {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        let (proxy, no_proxy) = (config.proxy.clone(), config.no_proxy.clone());
-        let proxies: Box<dyn FnOnce() -> Matcher + Send> = Box::new(move || match proxy {
-            Some(proxy) => Matcher::builder().all(proxy).no(no_proxy.unwrap_or_default()).build(),
-            None => Matcher::from_env(),
+        let Proxies { http, https, all, no } = config.proxies.clone();
+        let proxies: Box<dyn FnOnce() -> Matcher + Send> = Box::new(move || {
+            let builder = Matcher::builder()
+                .all(all.unwrap_or_default())
+                .no(no.unwrap_or_default());
+            builder
+                .http(http.unwrap_or_default())
+                .https(https.unwrap_or_default())
+                .build()
         });
         Self {
             config,

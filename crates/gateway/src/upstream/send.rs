@@ -236,8 +236,8 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
-    use crate::config::NetworkConfig;
     use crate::config::file::HttpVersion;
+    use crate::config::{NetworkConfig, Proxies};
     use crate::upstream::connect::{Network, Origin};
     use crate::upstream::pool::Pools;
 
@@ -275,8 +275,7 @@ mod tests {
             version: HttpVersion::Http1,
         };
         let network = NetworkConfig {
-            proxy: None,
-            no_proxy: None,
+            proxies: Proxies::default(),
             ca: Vec::new(),
             keep_alive: Duration::from_mins(1),
             max_idle: 8,

@@ -73,6 +73,11 @@ impl Gateway {
         }
     }
 
+    /// Deletes the configuration file.
+    pub fn remove_file(&self) {
+        std::fs::remove_file(self.directory.path().join("mynah.toml")).unwrap();
+    }
+
     /// Rewrites the configuration file.
     pub fn rewrite(&self, config: &str) {
         // In one step, as editors do it: a half-written file is never seen.
