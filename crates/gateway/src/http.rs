@@ -3,6 +3,7 @@
 pub mod body;
 pub mod decode;
 pub mod endpoints;
+pub mod explain;
 pub mod fan_out;
 pub mod head_timeout;
 pub mod health;

@@ -14,7 +14,6 @@ use bytes::Bytes;
 use http_body::Body as HttpBody;
 use mynah_dialect::peek::peek;
 use mynah_dialect::{Dialect, Protocol, multipart};
-use percent_encoding::percent_decode_str;
 use tokio::time::Instant;
 
 use crate::answer::Answer;
@@ -23,14 +22,11 @@ use crate::ask::{Ask, AskBody};
 use crate::attempt::first_success;
 use crate::caller::Caller;
 use crate::config::units::Span;
-use crate::explain::{Explanation, Hypothetical, explain, explain_model, likely_path};
 use crate::failure::Failure;
 use crate::http::body::{limited, read_whole};
 use crate::http::decode::Encoding;
 use crate::http::reply::{Entry, REQUEST_ID, reply, share};
-use crate::http::routes::json_reply;
 use crate::operation::{Operation, Speech};
-use crate::outlook::Outlook;
 use crate::single_flight::{self, Seat};
 use crate::translation::is_strict;
 
@@ -264,7 +260,7 @@ fn capitalized(error: &impl ToString) -> String {
 }
 
 /// Reads a body to its end, and unpacks it if it came compressed.
-async fn read_unpacked<B>(app: &App, parts: &Parts, body: B) -> Result<Bytes, Failure>
+pub async fn read_unpacked<B>(app: &App, parts: &Parts, body: B) -> Result<Bytes, Failure>
 where
     B: HttpBody<Data = Bytes, Error: Display> + Unpin,
 {
@@ -359,55 +355,4 @@ fn finish(
 ) -> Response {
     let ours: Duration = started.elapsed().saturating_sub(answer.waited);
     reply(answer, spoken, ours, entry.take(), permit)
-}
-
-/// Answers `POST /v1/explain`: what would happen to the body if it were sent to the path that the query names, or to the
-/// one that it is most likely meant for.
-pub async fn explained(app: Arc<App>, request: Request<Body>) -> Response {
-    let (parts, body) = request.into_parts();
-    let mut entry = Entry::new(&parts);
-    match explanation(&app, &parts, body, &mut entry).await {
-        Ok(explanation) => json_reply(&explanation),
-        Err(failure) => entry
-            .failed(failure)
-            .reply_in(dialect_of(&parts.headers), request_id(&parts)),
-    }
-}
-
-/// Answers `GET /v1/explain?model=NAME`: where any request for the model would go now.
-pub async fn explained_model(app: Arc<App>, request: Request<Body>) -> Response {
-    let (parts, _) = request.into_parts();
-    let mut entry = Entry::new(&parts);
-    match outlook_of(&app, &parts, &mut entry).await {
-        Ok(outlook) => json_reply(&outlook),
-        Err(failure) => entry
-            .failed(failure)
-            .reply_in(dialect_of(&parts.headers), request_id(&parts)),
-    }
-}
-
-async fn outlook_of(app: &App, parts: &Parts, entry: &mut Entry) -> Result<Outlook, Failure> {
-    let caller = identify(app, parts, entry)?;
-    let query = parts.uri.query().unwrap_or_default();
-    let model = query.split('&').find_map(|pair| pair.strip_prefix("model="));
-    let model = model
-        .filter(|model| !model.is_empty())
-        .ok_or_else(Failure::model_missing)?;
-    explain_model(app, caller, &percent_decode_str(model).decode_utf8_lossy()).await
-}
-
-async fn explanation(app: &App, parts: &Parts, body: Body, entry: &mut Entry) -> Result<Explanation, Failure> {
-    let caller = identify(app, parts, entry)?;
-    let body = read_unpacked(app, parts, body).await?;
-    let query = parts.uri.query().unwrap_or_default();
-    let named = query.split('&').find_map(|pair| pair.strip_prefix("path="));
-    let path = match named {
-        Some(path) => percent_decode_str(path).decode_utf8_lossy().into_owned(),
-        None => likely_path(&body, &parts.headers),
-    };
-    let uri = path
-        .parse()
-        .map_err(|_| Failure::path_refused(format!("`{path}` is not a path.")))?;
-    let headers = &parts.headers;
-    explain(app, caller, &Hypothetical { uri, headers, body }).await
 }

@@ -18,7 +18,7 @@ use serde_json::json;
 use tower::ServiceExt as _;
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer, ExposeHeaders};
 
-use super::{endpoints, health, models};
+use super::{endpoints, explain, health, models};
 use crate::app::App;
 use crate::config::CorsOrigins;
 use crate::failure::Failure;
@@ -82,7 +82,10 @@ fn router(app: &Arc<App>) -> Router {
         .route("/v1/models/{*id}", one())
         .route("/v1beta/models/{*id}", one())
         .route("/v1beta/tunedModels/{*id}", post(operate).fallback(method_refused))
-        .route("/v1/explain", post(explain).get(explain_model).fallback(method_refused))
+        .route(
+            "/v1/explain",
+            post(explain::request).get(explain::model).fallback(method_refused),
+        )
         .route("/v1/messages/batches", any(pass_through))
         .route("/v1/messages/batches/{*below}", any(pass_through));
     for operation in OPERATIONS {
@@ -138,14 +141,6 @@ async fn pass_through(State(app): State<Arc<App>>, request: Request<Body>) -> Re
     let path = request.uri().path().to_owned();
     let below = path.strip_prefix("/v1").unwrap_or(&path);
     pipeline::pass_through(app, below, request).await
-}
-
-async fn explain_model(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
-    pipeline::explained_model(app, request).await
-}
-
-async fn explain(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
-    pipeline::explained(app, request).await
 }
 
 /// Lists what a provider stores where new ones are made. For chat completions and responses, which few providers store,
