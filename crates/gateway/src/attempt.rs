@@ -131,17 +131,19 @@ impl<'a, 'p> Search<'a, 'p> {
         let Some(second) = second else {
             return (first, begun, asking.await);
         };
-        tracing::debug!(
-            model = first.target.name,
-            second = second.target.name,
-            id = ask.id,
-            "hedged"
-        );
+        let hung_up = |loser: &Turn<'_>| {
+            tracing::info!(
+                model = loser.target.name,
+                id = ask.id,
+                "hung up, as another was quicker"
+            );
+        };
         let begun_second = Instant::now();
         let mut asking_second = pin!(self.line(&second).ask(ask));
         tokio::select! {
             asked = &mut asking => {
                 if is_heard(&asked) {
+                    hung_up(&second);
                     return (first, begun, asked);
                 }
                 self.settle(first, begun, asked, ask.id);
@@ -149,6 +151,7 @@ impl<'a, 'p> Search<'a, 'p> {
             }
             asked = &mut asking_second => {
                 if is_heard(&asked) {
+                    hung_up(&first);
                     return (second, begun_second, asked);
                 }
                 self.settle(second, begun_second, asked, ask.id);
