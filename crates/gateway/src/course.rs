@@ -310,6 +310,9 @@ impl<'r> Course<'r> {
     fn visit(&mut self, index: usize, now: Instant) -> Option<Turn<'r>> {
         let place = self.places.get(index)?;
         let (target, fate) = (place.target, place.fate);
+        if fate != Fate::Unasked && !self.has_room() {
+            return None;
+        }
         let probes = match target.condition.admits(now) {
             Admission::Yes => false,
             Admission::Probe => true,
@@ -337,9 +340,15 @@ impl<'r> Course<'r> {
 
     /// A turn at the same place with another key.
     fn other_key(&mut self, index: usize, now: Instant) -> Option<Turn<'r>> {
-        let target = self.places.get(index)?.target;
+        let target = self.places.get(index).filter(|_| self.has_room())?.target;
         let lease = self.lease(target, now)?;
         Some(self.turn(index, lease, false))
+    }
+
+    /// Whether somebody may be asked once more: enough attempts are left for all who were not asked yet.
+    fn has_room(&self) -> bool {
+        let unasked = self.places.iter().filter(|place| place.is_unasked()).count();
+        (self.asked as usize).saturating_add(unasked) < MAX_ATTEMPTS as usize
     }
 
     fn lease(&mut self, target: &'r Target, now: Instant) -> Option<Lease> {
@@ -401,6 +410,11 @@ impl<'r> Course<'r> {
 }
 
 impl<'r> Place<'r> {
+    /// Whether its turn is still to come.
+    fn is_unasked(&self) -> bool {
+        self.fit != Fit::Unfit && self.fate == Fate::Unasked
+    }
+
     fn prospect(&self, now: Instant) -> Prospect<'r> {
         let target = self.target;
         let resting = || {
