@@ -76,6 +76,7 @@ pub struct ListedRest {
 /// One rest.
 #[derive(Clone, Copy, Debug)]
 struct Rest {
+    begun: Instant,
     until: Instant,
     reason: Reason,
     /// How often in a row.
@@ -116,6 +117,7 @@ pub struct Lease {
     /// Which key; `None` for a provider without keys.
     pub index: Option<usize>,
     key: Arc<Key>,
+    taken: Instant,
     cooldown: Option<Duration>,
     /// It finds out whether a rest is over.
     probes: bool,
@@ -149,8 +151,8 @@ impl KeyPool {
             let index = start.wrapping_add(step) % self.keys.len();
             let Some(key) = self.keys.get(index) else { continue };
             match key.stands(model, now) {
-                Stands::Ready => return Ok(self.leased(index, key, false)),
-                Stands::Probe => return Ok(self.leased(index, key, true)),
+                Stands::Ready => return Ok(self.leased(index, key, now, false)),
+                Stands::Probe => return Ok(self.leased(index, key, now, true)),
                 Stands::Resting(resting) => {
                     if earliest.is_none_or(|before| resting.until < before.until) {
                         earliest = Some(resting);
@@ -167,19 +169,10 @@ impl KeyPool {
     /// A key that is refused, for want of any other: the one whose rest ends first. None that is throttled or exhausted:
     /// its provider has said when to come back.
     pub fn lease_rejected(&self, model: &str, now: Instant) -> Option<Lease> {
-        let rejected = self
-            .keys
-            .iter()
-            .enumerate()
-            .filter_map(|(index, key)| match key.stands(model, now) {
-                Stands::Resting(AllResting {
-                    until,
-                    reason: Reason::Rejected,
-                }) => Some((until, index, key)),
-                _ => None,
-            });
+        let keys = self.keys.iter().enumerate();
+        let rejected = keys.filter_map(|(index, key)| Some((key.rejected_until(model, now)?, index, key)));
         let (_, index, key) = rejected.min_by_key(|(until, ..)| *until)?;
-        Some(self.leased(index, key, false))
+        Some(self.leased(index, key, now, false))
     }
 
     /// How many of the keys do not rest, for whichever model.
@@ -216,10 +209,11 @@ impl KeyPool {
         }
     }
 
-    fn leased(&self, index: usize, key: &Arc<Key>, probes: bool) -> Lease {
+    fn leased(&self, index: usize, key: &Arc<Key>, now: Instant, probes: bool) -> Lease {
         Lease {
             index: self.are_keys.then_some(index),
             key: key.clone(),
+            taken: now,
             cooldown: self.cooldown,
             probes,
         }
@@ -229,10 +223,11 @@ impl KeyPool {
 // === impl Lease ===
 
 impl Lease {
-    /// The key was accepted: whatever it rested for is over.
+    /// The key was accepted: whatever it rested for is over. A rest that began after the lease goes on, since the provider
+    /// has changed its mind in the meantime.
     pub fn accepted(&mut self, model: &str) {
-        self.probes = false;
-        self.key.clear(model);
+        self.abandon(model);
+        self.key.clear(model, self.taken);
     }
 
     /// Lets the key rest. `asked` is how long its provider wants; of several deadlines the latest holds.
@@ -300,19 +295,35 @@ impl Key {
         stands
     }
 
-    fn clear(&self, model: &str) {
+    /// The end of its rest, where it rests for nothing else than being refused.
+    fn rejected_until(&self, model: &str, now: Instant) -> Option<Instant> {
+        let rests = self.lock();
+        let is_told = rests.by_model.get(model).is_some_and(|rest| rest.until > now);
+        let rejected = rests.everywhere.filter(|rest| rest.until > now && !is_told)?;
+        Some(rejected.until)
+    }
+
+    /// Ends the rests that had begun by this time.
+    fn clear(&self, model: &str, by: Instant) {
         if !self.may_rest.load(Ordering::Relaxed) {
             return;
         }
         let mut rests = self.lock();
-        rests.everywhere = None;
-        rests.by_model.remove(model);
-        self.may_rest.store(!rests.by_model.is_empty(), Ordering::Relaxed);
+        rests.everywhere = rests.everywhere.filter(|rest| rest.begun > by);
+        if rests.by_model.get(model).is_some_and(|rest| rest.begun <= by) {
+            rests.by_model.remove(model);
+        }
+        let may_rest = rests.everywhere.is_some() || !rests.by_model.is_empty();
+        self.may_rest.store(may_rest, Ordering::Relaxed);
     }
 
     fn rest(&self, model: &str, reason: Reason, asked: Option<Duration>, cooldown: Option<Duration>, now: Instant) {
         let mut rests = self.lock();
         self.may_rest.store(true, Ordering::Relaxed);
+        // Who finds out about one rest of a key does so about all of them.
+        for rest in rests.that_hold(model) {
+            rest.probing = None;
+        }
         let before = if reason == Reason::Rejected {
             rests.everywhere
         } else {
@@ -324,6 +335,7 @@ impl Key {
         let own = || cooldown.unwrap_or_else(|| first.saturating_mul(1 << times.min(16)).min(most));
         let until = now + asked.unwrap_or_else(own).min(LONGEST);
         let rest = Rest {
+            begun: now,
             until: before.map_or(until, |rest| rest.until.max(until)),
             reason,
             times: times + 1,
@@ -454,6 +466,32 @@ mod tests {
         let mut probe = pool.lease("m", later).unwrap();
         probe.accepted("m");
         assert!(pool.lease("m", later).is_ok() && pool.lease("m", later).is_ok());
+    }
+
+    #[test]
+    fn an_answer_to_an_earlier_request_ends_no_rest() {
+        let (pool, now) = (pool(1), Instant::now());
+        let mut early = pool.lease("m", now).unwrap();
+        let told = now + second(1);
+        pool.lease("m", told)
+            .unwrap()
+            .rest("m", Reason::Throttled, Some(second(30)), told);
+        early.accepted("m");
+        assert_eq!(pool.lease("m", told).unwrap_err().until, told + second(30));
+    }
+
+    #[test]
+    fn a_probe_of_two_rests_settles_both() {
+        let (pool, now) = (pool(1), Instant::now());
+        let mut leases = [pool.lease("m", now).unwrap(), pool.lease("m", now).unwrap()];
+        leases[0].rest("m", Reason::Rejected, None, now);
+        leases[1].rest("m", Reason::Throttled, Some(second(30)), now);
+        assert!(pool.lease_rejected("m", now).is_none(), "it is also throttled");
+        let later = now + second(60);
+        pool.lease("m", later)
+            .unwrap()
+            .rest("m", Reason::Throttled, Some(second(5)), later);
+        assert!(pool.lease("m", later + second(5)).is_ok(), "nobody probes any more");
     }
 
     #[test]
