@@ -297,11 +297,12 @@ impl<'r> Course<'r> {
         here
     }
 
-    /// Those who were not asked because they are known to fail, the first one last.
+    /// Those who were not asked because they are known to fail, or not with all of their keys, the first one last.
     fn passed_over(&self) -> Vec<usize> {
         let places = self.places.iter().enumerate().rev();
+        let has_other_keys = |place: &Place<'_>| place.fate == Fate::Resting && self.may_repeat();
         places
-            .filter(|(_, place)| place.fit != Fit::Unfit && place.fate == Fate::Unasked)
+            .filter(|(_, place)| place.is_unasked() || has_other_keys(place))
             .map(|(index, _)| index)
             .collect()
     }
@@ -310,7 +311,7 @@ impl<'r> Course<'r> {
     fn visit(&mut self, index: usize, now: Instant) -> Option<Turn<'r>> {
         let place = self.places.get(index)?;
         let (target, fate) = (place.target, place.fate);
-        if fate != Fate::Unasked && !self.has_room() {
+        if fate != Fate::Unasked && !self.may_repeat() {
             return None;
         }
         let probes = match target.condition.admits(now) {
@@ -330,9 +331,10 @@ impl<'r> Course<'r> {
 
     /// A turn at a place that is known to fail.
     fn resort_to(&mut self, index: usize, now: Instant) -> Option<Turn<'r>> {
-        let target = self.places.get(index)?.target;
+        let (target, fate) = self.places.get(index).map(|place| (place.target, place.fate))?;
         let lease = match self.lease(target, now) {
             Some(lease) => lease,
+            None if fate != Fate::Unasked => return None,
             None => target.provider.keys.lease_rejected(&target.model, now)?,
         };
         Some(self.turn(index, lease, false))
@@ -345,6 +347,11 @@ impl<'r> Course<'r> {
         Some(self.turn(index, lease, false))
     }
 
+    /// Whether those who were asked may be asked again.
+    fn may_repeat(&self) -> bool {
+        self.round <= self.route.rules.retries && self.has_room()
+    }
+
     /// Whether somebody may be asked once more: enough attempts are left for all who were not asked yet.
     fn has_room(&self) -> bool {
         let unasked = self.places.iter().filter(|place| place.is_unasked()).count();
@@ -355,9 +362,7 @@ impl<'r> Course<'r> {
         match target.provider.keys.lease(&target.model, now) {
             Ok(lease) => Some(lease),
             Err(resting) => {
-                // Who is refused does not do better with time.
-                let is_worth_waiting = resting.reason != Reason::Rejected;
-                if is_worth_waiting && self.resting.is_none_or(|before| resting.until < before.until) {
+                if resting.is_worth_waiting() && self.resting.is_none_or(|before| resting.until < before.until) {
                     self.resting = Some(resting);
                 }
                 None
@@ -385,13 +390,16 @@ impl<'r> Course<'r> {
         if self.asked_in_round > 0 {
             self.round += 1;
         }
-        if self.round > self.route.rules.retries {
-            return Step::Over;
-        }
-        let may_do_better = |place: &Place<'_>| place.fate == Fate::Failed && place.target.condition.has_retry();
+        let may_repeat = self.may_repeat();
+        let may_do_better =
+            |place: &Place<'_>| may_repeat && place.fate == Fate::Failed && place.target.condition.has_retry();
         let pause = || now + self.route.rules.backoff.pause(self.round.saturating_sub(1), roll);
         let soon = self.places.iter().any(may_do_better).then(pause);
-        let next = match (soon, self.resting) {
+        // Who could not be asked at all for want of a key is waited for also when the rounds are used up.
+        let resting = self
+            .resting
+            .filter(|_| may_repeat || self.places.iter().any(Place::is_unasked));
+        let next = match (soon, resting) {
             (Some(soon), Some(resting)) => soon.min(resting.until),
             (Some(time), None) => time,
             (None, Some(resting)) => resting.until,

@@ -56,10 +56,12 @@ impl Reason {
 /// All keys of a provider stand still for a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AllResting {
-    /// When the first of them is worth another try.
+    /// When the first of them is worth another try; of those that give hope, where there are any.
     pub until: Instant,
     /// Why that one rests.
     pub reason: Reason,
+    /// Its rest is over, and another request finds out whether it is.
+    pub is_probed: bool,
 }
 
 /// A rest, for people.
@@ -154,7 +156,7 @@ impl KeyPool {
                 Stands::Ready => return Ok(self.leased(index, key, now, false)),
                 Stands::Probe => return Ok(self.leased(index, key, now, true)),
                 Stands::Resting(resting) => {
-                    if earliest.is_none_or(|before| resting.until < before.until) {
+                    if earliest.is_none_or(|before| resting.is_better_than(before)) {
                         earliest = Some(resting);
                     }
                 }
@@ -163,6 +165,7 @@ impl KeyPool {
         Err(earliest.unwrap_or(AllResting {
             until: now,
             reason: Reason::Throttled,
+            is_probed: false,
         }))
     }
 
@@ -192,7 +195,7 @@ impl KeyPool {
         for key in &self.keys {
             match key.looks(model, now) {
                 Stands::Ready | Stands::Probe => return Ok(()),
-                Stands::Resting(resting) if earliest.is_none_or(|before| resting.until < before.until) => {
+                Stands::Resting(resting) if earliest.is_none_or(|before| resting.is_better_than(before)) => {
                     earliest = Some(resting);
                 }
                 Stands::Resting(_) => {}
@@ -217,6 +220,19 @@ impl KeyPool {
             cooldown: self.cooldown,
             probes,
         }
+    }
+}
+
+// === impl AllResting ===
+
+impl AllResting {
+    /// Whether there is hope when the rest is over: a key that is refused does not do better with time.
+    pub fn is_worth_waiting(self) -> bool {
+        self.is_probed || self.reason != Reason::Rejected
+    }
+
+    fn is_better_than(self, other: Self) -> bool {
+        (!self.is_worth_waiting(), self.until) < (!other.is_worth_waiting(), other.until)
     }
 }
 
@@ -287,6 +303,7 @@ impl Key {
                 stands = Stands::Resting(AllResting {
                     until,
                     reason: rest.reason,
+                    is_probed: rest.until <= now,
                 });
             } else if matches!(stands, Stands::Ready) {
                 stands = Stands::Probe;
@@ -492,6 +509,17 @@ mod tests {
             .unwrap()
             .rest("m", Reason::Throttled, Some(second(5)), later);
         assert!(pool.lease("m", later + second(5)).is_ok(), "nobody probes any more");
+    }
+
+    #[test]
+    fn a_key_that_gives_hope_is_named_before_one_that_is_refused() {
+        let (pool, now) = (pool(2), Instant::now());
+        let mut leases = [pool.lease("m", now).unwrap(), pool.lease("m", now).unwrap()];
+        leases[0].rest("m", Reason::Rejected, None, now);
+        leases[1].rest("m", Reason::Throttled, Some(second(90)), now);
+        let resting = pool.lease("m", now).unwrap_err();
+        assert_eq!((resting.until, resting.reason), (now + second(90), Reason::Throttled));
+        assert_eq!(pool.looks("m", now), Err(resting));
     }
 
     #[test]
