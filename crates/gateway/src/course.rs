@@ -250,17 +250,22 @@ impl<'r> Course<'r> {
         if self.asked >= MAX_ATTEMPTS || self.is_spent || self.limits.deadline.is_some_and(|deadline| now >= deadline) {
             return None;
         }
-        while self.queue.is_empty() && self.stage < self.route.tiers.len() {
-            self.queue = self.ordered(now, roll);
-            self.stage += 1;
+        loop {
+            while self.queue.is_empty() && self.stage < self.route.tiers.len() {
+                self.queue = self.ordered(now, roll);
+                self.stage += 1;
+            }
+            let place = self.places.get(*self.queue.last()?)?;
+            if self.stage > self.route.tiers.len() || place.fate != Fate::Unasked {
+                return None;
+            }
+            if place.prospect(now).obstacle.is_none() {
+                let next = if may() { self.queue.pop() } else { None };
+                return self.visit(next?, now);
+            }
+            // Who is passed over comes again as a last resort.
+            self.queue.pop();
         }
-        let next = *self.queue.last()?;
-        let is_new = self.places.get(next).is_some_and(|place| place.fate == Fate::Unasked);
-        if self.stage > self.route.tiers.len() || !is_new || !may() {
-            return None;
-        }
-        self.queue.pop();
-        self.visit(next, now)
     }
 
     /// Notes how a turn went. Returns the request's presence at the target, which lasts as long as its answer.
@@ -269,8 +274,11 @@ impl<'r> Course<'r> {
         if let Some(place) = self.places.get_mut(turn.place) {
             place.fate = fate;
         }
-        if fate == Fate::Resting {
-            self.same = Some(turn.place);
+        if fate == Fate::Resting
+            && let Some(before) = self.same.replace(turn.place)
+        {
+            // Both of a hedge's two have other keys to try.
+            self.queue.push(before);
         }
         turn.pending.take()
     }
@@ -321,7 +329,7 @@ impl<'r> Course<'r> {
         };
         let mut lease = self.lease(target, now)?;
         let may =
-            (!probes || target.condition.begin_probe(now)) && (fate != Fate::Failed || target.condition.spend_retry());
+            (fate != Fate::Failed || target.condition.spend_retry()) && (!probes || target.condition.begin_probe(now));
         if !may {
             lease.abandon(&target.model);
             return None;
