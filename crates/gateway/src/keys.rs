@@ -16,8 +16,8 @@ const MAX_RESTS: usize = 1024;
 /// While one request finds out whether a rest is over, the others look again after this time.
 const PROBING: Duration = Duration::from_millis(50);
 
-/// A probe that has not been settled after this long is forgotten.
-const PROBE_LIMIT: Duration = Duration::from_mins(2);
+/// A refusal comes soon, an answer may take long: a probe that was not refused within this time counts as accepted.
+const PROBE_LIMIT: Duration = Duration::from_secs(2);
 
 /// Nobody is believed who asks for a longer rest.
 const LONGEST: Duration = Duration::from_hours(24);
@@ -169,12 +169,17 @@ impl KeyPool {
         }))
     }
 
-    /// A key that is refused, for want of any other: the one whose rest ends first. None that is throttled or exhausted:
-    /// its provider has said when to come back.
+    /// A key that is not accepted, for want of any other: the one whose rest ends first. None while a key is only
+    /// throttled or exhausted: its provider has said when to come back.
     pub fn lease_rejected(&self, model: &str, now: Instant) -> Option<Lease> {
-        let keys = self.keys.iter().enumerate();
-        let rejected = keys.filter_map(|(index, key)| Some((key.rejected_until(model, now)?, index, key)));
-        let (_, index, key) = rejected.min_by_key(|(until, ..)| *until)?;
+        let mut first: Option<(Instant, usize, &Arc<Key>)> = None;
+        for (index, key) in self.keys.iter().enumerate() {
+            let until = key.rejected_until(model, now)?;
+            if first.is_none_or(|(before, ..)| until < before) {
+                first = Some((until, index, key));
+            }
+        }
+        let (_, index, key) = first?;
         Some(self.leased(index, key, now, false))
     }
 
@@ -293,6 +298,7 @@ impl Key {
         let mut latest = now;
         for rest in rests.that_hold(model) {
             let probed = rest.probing.is_some_and(|since| now < since + PROBE_LIMIT);
+            let is_unknown = rest.probing.is_none();
             let until = if probed {
                 rest.until.max(now + PROBING)
             } else {
@@ -305,7 +311,7 @@ impl Key {
                     reason: rest.reason,
                     is_probed: rest.until <= now,
                 });
-            } else if matches!(stands, Stands::Ready) {
+            } else if is_unknown && matches!(stands, Stands::Ready) {
                 stands = Stands::Probe;
             }
         }
@@ -350,6 +356,8 @@ impl Key {
         let times = before.map_or(0, |rest| if rest.until > now { rest.times - 1 } else { rest.times });
         let (first, most) = reason.rests();
         let own = || cooldown.unwrap_or_else(|| first.saturating_mul(1 << times.min(16)).min(most));
+        // Who says "now" has not said when.
+        let asked = asked.filter(|asked| !asked.is_zero());
         let until = now + asked.unwrap_or_else(own).min(LONGEST);
         let rest = Rest {
             begun: now,
@@ -468,6 +476,40 @@ mod tests {
             pool.lease_rejected("m", now).is_none(),
             "who is told when to come back does not come before"
         );
+    }
+
+    #[test]
+    fn a_rejected_key_is_not_asked_while_another_one_is_only_throttled() {
+        let (pool, now) = (pool(2), Instant::now());
+        pool.lease("m", now).unwrap().rest("m", Reason::Rejected, None, now);
+        pool.lease("m", now)
+            .unwrap()
+            .rest("m", Reason::Throttled, Some(second(600)), now);
+        assert_eq!(pool.lease("m", now).unwrap_err().until, now + second(600));
+        assert_eq!(pool.looks("m", now).unwrap_err().reason, Reason::Throttled);
+        assert!(pool.lease_rejected("m", now).is_none());
+    }
+
+    #[test]
+    fn who_says_now_has_not_said_when() {
+        let (pool, now) = (pool(1), Instant::now());
+        pool.lease("m", now)
+            .unwrap()
+            .rest("m", Reason::Throttled, Some(Duration::ZERO), now);
+        assert_eq!(pool.lease("m", now).unwrap_err().until, now + second(1));
+    }
+
+    #[test]
+    fn a_probe_that_is_not_refused_soon_counts_as_accepted() {
+        let (pool, now) = (pool(1), Instant::now());
+        pool.lease("m", now)
+            .unwrap()
+            .rest("m", Reason::Throttled, Some(second(1)), now);
+        let later = now + second(1);
+        let _slow = pool.lease("m", later).unwrap();
+        assert!(pool.lease("m", later + second(1)).is_err());
+        let soon = later + PROBE_LIMIT;
+        assert!(pool.lease("m", soon).is_ok() && pool.lease("m", soon).is_ok());
     }
 
     #[test]
