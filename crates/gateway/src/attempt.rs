@@ -22,6 +22,9 @@ use crate::needs::Needs;
 use crate::operation::Speech;
 use crate::route::{Route, Target};
 
+/// A caller that gives less time than this in all has not learnt anything about a target when it is over.
+const HURRY: Duration = Duration::from_secs(10);
+
 /// Asks the targets of a route until one answers, or nobody is left who might.
 pub async fn first_success<'a>(app: &App, route: &'a Route, ask: &mut Ask<'_>) -> Result<Answer<'a>, Failure> {
     let started = Instant::now();
@@ -107,7 +110,7 @@ impl<'a, 'p> Search<'a, 'p> {
             if finds_another_way(&asked, turn.target, ask) {
                 asked = Box::pin(self.line(&turn).ask(ask)).await;
             }
-            if let Some(answer) = self.settle(turn, begun, asked, ask.id) {
+            if let Some(answer) = self.settle(turn, begun, asked, ask) {
                 return Ok(answer);
             }
         }
@@ -146,7 +149,7 @@ impl<'a, 'p> Search<'a, 'p> {
                     hung_up(&second);
                     return (first, begun, asked);
                 }
-                self.settle(first, begun, asked, ask.id);
+                self.settle(first, begun, asked, ask);
                 (second, begun_second, asking_second.await)
             }
             asked = &mut asking_second => {
@@ -154,7 +157,7 @@ impl<'a, 'p> Search<'a, 'p> {
                     hung_up(&first);
                     return (second, begun_second, asked);
                 }
-                self.settle(second, begun_second, asked, ask.id);
+                self.settle(second, begun_second, asked, ask);
                 (first, begun, asking.await)
             }
         }
@@ -170,11 +173,12 @@ impl<'a, 'p> Search<'a, 'p> {
     }
 
     /// Notes how a target answered. Returns the answer that the caller gets.
-    fn settle(&mut self, turn: Turn<'a>, begun: Instant, asked: Asked<'a>, id: &str) -> Option<Answer<'a>> {
-        let (now, target) = (Instant::now(), turn.target);
+    fn settle(&mut self, turn: Turn<'a>, begun: Instant, asked: Asked<'a>, ask: &Ask<'_>) -> Option<Answer<'a>> {
+        let (now, target, id) = (Instant::now(), turn.target, ask.id);
         let taken = now.duration_since(begun);
         let outcome = match &asked {
             Ok(answer) => answer.judgement.outcome(taken),
+            Err(_) if was_in_a_hurry(ask, now) => Outcome::Unasked,
             Err(failure) => failure.outcome(),
         };
         let key = turn.key();
@@ -241,6 +245,11 @@ impl<'a, 'p> Search<'a, 'p> {
 /// A delay in whole seconds, so that who comes back then does not come too early.
 fn whole_seconds(left: Duration) -> u32 {
     left.as_millis().div_ceil(1000).try_into().unwrap_or(u32::MAX).max(1)
+}
+
+/// Whether a request ran out of a time that its caller had made short: no target is to be judged by that.
+fn was_in_a_hurry(ask: &Ask<'_>, now: Instant) -> bool {
+    ask.timeout.is_some_and(|timeout| timeout < HURRY) && ask.until.is_some_and(|until| now >= until)
 }
 
 /// Whether an answer is one for the caller, so that nobody else needs to be heard.

@@ -69,7 +69,7 @@ pub enum Outcome {
     Unsuited,
     /// The request is at fault: nobody else would answer it better.
     CallersFault,
-    /// It never heard of it: the request could not be put to it.
+    /// It tells nothing: the request could not be put to it, or was given no time.
     Unasked,
 }
 
