@@ -244,6 +244,9 @@ fn sending_failed(target: &Target, error: &SendError) -> Failure {
 pub fn no_content(target: &Target, reason: &NoContent) -> Failure {
     match reason {
         NoContent::Broken(BodyError::Late) => late(target),
+        NoContent::Broken(BodyError::Stalled(_)) => {
+            Failure::timed_out(format!("{} did not answer: {reason}.", target.name))
+        }
         _ => Failure::broken_off(format!("{} did not answer: {reason}.", target.name)),
     }
 }

@@ -45,7 +45,7 @@ where
     let mut entry = Entry::new(&parts);
     match answer_model(&app, operation, model.as_deref(), &mut parts, body, &mut entry).await {
         Ok(response) => response,
-        Err(failure) => entry.failed(failure).reply_in(operation.dialect(), request_id(&parts)),
+        Err(failure) => entry.in_vain(failure, operation.dialect(), request_id(&parts)),
     }
 }
 
@@ -55,9 +55,7 @@ pub async fn pass_through(app: Arc<App>, path: &str, request: Request<Body>) -> 
     let mut entry = Entry::new(&parts);
     match answer_other(&app, path, &parts, body, &mut entry).await {
         Ok(response) => response,
-        Err(failure) => entry
-            .failed(failure)
-            .reply_in(dialect_of(&parts.headers), request_id(&parts)),
+        Err(failure) => entry.in_vain(failure, dialect_of(&parts.headers), request_id(&parts)),
     }
 }
 

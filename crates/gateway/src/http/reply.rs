@@ -371,6 +371,16 @@ impl Entry {
         self.attempts = attempts;
     }
 
+    /// The reply to a request that ends without an answer. It tells how often somebody was asked.
+    pub fn in_vain(&mut self, failure: Failure, dialect: Dialect, id: &str) -> Response {
+        let mut response = self.failed(failure).reply_in(dialect, id);
+        if self.attempts > 0 {
+            let attempts = HeaderValue::from(self.attempts);
+            response.headers_mut().insert(ATTEMPTS.clone(), attempts);
+        }
+        response
+    }
+
     /// Notes that the request ends without an answer.
     pub fn failed(&mut self, failure: Failure) -> Failure {
         self.status = failure.status;
