@@ -25,6 +25,15 @@ use crate::upstream::send::{BodyError, UpstreamBody};
 /// An error's body is read up to this size before the next target is asked.
 const MAX_ERROR: usize = 256 * 1024;
 
+/// How events begin (WHATWG, "Server-sent events", section 9.2.6).
+const EVENT_FIELDS: [&[u8]; 5] = [b"data:", b"event:", b"id:", b"retry:", b":"];
+
+/// It may come before everything else.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// More blank space than this does not come before events.
+const MAX_BLANK: usize = 1024;
+
 /// A key shorter than this is a word (`none`, `ollama`), not a secret.
 const MIN_REDACTED: usize = 12;
 
@@ -190,6 +199,8 @@ impl AnswerBody {
         let error = match expects {
             _ if is_events(headers) => self.hold_opening().await?,
             Expects::Json => self.hold_whole(headers, max_held).await?,
+            // It was compressed without our asking, and cannot be looked into.
+            Expects::Events if headers.contains_key(CONTENT_ENCODING) => None,
             Expects::Events if self.begins_like_events().await? => {
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
                 self.hold_opening().await?
@@ -231,19 +242,21 @@ impl AnswerBody {
 
     /// Whether the body looks like events whose type is not declared.
     async fn begins_like_events(&mut self) -> Result<bool, NoContent> {
-        if self.held.is_empty() {
-            let first = self.next_piece().await?;
-            self.held.extend(first);
+        loop {
+            let whole = self.whole();
+            let begins = whole.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&whole).trim_ascii_start();
+            if EVENT_FIELDS.iter().any(|field| begins.starts_with(field)) {
+                return Ok(true);
+            }
+            let may_become = EVENT_FIELDS.iter().any(|field| field.starts_with(begins));
+            if !(may_become || BYTE_ORDER_MARK.starts_with(begins)) || whole.len() > MAX_BLANK {
+                return Ok(false);
+            }
+            match self.next_piece().await? {
+                Some(piece) => self.held.push_back(piece),
+                None => return Ok(false),
+            }
         }
-        let first = self
-            .held
-            .front()
-            .map(Bytes::as_ref)
-            .unwrap_or_default()
-            .trim_ascii_start();
-        Ok([&b"data:"[..], b"event:", b"id:", b":"]
-            .iter()
-            .any(|begins| first.starts_with(begins)))
     }
 
     async fn hold_opening(&mut self) -> Result<Option<StreamError>, NoContent> {
