@@ -72,6 +72,11 @@ impl Assembly {
         self.over
     }
 
+    /// Whether the provider has said of every candidate why it ends, so that nothing more of them is to come.
+    pub fn is_concluded(&self) -> bool {
+        !self.speakers.is_empty() && self.speakers.iter().all(|speaker| speaker.finish.is_some())
+    }
+
     /// What was noted about the request.
     pub fn memo(&self) -> &Memo {
         &self.memo
@@ -200,7 +205,7 @@ impl Assembly {
         if self.over {
             return;
         }
-        if self.speakers.is_empty() || self.speakers.iter().any(|speaker| speaker.finish.is_none()) {
+        if !self.is_concluded() {
             return self.error(Error::new(
                 Class::Server,
                 "The provider's answer broke off before its end.",

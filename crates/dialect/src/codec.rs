@@ -83,6 +83,13 @@ pub trait EventWriter: Send {
     /// Writes what the event means at the end of `out`: whole server-sent events, or nothing yet.
     fn write(&mut self, event: &Event, out: &mut Vec<u8>);
 
+    /// Writes a remark for people, which clients pass over; nothing where they cannot.
+    fn remark(&mut self, text: &str, out: &mut Vec<u8>) {
+        out.extend_from_slice(b": ");
+        out.extend(text.bytes().filter(|byte| !byte.is_ascii_control()));
+        out.extend_from_slice(b"\n\n");
+    }
+
     /// The media type of the stream.
     fn content_type(&self) -> &'static str {
         "text/event-stream; charset=utf-8"

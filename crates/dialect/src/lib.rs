@@ -21,6 +21,7 @@ pub mod codec;
 pub mod cohere;
 pub mod collect;
 pub mod completions;
+pub mod continuation;
 pub mod delay;
 pub mod dialect;
 pub mod embeddings;

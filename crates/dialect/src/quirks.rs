@@ -43,6 +43,12 @@ pub struct Quirks {
     /// Takes `top_k` in place of `top_n` when it ranks documents, and answers in the form of Voyage.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub rerank_top_k: bool,
+    /// How it is told to go on with the beginning of an answer.
+    #[serde(skip_serializing_if = "is_default")]
+    pub prefill: Prefill,
+    /// Repeats the beginning that it was given at the beginning of its answer.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub repeats_prefill: bool,
     /// Other request fields that are answered with an error.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unsupported: Vec<String>,
@@ -56,6 +62,27 @@ pub enum MaxTokensName {
     MaxTokens,
     /// The name since the reasoning models.
     MaxCompletionTokens,
+}
+
+/// How a provider is told to go on with a last message of the assistant, word for word, instead of answering it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Prefill {
+    /// It cannot be told that, or it is not known to do it.
+    #[default]
+    None,
+    /// It does so by itself.
+    Last,
+    /// By `"prefix": true` in that message (DeepSeek, Mistral).
+    Prefix,
+    /// By `"partial": true` in that message (Moonshot, DashScope).
+    Partial,
+    /// By `"continue_final_message": true` and `"add_generation_prompt": false` in the request (vLLM, SGLang).
+    ContinueFinalMessage,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes the field by reference")]
@@ -77,6 +104,8 @@ impl Default for Quirks {
             seed: true,
             tool_choice_required: true,
             rerank_top_k: false,
+            prefill: Prefill::None,
+            repeats_prefill: false,
             unsupported: Vec::new(),
         }
     }

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::assembly::Assembly;
 use crate::codec::{Asked, ClientSide, EventReader, EventWriter, Malformed, Memo, UpstreamSide};
 use crate::collect::Collector;
+use crate::continuation::Thread;
 use crate::frame::{Frame, Splitter};
 use crate::ir::{Class, Delta, Error, Event, Opened, Response, Usage};
 use crate::loss::Losses;
@@ -77,6 +78,11 @@ impl Listener {
     pub fn is_over(&self) -> bool {
         self.assembly.is_over()
     }
+
+    /// Whether the provider has said why the answer ends.
+    pub fn is_concluded(&self) -> bool {
+        self.assembly.is_concluded()
+    }
 }
 
 /// What a streamed answer amounts to so far.
@@ -90,11 +96,80 @@ pub enum Standing {
     Failed(Error),
 }
 
+impl Standing {
+    fn learn(&mut self, event: &Event) {
+        if *self != Self::Waiting {
+            return;
+        }
+        match event {
+            Event::Delta {
+                delta: Delta::Text(_) | Delta::Arguments(_) | Delta::Citation(_),
+                ..
+            }
+            | Event::PartStart {
+                opened: Opened::Whole(_) | Opened::ToolCall { .. },
+                ..
+            }
+            | Event::Finish { .. }
+            | Event::End => *self = Self::Content,
+            Event::Error(error) => *self = Self::Failed(error.clone()),
+            _ => {}
+        }
+    }
+}
+
+/// An answer that shall go on with another, up to its first content: until then, somebody else can be asked.
+#[derive(Debug)]
+pub struct Sequel {
+    listener: Listener,
+    events: Vec<Event>,
+    standing: Standing,
+}
+
+impl Sequel {
+    /// Listens to the answer of the request that `memo` is of.
+    pub fn new(upstream: &dyn UpstreamSide, memo: Memo, seed: &str) -> Self {
+        Self {
+            listener: Listener::new(upstream, memo, seed),
+            events: Vec::new(),
+            standing: Standing::Waiting,
+        }
+    }
+
+    /// Takes a chunk.
+    pub fn push(&mut self, chunk: &[u8]) {
+        let events = self.listener.push(chunk);
+        self.keep(events);
+    }
+
+    /// Takes the end of the connection.
+    pub fn finish(&mut self) {
+        let events = self.listener.finish();
+        self.keep(events);
+    }
+
+    /// What the answer amounts to so far.
+    pub fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    fn keep(&mut self, events: Vec<Event>) {
+        for event in &events {
+            self.standing.learn(event);
+        }
+        self.events.extend(events);
+    }
+}
+
 /// Translates one streamed answer.
 pub struct Transcoder {
     listener: Listener,
     writer: Box<dyn EventWriter>,
     standing: Standing,
+    /// What was told, of an answer that goes on when it is cut.
+    thread: Option<Thread>,
+    /// Why it was cut, until it goes on.
+    cut: Option<Error>,
 }
 
 impl std::fmt::Debug for Transcoder {
@@ -113,25 +188,66 @@ impl Transcoder {
             listener: Listener::new(upstream, memo, &asked.id),
             writer: client.event_writer(asked),
             standing: Standing::Waiting,
+            thread: None,
+            cut: None,
         }
+    }
+
+    /// Holds the error back in which the answer would end, where it can go on instead ([`Transcoder::cut`]).
+    pub fn hold_together(&mut self) {
+        self.thread = Some(Thread::default());
     }
 
     /// What a chunk becomes.
     pub fn push(&mut self, chunk: &[u8]) -> Bytes {
         let events = self.listener.push(chunk);
-        self.write(&events)
+        self.write(events)
     }
 
     /// What the end of the connection becomes.
     pub fn finish(&mut self) -> Bytes {
         let events = self.listener.finish();
-        self.write(&events)
+        self.write(events)
     }
 
     /// What a failure of the connection becomes.
     pub fn fail(&mut self, error: Error) -> Bytes {
-        let events = self.listener.fail(error);
-        self.write(&events)
+        // What only its last words are missing of is not asked for again.
+        let events = if self.thread.is_some() && self.listener.is_concluded() {
+            self.listener.finish()
+        } else {
+            self.listener.fail(error)
+        };
+        self.write(events)
+    }
+
+    /// Why the answer was cut, and its text so far, when it can go on: with [`Transcoder::go_on`], or not
+    /// ([`Transcoder::give_up`]).
+    pub fn cut(&self) -> Option<(&Error, &str)> {
+        let thread = self.thread.as_ref()?;
+        self.cut.as_ref().map(|error| (error, thread.text()))
+    }
+
+    /// Goes on with another answer. `by` is who gives it; `repeats`: they are known to repeat what they were given.
+    pub fn go_on(&mut self, sequel: Sequel, by: &str, repeats: bool) -> Bytes {
+        self.cut = None;
+        self.listener = sequel.listener;
+        if let Some(thread) = &mut self.thread {
+            thread.go_on(repeats);
+        }
+        let mut out = Vec::new();
+        self.writer.remark(&format!("mynah continued by {by}"), &mut out);
+        out.extend_from_slice(&self.write(sequel.events));
+        Bytes::from(out)
+    }
+
+    /// Ends an answer that was cut in the error that was held back.
+    pub fn give_up(&mut self) -> Bytes {
+        let mut out = Vec::new();
+        if let Some(error) = self.cut.take() {
+            self.tell(Event::Error(error), &mut out);
+        }
+        Bytes::from(out)
     }
 
     /// What the answer amounts to so far.
@@ -139,14 +255,17 @@ impl Transcoder {
         &self.standing
     }
 
-    /// The counts so far.
-    pub fn usage(&self) -> Option<&Usage> {
-        self.listener.usage()
+    /// The counts so far, of all providers that had a part in the answer.
+    pub fn usage(&self) -> Option<Usage> {
+        match &self.thread {
+            Some(thread) => thread.spent(),
+            None => self.listener.usage().cloned(),
+        }
     }
 
     /// Whether the answer has ended: what comes from the provider now is of no interest.
     pub fn is_over(&self) -> bool {
-        self.listener.is_over()
+        self.cut.is_none() && self.listener.is_over()
     }
 
     /// The media type of what is written.
@@ -154,32 +273,26 @@ impl Transcoder {
         self.writer.content_type()
     }
 
-    fn write(&mut self, events: &[Event]) -> Bytes {
+    fn write(&mut self, events: Vec<Event>) -> Bytes {
         let mut out = Vec::new();
         for event in events {
-            self.judge(event);
-            self.writer.write(event, &mut out);
+            self.standing.learn(&event);
+            match (&event, &self.thread) {
+                (Event::Error(error), Some(thread)) if thread.can_go_on(error) => self.cut = Some(error.clone()),
+                _ => self.tell(event, &mut out),
+            }
         }
         Bytes::from(out)
     }
 
-    fn judge(&mut self, event: &Event) {
-        if self.standing != Standing::Waiting {
-            return;
-        }
-        match event {
-            Event::Delta {
-                delta: Delta::Text(_) | Delta::Arguments(_) | Delta::Citation(_),
-                ..
-            }
-            | Event::PartStart {
-                opened: Opened::Whole(_) | Opened::ToolCall { .. },
-                ..
-            }
-            | Event::Finish { .. }
-            | Event::End => self.standing = Standing::Content,
-            Event::Error(error) => self.standing = Standing::Failed(error.clone()),
-            _ => {}
+    fn tell(&mut self, event: Event, out: &mut Vec<u8>) {
+        let Some(thread) = &mut self.thread else {
+            return self.writer.write(&event, out);
+        };
+        let mut events = Vec::new();
+        thread.pass(event, &mut events);
+        for event in &events {
+            self.writer.write(event, out);
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::field::Field;
 use crate::ir::Request;
 use crate::loss::{Losses, Unsayable};
 use crate::protocol::Protocol;
+use crate::quirks::Prefill;
 use crate::raw::Raw;
 use crate::writer::{self, Object};
 
@@ -56,6 +57,12 @@ impl<'a> Draft<'a> {
         let own = request.from == Protocol::Anthropic;
         let model = models::named(target.model);
         refuse(request, lost)?;
+        if request.prefilled && !(model.prefill && target.quirks.prefill == Prefill::Last) {
+            return Err(lost.refuse(
+                Field::Prefill,
+                "the model does not go on with the beginning of an answer",
+            ));
+        }
         let mut shaper = Shaper::new(request.from, target.provider, lost);
         let mut tools = tools::write(request, &model, &mut shaper.names, shaper.lost);
         let mut system = shaper.system(&request.system)?;

@@ -64,6 +64,12 @@ fn refuse(request: &Request, lost: &Losses) -> Result<(), Unsayable> {
     if request.audio.is_some() {
         return Err(lost.refuse(Field::AudioOutput, "the provider gives no sound"));
     }
+    if request.prefilled {
+        return Err(lost.refuse(
+            Field::Prefill,
+            "the provider does not go on with the beginning of an answer",
+        ));
+    }
     if request.max_tokens == Some(0) {
         return Err(lost.refuse(Field::MaxTokens, "must be at least 1 for this provider"));
     }

@@ -146,7 +146,7 @@ impl<'r> Layout<'r, '_> {
             self.turns.insert(0, turn);
         }
         let ends_with_model = self.turns.last().is_some_and(|turn| turn.role == "model");
-        if ends_with_model && !self.own() {
+        if ends_with_model && !self.own() && !self.request.prefilled {
             self.lost.note(Field::Prefill, "sent, but the model may begin anew");
         }
     }

@@ -12,6 +12,7 @@ use crate::field::Field;
 use crate::ir::{Content, Extra, Format, Request};
 use crate::loss::{Losses, Unsayable};
 use crate::protocol::Protocol;
+use crate::quirks::Prefill;
 use crate::raw::Raw;
 use crate::tool_names::ToolNames;
 use crate::writer::{self, Object};
@@ -71,6 +72,12 @@ pub(super) struct Draft<'r> {
 
 impl<'r> Draft<'r> {
     pub(super) fn of(request: &'r Request, target: &Target<'_>, lost: &mut Losses) -> Result<Self, Unsayable> {
+        if request.prefilled && target.quirks.prefill != Prefill::Last {
+            return Err(lost.refuse(
+                Field::Prefill,
+                "the provider does not go on with the beginning of an answer",
+            ));
+        }
         let model = Model::named(target.model);
         let mut memo = Memo {
             provider: target.provider.to_owned(),

@@ -308,6 +308,9 @@ impl EventWriter for Writer {
         }
     }
 
+    /// Google's SDKs choke on comments, and the one for Python on members that it does not know.
+    fn remark(&mut self, _text: &str, _out: &mut Vec<u8>) {}
+
     fn content_type(&self) -> &'static str {
         if self.asked.events {
             "text/event-stream; charset=utf-8"

@@ -19,6 +19,9 @@ pub struct Request {
     pub system: Vec<Part>,
     /// The conversation.
     pub messages: Vec<Message>,
+    /// The last message is the beginning of the answer, which has to go on from there word for word. A target that cannot
+    /// be told so refuses it.
+    pub prefilled: bool,
     /// The tools on offer.
     pub tools: Vec<Tool>,
     /// Which tool to use.
@@ -69,6 +72,7 @@ impl Request {
             include_usage: from != Protocol::OpenaiChat,
             system: Vec::new(),
             messages: Vec::new(),
+            prefilled: false,
             tools: Vec::new(),
             tool_choice: None,
             parallel_tools: None,

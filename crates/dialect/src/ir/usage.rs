@@ -52,6 +52,30 @@ impl Usage {
         }
     }
 
+    /// Adds the counts of another call.
+    pub fn add(&mut self, other: &Self) {
+        let counts = [
+            (&mut self.input, other.input),
+            (&mut self.cache_read, other.cache_read),
+            (&mut self.cache_write, other.cache_write),
+            (&mut self.cache_write_5m, other.cache_write_5m),
+            (&mut self.cache_write_1h, other.cache_write_1h),
+            (&mut self.input_audio, other.input_audio),
+            (&mut self.input_image, other.input_image),
+            (&mut self.output, other.output),
+            (&mut self.reasoning, other.reasoning),
+            (&mut self.output_audio, other.output_audio),
+            (&mut self.accepted_prediction, other.accepted_prediction),
+            (&mut self.rejected_prediction, other.rejected_prediction),
+        ];
+        for (count, other) in counts {
+            *count = match (*count, other) {
+                (Some(count), Some(other)) => Some(count.saturating_add(other)),
+                (count, other) => count.or(other),
+            };
+        }
+    }
+
     /// Prompt and answer together.
     pub fn total(&self) -> u64 {
         self.input.unwrap_or(0).saturating_add(self.output.unwrap_or(0))

@@ -9,6 +9,7 @@ use super::write_request::Scribe;
 use crate::Protocol;
 use crate::field::Field;
 use crate::ir::{Content, Message, Part, Request, Role, Signature, ToolInput};
+use crate::quirks::Prefill;
 use crate::tool_names::portable_id;
 use crate::writer::{Array, Object};
 
@@ -19,15 +20,16 @@ impl Scribe<'_> {
     /// Writes the instructions and the conversation. `more` is an instruction of our own.
     pub(super) fn messages(&mut self, items: &mut Array<'_>, request: &Request, more: Option<&str>) {
         self.system(items, &request.system, more);
-        for message in &request.messages {
+        for (index, message) in request.messages.iter().enumerate() {
+            let is_prefill = request.prefilled && index + 1 == request.messages.len();
             match message.role {
                 Role::System => self.late_system(items, message),
                 Role::User => self.user(items, message),
-                Role::Assistant => self.assistant(items, message),
+                Role::Assistant => self.assistant(items, message, is_prefill),
             }
         }
         let is_begun = request.messages.last().is_some_and(|last| last.role == Role::Assistant);
-        if is_begun && !self.own {
+        if is_begun && !self.own && !request.prefilled {
             self.lost.note(Field::Prefill, "the model may begin anew");
         }
     }
@@ -114,7 +116,7 @@ impl Scribe<'_> {
         if self.own { id.to_owned() } else { portable_id(id) }
     }
 
-    fn assistant(&mut self, items: &mut Array<'_>, message: &Message) {
+    fn assistant(&mut self, items: &mut Array<'_>, message: &Message, is_prefill: bool) {
         let mut said = Said::default();
         for part in &message.parts {
             self.sort(part, &mut said);
@@ -149,6 +151,13 @@ impl Scribe<'_> {
                 });
             }
             self.rest(it, message);
+            if is_prefill {
+                match self.target.quirks.prefill {
+                    Prefill::Prefix => it.bool("prefix", true),
+                    Prefill::Partial => it.bool("partial", true),
+                    Prefill::None | Prefill::Last | Prefill::ContinueFinalMessage => {}
+                }
+            }
         });
     }
 

@@ -8,7 +8,7 @@ use crate::codec::{Memo, Outgoing, Target};
 use crate::field::Field;
 use crate::ir::{Effort, Format, Reasoning, Request, Show};
 use crate::loss::{Losses, Unsayable};
-use crate::quirks::MaxTokensName;
+use crate::quirks::{MaxTokensName, Prefill};
 use crate::raw::Raw;
 use crate::tool_names::{NameRule, ToolNames};
 use crate::writer::{self, Object};
@@ -109,6 +109,7 @@ impl Scribe<'_> {
         self.sound(it, request);
         self.administration(it, request);
         self.streaming(it, request);
+        self.prefill(it, request);
         self.extras(it, request);
     }
 
@@ -313,6 +314,22 @@ impl Scribe<'_> {
             return self.lost.note(Field::User, "too long");
         }
         it.text(name, user);
+    }
+
+    /// Has the model go on with the last message. Some are told so in the message itself.
+    fn prefill(&mut self, it: &mut Object<'_>, request: &Request) {
+        match self.target.quirks.prefill {
+            _ if !request.prefilled => {}
+            Prefill::None => self.refuse(
+                Field::Prefill,
+                "the provider does not go on with the beginning of an answer",
+            ),
+            Prefill::ContinueFinalMessage => {
+                it.bool("continue_final_message", true);
+                it.bool("add_generation_prompt", false);
+            }
+            Prefill::Last | Prefill::Prefix | Prefill::Partial => {}
+        }
     }
 
     fn streaming(&mut self, it: &mut Object<'_>, request: &Request) {

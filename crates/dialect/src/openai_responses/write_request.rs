@@ -99,6 +99,12 @@ impl<'a> Scribe<'a> {
                 .lost
                 .refuse(Field::Candidates, "this provider gives one answer to a request"));
         }
+        if request.prefilled {
+            return Err(self.lost.refuse(
+                Field::Prefill,
+                "this provider does not go on with the beginning of an answer",
+            ));
+        }
         if request.audio.is_some() {
             return Err(self
                 .lost
