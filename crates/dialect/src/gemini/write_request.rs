@@ -17,9 +17,6 @@ use crate::raw::Raw;
 use crate::tool_names::ToolNames;
 use crate::writer::{self, Object};
 
-/// How an instruction begins that Claude Code means for Anthropic alone.
-const BILLING: &str = "x-anthropic-billing-header:";
-
 /// Writes the request for `generateContent` or `streamGenerateContent`.
 pub(super) fn write_request(request: &Request, target: &Target<'_>, lost: &mut Losses) -> Result<Outgoing, Unsayable> {
     let draft = Draft::of(request, target, lost)?;
@@ -165,10 +162,6 @@ fn system<'r>(request: &'r Request, lost: &mut Losses) -> Vec<(&'r str, Option<&
         }
         match &part.content {
             Content::Text { text, .. } if text.is_empty() => {}
-            // Claude Code puts first what differs from request to request, which no prompt cache survives.
-            Content::Text { text, .. } if text.starts_with(BILLING) => {
-                lost.note(Field::System, "the line for Anthropic's billing dropped");
-            }
             Content::Text { text, .. } => texts.push((text.as_str(), own.then_some(&part.extra))),
             _ => lost.note(Field::System, "only text is supported"),
         }

@@ -13,9 +13,6 @@ use crate::quirks::Prefill;
 use crate::tool_names::portable_id;
 use crate::writer::{Array, Object};
 
-/// How Claude Code's first block begins. It differs from request to request, which no prompt cache survives.
-const BILLING_HEADER: &str = "x-anthropic-billing-header:";
-
 impl Scribe<'_> {
     /// Writes the instructions and the conversation. `more` is an instruction of our own.
     pub(super) fn messages(&mut self, items: &mut Array<'_>, request: &Request, more: Option<&str>) {
@@ -44,10 +41,6 @@ impl Scribe<'_> {
                 self.lone_system(items, part);
                 continue;
             }
-            if self.is_billing_header(part) {
-                self.lost.note(Field::System, "billing header dropped");
-                continue;
-            }
             match self.piece(part) {
                 Some(Piece::Plain(text)) if text.is_empty() => {}
                 piece => pieces.extend(piece),
@@ -55,10 +48,6 @@ impl Scribe<'_> {
         }
         pieces.extend(more.map(|more| Piece::Plain(Cow::Borrowed(more))));
         self.system_message(items, &pieces);
-    }
-
-    fn is_billing_header(&self, part: &Part) -> bool {
-        !self.own && matches!(&part.content, Content::Text { text, .. } if text.starts_with(BILLING_HEADER))
     }
 
     fn system_message(&self, items: &mut Array<'_>, pieces: &[Piece<'_>]) {

@@ -8,7 +8,6 @@ use crate::codec::{Memo, Outgoing, Target};
 use crate::field::Field;
 use crate::ir::{Content, Format, Part, Request, Role};
 use crate::loss::{Losses, Unsayable};
-use crate::protocol::Protocol;
 use crate::raw::Raw;
 use crate::tool_names::{NameRule, ToolNames};
 use crate::writer::{self, Object};
@@ -18,10 +17,6 @@ const NAMES: NameRule = NameRule {
     letters: "-",
     begins_with_letter: false,
 };
-
-/// How the block begins with which Claude Code names itself to Anthropic. It differs with every request, so that no prompt
-/// cache would ever fit.
-const BILLING_HEADER: &str = "x-anthropic-billing-header:";
 
 /// Someone who writes one request.
 pub(super) struct Scribe<'a> {
@@ -143,15 +138,7 @@ impl<'a> Scribe<'a> {
     /// The instructions as far as they can stand on their own, and the items.
     fn conversation(&mut self) -> Result<(Option<String>, Vec<Raw>), Unsayable> {
         let request = self.request;
-        let is_noise = |part: &Part| {
-            request.from == Protocol::Anthropic
-                && matches!(&part.content, Content::Text { text, .. } if text.starts_with(BILLING_HEADER))
-        };
-        let noise = request.system.iter().take_while(|part| is_noise(part)).count();
-        if noise > 0 {
-            self.lost.note(Field::System, "billing header of the client dropped");
-        }
-        let system = request.system.get(noise..).unwrap_or_default();
+        let system = request.system.as_slice();
         let must_be_item =
             |part: &Part| (part.cache.is_some() && self.breakpoints) || !matches!(part.content, Content::Text { .. });
         // Without a conversation, the instructions are all that there is to answer.

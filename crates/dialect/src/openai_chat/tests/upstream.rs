@@ -69,7 +69,6 @@ fn messages(request: &Request) -> String {
 fn blocks_of_instructions_become_one_text() {
     let mut request = foreign();
     request.system = vec![
-        Part::text("x-anthropic-billing-header: cc_version=1;"),
         Part::text("One."),
         Part {
             cache: Some(CacheMark { ttl: Some("1h".into()) }),
@@ -82,10 +81,7 @@ fn blocks_of_instructions_become_one_text() {
         "{}",
         plain.body
     );
-    assert_eq!(
-        plain.losses,
-        ["system: billing header dropped", "cache_control: not supported"]
-    );
+    assert_eq!(plain.losses, ["cache_control: not supported"]);
     let marked = write(&request, "gpt-5.6", &Quirks::default()).unwrap();
     let expected = r#"[{"type":"text","text":"One."},{"type":"text","text":"Two.","prompt_cache_breakpoint":{"mode":"explicit"}}]"#;
     assert!(marked.body.contains(expected), "{}", marked.body);
