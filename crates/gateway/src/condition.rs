@@ -79,12 +79,20 @@ impl Condition {
     }
 
     /// A request begins at the target; `again` when the target has failed it before.
-    pub fn begin(self: &Arc<Self>, again: bool) -> Pending {
+    pub fn begin(self: &Arc<Self>, again: bool, now: Instant) -> Pending {
+        let mut observed = self.observed();
         if !again {
-            self.observed().retries.earn();
+            observed.retries.earn();
         }
+        observed.latency.waits(now);
+        drop(observed);
         self.pending.fetch_add(1, Ordering::Relaxed);
         Pending(self.clone())
+    }
+
+    /// A request that began has its reply, or nobody waits for it any more (`None`).
+    pub fn replied(&self, now: Option<Instant>) {
+        self.observed().latency.replied(now);
     }
 
     /// Takes one of the repetitions that the target may be asked, if there is one left.
@@ -120,11 +128,7 @@ impl Condition {
     pub fn standing(&self, now: Instant) -> (f64, u32, Option<f64>) {
         let pending = self.pending.load(Ordering::Relaxed);
         let observed = self.observed();
-        (
-            observed.breaker.share(now),
-            pending,
-            observed.latency.expected(pending, now),
-        )
+        (observed.breaker.share(now), pending, observed.latency.expected(now))
     }
 
     /// The time within which 95 of 100 first contents came, if enough is known.
@@ -269,7 +273,7 @@ mod tests {
     #[test]
     fn a_request_in_flight_is_counted_until_it_is_dropped() {
         let (condition, now) = (Arc::new(Condition::new(BreakerRules::default())), Instant::now());
-        let pending = condition.begin(false);
+        let pending = condition.begin(false, now);
         assert_eq!(condition.report(now).pending, 1);
         drop(pending);
         assert_eq!(condition.report(now).pending, 0);

@@ -334,7 +334,7 @@ impl<'r> Course<'r> {
             lease.abandon(&target.model);
             return None;
         }
-        Some(self.turn(index, lease, probes))
+        Some(self.turn(index, lease, probes, now))
     }
 
     /// A turn at a place that is known to fail.
@@ -345,14 +345,14 @@ impl<'r> Course<'r> {
             None if fate != Fate::Unasked => return None,
             None => target.provider.keys.lease_rejected(&target.model, now)?,
         };
-        Some(self.turn(index, lease, false))
+        Some(self.turn(index, lease, false, now))
     }
 
     /// A turn at the same place with another key.
     fn other_key(&mut self, index: usize, now: Instant) -> Option<Turn<'r>> {
         let target = self.places.get(index).filter(|_| self.has_room())?.target;
         let lease = self.lease(target, now)?;
-        Some(self.turn(index, lease, false))
+        Some(self.turn(index, lease, false, now))
     }
 
     /// Whether those who were asked may be asked again.
@@ -378,9 +378,9 @@ impl<'r> Course<'r> {
         }
     }
 
-    fn turn(&mut self, index: usize, lease: Lease, probes: bool) -> Turn<'r> {
+    fn turn(&mut self, index: usize, lease: Lease, probes: bool, now: Instant) -> Turn<'r> {
         let place = &self.places[index];
-        let pending = place.target.condition.begin(place.fate != Fate::Unasked);
+        let pending = place.target.condition.begin(place.fate != Fate::Unasked, now);
         self.asked += 1;
         self.asked_in_round += 1;
         Turn {
@@ -476,6 +476,7 @@ impl Turn<'_> {
     fn settle(&mut self, outcome: Outcome, now: Instant, roll: u64) -> Fate {
         let target = self.target;
         let (model, condition) = (&target.model, &target.condition);
+        condition.replied(Some(now));
         match outcome {
             Outcome::Answered(taken) => {
                 condition.succeeded(Some(taken), now);
@@ -515,6 +516,7 @@ impl Turn<'_> {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         if self.pending.is_some() {
+            self.target.condition.replied(None);
             self.lease.abandon(&self.target.model);
             self.abandon_probe();
         }

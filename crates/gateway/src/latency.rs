@@ -1,4 +1,7 @@
 //! How long a target takes to its first content.
+//!
+//! Requests in flight tell nothing about it: an answer that takes a minute in all may have begun at once. What tells is
+//! that somebody waits, and nobody gets anything.
 
 use std::time::Duration;
 
@@ -19,11 +22,27 @@ pub struct Latency {
     /// The average in seconds, as of `at`.
     average: f64,
     at: Option<Instant>,
+    /// Requests that wait for their first content.
+    waiting: u32,
+    /// Since when they do, and no reply has come.
+    silent: Option<Instant>,
     last: Vec<Duration>,
     next: usize,
 }
 
 impl Latency {
+    /// Notes that a request waits for its first content.
+    pub fn waits(&mut self, now: Instant) {
+        self.waiting = self.waiting.saturating_add(1);
+        self.silent.get_or_insert(now);
+    }
+
+    /// Notes that a request has its reply; `None` when it was hung up on.
+    pub fn replied(&mut self, now: Option<Instant>) {
+        self.waiting = self.waiting.saturating_sub(1);
+        self.silent = now.or(self.silent).filter(|_| self.waiting > 0);
+    }
+
     /// Notes how long a first content took.
     pub fn measured(&mut self, taken: Duration, now: Instant) {
         let seconds = taken.as_secs_f64();
@@ -45,12 +64,13 @@ impl Latency {
         }
     }
 
-    /// What to expect of one more request beside those in flight, in seconds; `None` when nothing was measured. It falls
-    /// while nothing is measured.
-    pub fn expected(&self, in_flight: u32, now: Instant) -> Option<f64> {
+    /// What to expect of one more request, in seconds; `None` when nothing was measured. It falls while nothing is
+    /// measured, but while requests wait it is not less than the time for which none has had a reply.
+    pub fn expected(&self, now: Instant) -> Option<f64> {
+        let seconds = |since: Instant| now.saturating_duration_since(since).as_secs_f64();
         let at = self.at?;
         let decayed = self.average * weight(now.saturating_duration_since(at));
-        Some(decayed * (f64::from(in_flight) + 1.0))
+        Some(decayed.max(self.silent.map_or(0.0, seconds)))
     }
 
     /// The average in seconds, as it was measured.
@@ -85,7 +105,7 @@ mod tests {
     fn it_jumps_up_and_comes_down_slowly() {
         let now = Instant::now();
         let mut latency = Latency::default();
-        assert_eq!(latency.expected(0, now), None);
+        assert_eq!(latency.expected(now), None);
         latency.measured(milliseconds(100), now);
         latency.measured(milliseconds(900), now);
         assert_eq!(latency.average(), Some(milliseconds(900)));
@@ -103,9 +123,22 @@ mod tests {
         let now = Instant::now();
         let mut latency = Latency::default();
         latency.measured(milliseconds(1000), now);
-        let later = latency.expected(0, now + Duration::from_mins(1)).unwrap();
-        assert!(later < 0.06, "{later}");
-        assert!(latency.expected(3, now).unwrap() > 3.9, "who is busy looks worse");
+        let later = now + Duration::from_mins(1);
+        assert!(latency.expected(later).unwrap() < 0.06);
+    }
+
+    #[test]
+    fn who_says_nothing_looks_worse_with_time() {
+        let now = Instant::now();
+        let at = |time: u64| now + milliseconds(time);
+        let mut latency = Latency::default();
+        latency.measured(milliseconds(100), now);
+        (latency.waits(now), latency.waits(at(1000)));
+        assert!(latency.expected(at(2000)).unwrap() >= 2.0);
+        latency.replied(Some(at(2000)));
+        assert!(latency.expected(at(2500)).unwrap() < 0.6, "another one still waits");
+        latency.replied(None);
+        assert!(latency.expected(at(9000)).unwrap() < 0.1, "nobody waits");
     }
 
     #[test]
