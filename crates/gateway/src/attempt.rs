@@ -155,6 +155,7 @@ impl<'a, 'p> Search<'a, 'p> {
             asked = &mut asking_second => {
                 if is_heard(&asked) {
                     hung_up(&first);
+                    first.outrun(begun, Instant::now());
                     return (second, begun_second, asked);
                 }
                 self.settle(second, begun_second, asked, ask);

@@ -114,6 +114,11 @@ impl Condition {
         }
     }
 
+    /// The first content takes at least this long.
+    pub fn measured(&self, taken: Duration, now: Instant) {
+        self.observed().latency.measured(taken, now);
+    }
+
     /// The target failed. Returns whether it is left alone from now on.
     pub fn failed(&self, now: Instant, roll: u64) -> bool {
         self.observed().breaker.failed(now, roll)

@@ -473,6 +473,12 @@ impl Turn<'_> {
         self.lease.index
     }
 
+    /// The second target of a hedge was first. That this one takes longer than it has had until now is all that is known.
+    pub fn outrun(self, begun: Instant, now: Instant) {
+        let taken = now.saturating_duration_since(begun);
+        self.target.condition.measured(taken, now);
+    }
+
     fn settle(&mut self, outcome: Outcome, now: Instant, roll: u64) -> Fate {
         let target = self.target;
         let (model, condition) = (&target.model, &target.condition);
