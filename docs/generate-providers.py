@@ -89,6 +89,8 @@ def deviations(quirks):
         parts.append("Not understood: " + ", ".join(refused) + ".")
     if "max_tokens" in quirks:
         parts.append(f"Of the limits on the answer, only `{quirks['max_tokens']}` is understood.")
+    if "prefill" in quirks:
+        parts.append("Goes on with an answer that was cut ([`on_cut`](configuration.md#answers-that-are-cut)).")
     if quirks.get("rerank_top_k"):
         parts.append("Ranks documents in Voyage's form; requests are translated to it.")
     return parts

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use memchr::memmem;
 use mynah_dialect::opening::{Opening, Overture, StreamError};
-use mynah_dialect::transcode::Transcoder;
+use mynah_dialect::transcode::{Sequel, Transcoder};
 use mynah_dialect::usage::Usage;
 use mynah_dialect::whole::{self, Whole};
 use tokio::time::Instant;
@@ -17,6 +17,8 @@ use tokio::time::Instant;
 use crate::ask::{Expects, since_1970};
 use crate::condition::Pending;
 use crate::config::secret::Secret;
+use crate::continuation::Continuation;
+use crate::course::Past;
 use crate::judgement::Judgement;
 use crate::route::Target;
 use crate::upstream::headers::to_caller;
@@ -64,6 +66,8 @@ pub struct Answer<'a> {
     pub until: Option<Instant>,
     /// The request's presence at the target, until the answer is over.
     pub pending: Option<Pending>,
+    /// Who was asked before, for an answer that goes on when it is cut.
+    pub past: Option<Box<Past>>,
 }
 
 /// A body of which a part has come.
@@ -75,6 +79,10 @@ pub struct AnswerBody {
     pub rest: Option<UpstreamBody>,
     /// Translates what is still to come.
     pub transcoder: Option<Box<Transcoder>>,
+    /// What has come of the rest of an answer that was cut.
+    pub sequel: Option<Box<Sequel>>,
+    /// Asks for the rest when it is cut.
+    pub continuation: Option<Box<Continuation>>,
 }
 
 /// Why there is no content.
@@ -112,6 +120,7 @@ impl<'a> Answer<'a> {
             judgement: Judgement::HEALTHY,
             until: None,
             pending: None,
+            past: None,
         }
     }
 

@@ -11,16 +11,17 @@ use bytes::Bytes;
 use mynah_dialect::codec::Address;
 use mynah_dialect::peek::{Gist, Model};
 use mynah_dialect::splice::{Edit, splice};
-use mynah_dialect::{Dialect, Protocol, multipart};
+use mynah_dialect::{Dialect, Protocol, continuation, multipart};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::time::Instant;
 
+use crate::config::file::OnCut;
 use crate::exchange::Question;
 use crate::failure::Failure;
 use crate::known::PathStyle;
 use crate::operation::{Operation, Speech};
 use crate::provider::{Endpoint, Provider};
-use crate::route::Target;
+use crate::route::{Rules, Target};
 use crate::translation::Conversation;
 use crate::upstream::auth::Credential;
 use crate::upstream::send::Outgoing;
@@ -144,7 +145,10 @@ impl Ask<'_> {
             None | Some(Speech::Plain(_)) => provider.endpoint(self.dialect).map(Way::Relay),
             Some(Speech::Conversation(protocol)) => match provider.speaks(protocol) {
                 // What another provider signed must be taken out of its envelope, or left out.
-                Some(endpoint) if self.carries_envelopes(protocol) => Some(Way::Translate(endpoint, protocol)),
+                // What goes on when it is cut must be known part by part.
+                Some(endpoint) if self.carries_envelopes(protocol) || self.goes_on() => {
+                    Some(Way::Translate(endpoint, protocol))
+                }
                 Some(endpoint) => Some(Way::Relay(endpoint)),
                 None => translated(),
             },
@@ -160,6 +164,36 @@ impl Ask<'_> {
 
     fn carries_envelopes(&self, protocol: Protocol) -> bool {
         matches!(&self.body, AskBody::Json(_, gist) if gist.envelopes.are_in(protocol))
+    }
+
+    /// Heeds the rules of its route: has the conversation read whose answer goes on when it is cut, if that is possible.
+    pub fn heed(&mut self, rules: &Rules) {
+        let is_conversation = matches!(self.operation.map(|it| it.speech), Some(Speech::Conversation(_)));
+        if rules.on_cut != OnCut::Continue || !is_conversation {
+            return;
+        }
+        // What cannot be read is for the provider to judge.
+        let is_possible = |conversation: &Conversation| continuation::is_possible(conversation.request());
+        if self.conversation().is_ok_and(|it| it.is_some_and(is_possible))
+            && let Some(Some(conversation)) = self.conversation.get_mut()
+        {
+            conversation.hold_together();
+        }
+    }
+
+    /// Whether the answer goes on when it is cut.
+    pub fn goes_on(&self) -> bool {
+        matches!(self.conversation.get(), Some(Some(conversation)) if conversation.goes_on())
+    }
+
+    /// Whether it is the rest of an answer that is asked for.
+    pub fn resumes(&self) -> bool {
+        matches!(self.conversation.get(), Some(Some(conversation)) if conversation.resumes())
+    }
+
+    /// Whether it is asked in this protocol.
+    pub fn is_in(&self, protocol: Protocol) -> bool {
+        self.operation.map(|operation| operation.speech) == Some(Speech::Conversation(protocol))
     }
 
     /// The conversation that the body is; `None` when it is another question, see [`Ask::question`].

@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
 use mynah_dialect::Protocol;
+use mynah_dialect::continuation::takes_prefill;
 use mynah_dialect::verdict::Verdict;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -14,7 +15,7 @@ use crate::alarm::after;
 use crate::answer::Answer;
 use crate::app::App;
 use crate::ask::{Ask, Way};
-use crate::course::{Course, Fit, Limits, Outcome, Step, Turn};
+use crate::course::{Course, Fit, Limits, Outcome, Past, Step, Turn};
 use crate::failure::Failure;
 use crate::hedge::Hedge;
 use crate::line::Line;
@@ -32,12 +33,9 @@ pub async fn first_success<'a>(app: &App, route: &'a Route, ask: &mut Ask<'_>) -
         .timeout
         .or(route.rules.timeout)
         .map(|timeout| after(ask.begun, timeout));
+    ask.heed(&route.rules);
     let needs = Needs::of(route, ask);
-    let limits = Limits {
-        deadline: ask.until,
-        wait_until: after(started, route.rules.max_wait),
-        conversation: needs.conversation,
-    };
+    let limits = limits(route, ask, &needs, started);
     let mut search = Search {
         app,
         route,
@@ -51,8 +49,39 @@ pub async fn first_success<'a>(app: &App, route: &'a Route, ask: &mut Ask<'_>) -
     ask.attempts = search.course.asked();
     outcome.map(|mut answer| {
         (answer.attempts, answer.waited) = (ask.attempts, started.elapsed());
+        answer.past = ask.goes_on().then(|| Box::new(search.course.past()));
         answer
     })
+}
+
+/// Asks for the rest of an answer that was cut: those first who have not been asked yet.
+pub async fn rest_of<'a>(app: &App, route: &'a Route, ask: &mut Ask<'_>, past: &mut Past) -> Option<Answer<'a>> {
+    let needs = Needs::of(route, ask);
+    let limits = limits(route, ask, &needs, Instant::now());
+    let fit = |target: &Target| match ask.way_to(&target.provider) {
+        Some(Way::Translate(_, protocol)) if takes_prefill(protocol, &target.provider.quirks) => {
+            fit(app, target, &needs, ask)
+        }
+        _ => Fit::Unfit,
+    };
+    let mut search = Search {
+        app,
+        route,
+        course: Course::again(route, limits, fit, past),
+        refusals: Refusals::default(),
+    };
+    let answer = search.run(ask).await.ok();
+    *past = search.course.past();
+    // What nobody wanted to go on with ends in the error that it was cut by.
+    answer.filter(|answer| answer.body.sequel.is_some())
+}
+
+fn limits(route: &Route, ask: &Ask<'_>, needs: &Needs, now: Instant) -> Limits {
+    Limits {
+        deadline: ask.until,
+        wait_until: after(now, route.rules.max_wait),
+        conversation: needs.conversation,
+    }
 }
 
 /// How a target suits what is asked.
@@ -67,6 +96,7 @@ pub fn fit(app: &App, target: &Target, needs: &Needs, ask: &Ask<'_>) -> Fit {
         None => Fit::Unfit,
         Some(_) if app.process.discovered.is_down(&target.provider.name) => Fit::Down,
         Some(Way::Relay(_)) => Fit::Native,
+        Some(Way::Translate(_, protocol)) if ask.is_in(protocol) => Fit::Native,
         Some(Way::Translate(..)) => Fit::Translated,
     }
 }
@@ -178,6 +208,8 @@ impl<'a, 'p> Search<'a, 'p> {
         let (now, target, id) = (Instant::now(), turn.target, ask.id);
         let taken = now.duration_since(begun);
         let outcome = match &asked {
+            // The caller's own request was answered before: what is refused is the beginning of the answer.
+            Ok(answer) if ask.resumes() && answer.judgement.verdict == Verdict::CallersFault => Outcome::Unsuited,
             Ok(answer) => answer.judgement.outcome(taken),
             Err(_) if was_in_a_hurry(ask, now) => Outcome::Unasked,
             Err(failure) => failure.outcome(),
@@ -263,8 +295,13 @@ fn is_heard(asked: &Asked<'_>) -> bool {
 /// an account, or were altered on their way).
 fn finds_another_way(asked: &Asked<'_>, target: &Target, ask: &mut Ask<'_>) -> bool {
     let Ok(answer) = asked else { return false };
-    if let Some(Way::Translate(..)) = ask.way_to(&target.provider) {
-        return answer.refuses_proofs() && ask.leave_out_reasoning();
+    if let Some(Way::Translate(_, protocol)) = ask.way_to(&target.provider) {
+        if answer.refuses_proofs() {
+            return ask.leave_out_reasoning();
+        }
+        if !ask.is_in(protocol) {
+            return false;
+        }
     }
     if !answer.says_that_there_is_no_such_address() {
         return false;

@@ -128,6 +128,15 @@ enum Fate {
     Done,
 }
 
+/// What remains of a course whose answer was cut, for the course of its continuation.
+#[derive(Clone, Debug)]
+pub struct Past {
+    fates: Vec<Fate>,
+    /// The place that answered.
+    answered: Option<usize>,
+    asked: u32,
+}
+
 /// The course of one request.
 #[derive(Debug)]
 pub struct Course<'r> {
@@ -142,10 +151,21 @@ pub struct Course<'r> {
     queue: Vec<usize>,
     /// A place whose other keys come next.
     same: Option<usize>,
+    /// A place that is asked last, when nobody else has answered.
+    avoided: Option<usize>,
+    /// The place that answered last.
+    answered: Option<usize>,
     round: u32,
     asked: u32,
     asked_in_round: u32,
     resting: Option<AllResting>,
+}
+
+impl Past {
+    /// How many times somebody was asked.
+    pub fn asked(&self) -> u32 {
+        self.asked
+    }
 }
 
 impl<'r> Course<'r> {
@@ -170,10 +190,34 @@ impl<'r> Course<'r> {
             stage: 0,
             queue: Vec::new(),
             same: None,
+            avoided: None,
+            answered: None,
             round: 0,
             asked: 0,
             asked_in_round: 0,
             resting: None,
+        }
+    }
+
+    /// The course of a request whose answer was cut. Who was cut is only asked when nobody else goes on.
+    pub fn again(route: &'r Route, limits: Limits, fit: impl FnMut(&Target) -> Fit, past: &Past) -> Self {
+        let mut course = Self::new(route, limits, fit);
+        for (place, fate) in course.places.iter_mut().zip(&past.fates) {
+            place.fate = *fate;
+        }
+        if let Some(place) = past.answered.and_then(|cut| course.places.get_mut(cut)) {
+            place.fate = Fate::Unasked;
+        }
+        (course.avoided, course.asked) = (past.answered, past.asked);
+        course
+    }
+
+    /// What remains of this course.
+    pub fn past(&self) -> Past {
+        Past {
+            fates: self.places.iter().map(|place| place.fate).collect(),
+            answered: self.answered,
+            asked: self.asked,
         }
     }
 
@@ -280,6 +324,9 @@ impl<'r> Course<'r> {
             // Both of a hedge's two have other keys to try.
             self.queue.push(before);
         }
+        if matches!(outcome, Outcome::Answered(_)) {
+            self.answered = Some(turn.place);
+        }
         turn.pending.take()
     }
 
@@ -290,6 +337,7 @@ impl<'r> Course<'r> {
         let mut here: Vec<usize> = places
             .filter(|(_, place)| place.tier == tier && place.fit != Fit::Unfit && place.fate != Fate::Done)
             .map(|(index, _)| index)
+            .filter(|index| self.avoided != Some(*index))
             .collect();
         let Some(tier) = self.route.tiers.get(tier).filter(|_| here.len() > 1) else {
             return here;
@@ -309,10 +357,13 @@ impl<'r> Course<'r> {
     fn passed_over(&self) -> Vec<usize> {
         let places = self.places.iter().enumerate().rev();
         let has_other_keys = |place: &Place<'_>| place.fate == Fate::Resting && self.may_repeat();
-        places
+        let mut passed_over: Vec<usize> = places
             .filter(|(_, place)| place.is_unasked() || has_other_keys(place))
             .map(|(index, _)| index)
-            .collect()
+            .collect();
+        // False comes first, and is asked last.
+        passed_over.sort_by_key(|index| self.avoided != Some(*index));
+        passed_over
     }
 
     /// A turn at a place, unless there is a reason to pass it over.
@@ -420,7 +471,7 @@ impl<'r> Course<'r> {
         if next > limit {
             return Step::Over;
         }
-        (self.stage, self.asked_in_round, self.resting) = (0, 0, None);
+        (self.stage, self.asked_in_round, self.resting, self.avoided) = (0, 0, None, None);
         Step::Wait(next)
     }
 }

@@ -133,7 +133,8 @@ pub async fn explain(app: &App, caller: &Caller, asked: &Hypothetical<'_>) -> Re
         begun: Instant::now(),
         timeout: pipeline::timeout(asked.headers)?,
     };
-    let ask = asking.ask(body);
+    let mut ask = asking.ask(body);
+    ask.heed(&route.rules);
     let needs = Needs::of(&route, &ask);
     let why = |target: &Target| match needs.unmet_by(target) {
         Some(unmet) => unmet.to_string(),

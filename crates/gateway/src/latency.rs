@@ -133,7 +133,8 @@ mod tests {
         let at = |time: u64| now + milliseconds(time);
         let mut latency = Latency::default();
         latency.measured(milliseconds(100), now);
-        (latency.waits(now), latency.waits(at(1000)));
+        latency.waits(now);
+        latency.waits(at(1000));
         assert!(latency.expected(at(2000)).unwrap() >= 2.0);
         latency.replied(Some(at(2000)));
         assert!(latency.expected(at(2500)).unwrap() < 0.6, "another one still waits");

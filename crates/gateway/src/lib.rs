@@ -14,6 +14,7 @@ pub mod cli;
 pub mod completing;
 pub mod condition;
 pub mod config;
+pub mod continuation;
 pub mod course;
 pub mod discovered;
 pub mod discovering;

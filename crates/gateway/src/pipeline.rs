@@ -22,6 +22,7 @@ use crate::ask::{Ask, AskBody};
 use crate::attempt::first_success;
 use crate::caller::Caller;
 use crate::config::units::Span;
+use crate::continuation::Continuation;
 use crate::failure::Failure;
 use crate::http::body::{limited, read_whole};
 use crate::http::decode::Encoding;
@@ -122,7 +123,10 @@ where
     let answer = first_success(app, &route, &mut ask).await;
     entry.tried(ask.attempts);
     let responses = operation.speech == Speech::Conversation(Protocol::OpenaiResponses);
-    let response = answer.map(|answer| finish(answer, (operation.dialect(), responses), started, entry, permit));
+    let response = answer.map(|mut answer| {
+        answer.body.continuation = Continuation::of(app, &route, &mut ask, &mut answer);
+        finish(answer, (operation.dialect(), responses), started, entry, permit)
+    });
     match (pilot, response) {
         (None, response) => response,
         (Some(pilot), Ok(response)) => Ok(pilot.land(response)),

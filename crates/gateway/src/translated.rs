@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use mynah_dialect::codec::{ClientSide, UpstreamSide, caller_side, upstream_side};
 use mynah_dialect::ir::{Error, Event};
 use mynah_dialect::loss::Losses;
-use mynah_dialect::transcode::{Listener, Standing, Transcoder, collected, events_of, streamed, unreadable};
+use mynah_dialect::transcode::{Listener, Sequel, Standing, Transcoder, collected, events_of, streamed, unreadable};
 use mynah_dialect::usage::Usage;
 use mynah_dialect::{Dialect, Protocol};
 
@@ -80,6 +80,9 @@ impl<'a, 'c> Interpreter<'a, 'c> {
                 ..self.error(&error, kept)
             });
         }
+        if self.conversation.resumes() {
+            return self.sequel(events, body).await;
+        }
         if events && self.conversation.asked.request.stream {
             return self.stream(kept, body).await;
         }
@@ -137,6 +140,9 @@ impl<'a, 'c> Interpreter<'a, 'c> {
     async fn stream(mut self, mut headers: HeaderMap, mut body: AnswerBody) -> Result<Answer<'a>, NoContent> {
         let memo = std::mem::take(&mut self.translation.outgoing.memo);
         let mut transcoder = Transcoder::new(self.upstream, self.client, memo, &self.conversation.asked);
+        if self.conversation.goes_on() {
+            transcoder.hold_together();
+        }
         let mut there = std::mem::take(&mut body.held);
         let mut held = VecDeque::new();
         loop {
@@ -172,6 +178,31 @@ impl<'a, 'c> Interpreter<'a, 'c> {
         body.held = held;
         body.transcoder = Some(Box::new(transcoder));
         Ok(Answer::new(StatusCode::OK, headers, body, self.target))
+    }
+
+    /// The rest of an answer that was cut, up to its first content.
+    async fn sequel(mut self, events: bool, mut body: AnswerBody) -> Result<Answer<'a>, NoContent> {
+        if !events {
+            return Err(NoContent::Malformed("an answer in place of a stream"));
+        }
+        let memo = std::mem::take(&mut self.translation.outgoing.memo);
+        let mut sequel = Sequel::new(self.upstream, memo, &self.conversation.asked.id);
+        loop {
+            let piece = body.next_piece().await?;
+            match &piece {
+                Some(piece) => sequel.push(piece),
+                None => sequel.finish(),
+            }
+            match sequel.standing() {
+                Standing::Waiting if piece.is_some() => {}
+                Standing::Waiting => return Err(NoContent::Empty),
+                Standing::Failed(error) => return Ok(self.error(error, HeaderMap::new())),
+                Standing::Content => break,
+            }
+        }
+        body.has_begun();
+        body.sequel = Some(Box::new(sequel));
+        Ok(Answer::new(StatusCode::OK, HeaderMap::new(), body, self.target))
     }
 
     fn error(&self, error: &Error, mut headers: HeaderMap) -> Answer<'a> {

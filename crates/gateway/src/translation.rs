@@ -8,6 +8,7 @@ use mynah_dialect::codec::{
     Address, Asked, ClientSide, Malformed, Outgoing, Target as Addressee, client_side, upstream_side,
 };
 use mynah_dialect::completions;
+use mynah_dialect::continuation::asked_again;
 use mynah_dialect::field::Field;
 use mynah_dialect::ir::{Content, Request};
 use mynah_dialect::loss::Losses;
@@ -41,6 +42,10 @@ pub struct Conversation {
     strict: bool,
     /// The reasoning of earlier turns was left out.
     left_out: bool,
+    /// Its answer goes on when it is cut.
+    goes_on: bool,
+    /// The beginning of the answer, of which the rest is asked for.
+    told: Option<String>,
 }
 
 /// A conversation as one target gets it.
@@ -93,6 +98,8 @@ impl Conversation {
             completion,
             strict: question.strict,
             left_out: false,
+            goes_on: false,
+            told: None,
         }))
     }
 
@@ -115,6 +122,8 @@ impl Conversation {
             let (mended, lost) = self.mended();
             (mended, lost.clone())
         };
+        let rest = self.told.as_ref().map(|told| asked_again(request, told));
+        let request = rest.as_ref().unwrap_or(request);
         if self.left_out {
             lost.note(Field::ReasoningHistory, "refused by the provider and left out");
         }
@@ -136,6 +145,26 @@ impl Conversation {
             outgoing,
             lost,
         })
+    }
+
+    /// Its answer is to go on when it is cut.
+    pub fn hold_together(&mut self) {
+        self.goes_on = true;
+    }
+
+    /// Whether its answer goes on when it is cut.
+    pub fn goes_on(&self) -> bool {
+        self.goes_on
+    }
+
+    /// From now on, the rest of the answer is asked for that begins like this.
+    pub fn resume(&mut self, told: &str) {
+        self.told = Some(told.to_owned());
+    }
+
+    /// Whether the rest of an answer is asked for.
+    pub fn resumes(&self) -> bool {
+        self.told.is_some()
     }
 
     /// As it was asked.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use mynah_dialect::ir::{Class, Error};
 use mynah_dialect::relay::Relay;
-use mynah_dialect::transcode::Transcoder;
+use mynah_dialect::transcode::{Sequel, Transcoder};
 use mynah_dialect::usage::Usage;
 
 /// How the bytes pass.
@@ -24,6 +24,31 @@ impl Passage {
             Self::Plain => piece,
             Self::Relay(relay) => relay.push(piece),
             Self::Transcode(transcoder) => transcoder.push(&piece),
+        }
+    }
+
+    /// Why an answer was cut that may go on, and its text so far.
+    pub fn cut(&self) -> Option<(&Error, &str)> {
+        match self {
+            Self::Transcode(transcoder) => transcoder.cut(),
+            Self::Plain | Self::Relay(_) => None,
+        }
+    }
+
+    /// Goes on with the rest of an answer that was cut, by somebody of whom it may be known that they repeat what they were
+    /// given.
+    pub fn go_on(&mut self, sequel: Sequel, by: &str, repeats: bool) -> Bytes {
+        match self {
+            Self::Transcode(transcoder) => transcoder.go_on(sequel, by, repeats),
+            Self::Plain | Self::Relay(_) => Bytes::new(),
+        }
+    }
+
+    /// Ends an answer that was cut in its error.
+    pub fn give_up(&mut self) -> Bytes {
+        match self {
+            Self::Transcode(transcoder) => transcoder.give_up(),
+            Self::Plain | Self::Relay(_) => Bytes::new(),
         }
     }
 
@@ -61,7 +86,7 @@ impl Passage {
         match self {
             Self::Plain => None,
             Self::Relay(relay) => relay.usage(),
-            Self::Transcode(transcoder) => transcoder.usage().map(Usage::from),
+            Self::Transcode(transcoder) => transcoder.usage().as_ref().map(Usage::from),
         }
     }
 }

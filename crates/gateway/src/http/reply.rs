@@ -24,6 +24,7 @@ use crate::answer::{Answer, AnswerBody, is_events};
 use crate::app::InFlight;
 use crate::caller::Caller;
 use crate::condition::Pending;
+use crate::continuation::{Continuation, Rest};
 use crate::failure::Failure;
 use crate::http::fan_out::{BrokenOff, Reader};
 use crate::http::passage::Passage;
@@ -57,7 +58,12 @@ pub fn reply(
     entry.usage = answer.usage;
     entry.answered(&answer);
     let finale = (events && answer.must_finish).then(Finale::default);
-    let AnswerBody { held, rest, .. } = answer.body;
+    let AnswerBody {
+        held,
+        rest,
+        continuation,
+        ..
+    } = answer.body;
     let until = answer.until.filter(|_| rest.is_some());
     let body = ReplyBody {
         held,
@@ -69,6 +75,7 @@ pub fn reply(
         responses,
         events,
         finale,
+        continuation,
         ends_in_error: false,
         entry,
         _permit: permit,
@@ -133,6 +140,8 @@ struct ReplyBody {
     events: bool,
     /// Looks for the end of a stream of which HTTP does not tell the end.
     finale: Option<Finale>,
+    /// Asks for the rest when the answer is cut.
+    continuation: Option<Box<Continuation>>,
     /// The provider broke off, and the error that says so was sent.
     ends_in_error: bool,
     entry: Entry,
@@ -149,16 +158,10 @@ impl ReplyBody {
 
     /// A stream that breaks off must not look as if it had ended: it ends in an error event, in place of an event that
     /// was not whole. Any other body, and an event of which a part was passed on, is cut off, so that the caller's HTTP
-    /// library notices.
-    fn broken_off(&mut self, error: BodyError) -> Result<Frame<Bytes>, BodyError> {
-        tracing::warn!(model = self.entry.model, id = self.entry.id, %error, "answer broke off");
-        self.entry.error = Some("upstream_broken");
+    /// library notices. `None` when the answer may go on.
+    fn broken_off(&mut self, error: BodyError) -> Option<Result<Frame<Bytes>, BodyError>> {
         self.rest = None;
-        if let Some(pending) = self.pending.take()
-            && !matches!(error, BodyError::Late)
-        {
-            pending.condition().failed(Instant::now(), fastrand::u64(..));
-        }
+        self.has_failed(&error, !matches!(error, BodyError::Late));
         let failure = match &error {
             BodyError::Stalled(_) | BodyError::Late => {
                 Failure::timed_out("The provider stopped in the middle of its answer.".to_owned())
@@ -168,8 +171,50 @@ impl ReplyBody {
         let (dialect, responses) = (self.dialect, self.responses);
         let event = || failure.event_in(dialect, responses);
         let last = self.passage.break_off(&failure.message, event);
+        if self.passage.cut().is_some() {
+            return None;
+        }
+        self.entry.error = Some("upstream_broken");
         self.ends_in_error = last.is_some();
-        last.map(Frame::data).ok_or(error)
+        Some(last.map(Frame::data).ok_or(error))
+    }
+
+    /// Notes that the provider at hand has failed in the middle of its answer.
+    fn has_failed(&mut self, reason: &dyn std::fmt::Display, is_its_fault: bool) {
+        let (model, id) = (self.entry.speaker(), &self.entry.id);
+        tracing::warn!(model, id, error = %reason, "answer broke off");
+        if let Some(pending) = self.pending.take()
+            && is_its_fault
+        {
+            pending.condition().failed(Instant::now(), fastrand::u64(..));
+        }
+    }
+
+    /// What the rest of an answer that was cut becomes, or the error that it ends in when nobody gives it.
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
+        let Some((error, told)) = self.passage.cut() else {
+            return Poll::Ready(Bytes::new());
+        };
+        if self.pending.is_some() {
+            // It was not the connection that broke.
+            let reason = error.message.clone();
+            self.rest = None;
+            self.has_failed(&reason, true);
+            return self.poll_rest(cx);
+        }
+        let rest = match &mut self.continuation {
+            Some(continuation) => ready!(continuation.poll(told, cx)),
+            None => None,
+        };
+        let Some(rest) = rest else {
+            self.entry.error = Some("upstream_broken");
+            self.ends_in_error = true;
+            return Poll::Ready(self.passage.give_up());
+        };
+        self.entry.continued(&rest);
+        self.until = rest.until.map(|until| Box::pin(sleep_until(until)));
+        (self.rest, self.pending) = (rest.body, rest.pending);
+        Poll::Ready(self.passage.go_on(*rest.sequel, &rest.by, rest.repeats))
     }
 
     /// Ready when all of the answer should have been there.
@@ -204,22 +249,34 @@ impl HttpBody for ReplyBody {
                     return Poll::Ready(Some(Ok(Frame::data(piece))));
                 }
                 piece
+            } else if self.passage.cut().is_some() {
+                let piece = ready!(self.poll_rest(cx));
+                if piece.is_empty() {
+                    continue;
+                }
+                return Poll::Ready(Some(Ok(Frame::data(piece))));
             } else if let Some(rest) = &mut self.rest {
                 let Poll::Ready(next) = Pin::new(rest).poll_frame(cx) else {
                     ready!(self.poll_overdue(cx));
-                    return Poll::Ready(Some(self.broken_off(BodyError::Late)));
+                    match self.broken_off(BodyError::Late) {
+                        Some(last) => return Poll::Ready(Some(last)),
+                        None => continue,
+                    }
                 };
                 match next {
                     Some(Ok(frame)) => match frame.into_data() {
                         Ok(piece) => piece,
                         Err(_trailers) => continue,
                     },
-                    Some(Err(error)) => return Poll::Ready(Some(self.broken_off(error))),
+                    Some(Err(error)) => match self.broken_off(error) {
+                        Some(last) => return Poll::Ready(Some(last)),
+                        None => continue,
+                    },
                     None => {
                         self.rest = None;
-                        match self.ended() {
-                            Ok(()) => continue,
-                            Err(error) => return Poll::Ready(Some(self.broken_off(error))),
+                        match self.ended().map_err(|error| self.broken_off(error)) {
+                            Err(Some(last)) => return Poll::Ready(Some(last)),
+                            Ok(()) | Err(None) => continue,
                         }
                     }
                 }
@@ -227,6 +284,9 @@ impl HttpBody for ReplyBody {
                 return Poll::Ready(None);
             } else {
                 let remainder = self.passage.finish();
+                if remainder.is_empty() && self.passage.cut().is_some() {
+                    continue;
+                }
                 return Poll::Ready((!remainder.is_empty()).then(|| Ok(Frame::data(remainder))));
             };
             let piece = self.relayed(piece);
@@ -320,6 +380,8 @@ pub struct Entry {
     error: Option<&'static str>,
     usage: Option<Usage>,
     lost: Option<HeaderValue>,
+    /// Who has gone on with the answer, one after the other.
+    continued: Option<String>,
 }
 
 impl Entry {
@@ -398,6 +460,21 @@ impl Entry {
         }
     }
 
+    /// Notes that another target goes on with the answer.
+    fn continued(&mut self, rest: &Rest) {
+        if self.is_kept() {
+            self.attempts = rest.attempts;
+            let before = self.continued.take().map(|before| before + ", ");
+            self.continued = Some(before.unwrap_or_default() + &rest.by);
+        }
+    }
+
+    /// Who gives the answer now.
+    fn speaker(&self) -> &str {
+        let last = self.continued.as_deref().and_then(|names| names.rsplit(", ").next());
+        last.unwrap_or(&self.model)
+    }
+
     fn answered(&mut self, answer: &Answer<'_>) {
         if self.is_kept() {
             self.status = answer.status;
@@ -425,6 +502,7 @@ impl Drop for Entry {
             output_tokens = usage.output,
             milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
             lost = self.lost.as_ref().and_then(|lost| lost.to_str().ok()),
+            continued = self.continued.as_deref(),
             error = self.error,
             id = self.id,
         );
