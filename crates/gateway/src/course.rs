@@ -356,7 +356,7 @@ impl<'r> Course<'r> {
     /// Those who were not asked because they are known to fail, or not with all of their keys, the first one last.
     fn passed_over(&self) -> Vec<usize> {
         let places = self.places.iter().enumerate().rev();
-        let has_other_keys = |place: &Place<'_>| place.fate == Fate::Resting && self.may_repeat();
+        let has_other_keys = |place: &Place<'_>| place.fate == Fate::Resting && self.may_ask(place.fate);
         let mut passed_over: Vec<usize> = places
             .filter(|(_, place)| place.is_unasked() || has_other_keys(place))
             .map(|(index, _)| index)
@@ -370,7 +370,7 @@ impl<'r> Course<'r> {
     fn visit(&mut self, index: usize, now: Instant) -> Option<Turn<'r>> {
         let place = self.places.get(index)?;
         let (target, fate) = (place.target, place.fate);
-        if fate != Fate::Unasked && !self.may_repeat() {
+        if !self.may_ask(fate) {
             return None;
         }
         let probes = match target.condition.admits(now) {
@@ -406,7 +406,17 @@ impl<'r> Course<'r> {
         Some(self.turn(index, lease, false, now))
     }
 
-    /// Whether those who were asked may be asked again.
+    /// Whether somebody may be asked of whom this became. Another key is no repetition.
+    fn may_ask(&self, fate: Fate) -> bool {
+        match fate {
+            Fate::Unasked => true,
+            Fate::Resting => self.has_room(),
+            Fate::Failed => self.may_repeat(),
+            Fate::Done => false,
+        }
+    }
+
+    /// Whether those who failed may be asked again.
     fn may_repeat(&self) -> bool {
         self.round <= self.route.rules.retries && self.has_room()
     }
@@ -454,10 +464,12 @@ impl<'r> Course<'r> {
             |place: &Place<'_>| may_repeat && place.fate == Fate::Failed && place.target.condition.has_retry();
         let pause = || now + self.route.rules.backoff.pause(self.round.saturating_sub(1), roll);
         let soon = self.places.iter().any(may_do_better).then(pause);
-        // Who could not be asked at all for want of a key is waited for also when the rounds are used up.
+        // Who could not be asked at all for want of a key is waited for also when the rounds are used up, and so is a key
+        // that somebody else is finding out about.
+        let is_unasked = self.places.iter().any(Place::is_unasked);
         let resting = self
             .resting
-            .filter(|_| may_repeat || self.places.iter().any(Place::is_unasked));
+            .filter(|resting| may_repeat || is_unasked || resting.is_probed);
         let next = match (soon, resting) {
             (Some(soon), Some(resting)) => soon.min(resting.until),
             (Some(time), None) => time,
