@@ -5,7 +5,8 @@ use std::hash::Hasher as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// No target of an affinity takes more than its part of the load times this.
+/// No target of an affinity takes more than its part of the load times this, and the square root of its part, which
+/// chance alone makes up.
 const BOUND: f64 = 1.25;
 
 /// How the targets of a tier are chosen from.
@@ -48,7 +49,7 @@ pub struct Candidate<'a> {
     pub name: &'a str,
     /// Its part of the load, relative to the others.
     pub weight: f64,
-    /// The share of its part that it should get: 1, but less while it is recovering.
+    /// The share of its part that it should get: 1, but less while it is recovering, and 0 while it is left alone.
     pub share: f64,
     /// Its requests in flight.
     pub pending: u32,
@@ -83,6 +84,10 @@ pub fn order(strategy: Strategy, candidates: &[Candidate<'_>], conversation: Opt
         }),
         (Strategy::Affinity, Some(conversation)) => hold_to(&mut order, candidates, conversation),
         (Strategy::LeastPending | Strategy::Affinity, _) => least_pending(&mut order, candidates, &mut random),
+    }
+    if let (Strategy::Affinity, Some(conversation)) = (strategy, conversation) {
+        // The same for each of its requests: a conversation comes back to a target that recovers once, and stays.
+        random = fastrand::Rng::with_seed(conversation);
     }
     defer(&mut order, candidates, &mut random);
     order
@@ -152,10 +157,12 @@ fn least_pending(order: &mut [usize], candidates: &[Candidate<'_>], random: &mut
 /// move. Those with more than their part of the load come after the others.
 fn hold_to(order: &mut [usize], candidates: &[Candidate<'_>], conversation: u64) {
     let all: u32 = candidates.iter().map(|candidate| candidate.pending).sum();
-    let weights: f64 = candidates.iter().map(|candidate| candidate.weight).sum();
+    // Those who are left alone have no part in it: what is theirs is for the others to bear.
+    let part = |candidate: &Candidate<'_>| candidate.weight * candidate.share;
+    let parts: f64 = candidates.iter().map(part).sum();
     let is_full = |candidate: &Candidate<'_>| {
-        let part = f64::from(all + 1) * candidate.weight / weights.max(f64::MIN_POSITIVE);
-        f64::from(candidate.pending) >= (BOUND * part).ceil()
+        let part = f64::from(all + 1) * part(candidate) / parts.max(f64::MIN_POSITIVE);
+        f64::from(candidate.pending) >= BOUND.mul_add(part, part.sqrt()).ceil()
     };
     let key = |index: usize| {
         let candidate = &candidates[index];
@@ -325,6 +332,36 @@ mod tests {
         assert_ne!(order(Strategy::Affinity, &two, conversation, 0)[0], first);
         two[1 - first].pending = 10;
         assert_eq!(order(Strategy::Affinity, &two, conversation, 0)[0], first);
+    }
+
+    #[test]
+    fn the_others_bear_what_belongs_to_one_that_is_left_alone() {
+        let mut three = candidates(3);
+        three[0].share = 0.0;
+        (three[1].pending, three[2].pending) = (5, 5);
+        for number in 0..100 {
+            let conversation = Some(fingerprint(&[&u64::to_le_bytes(number)]));
+            let orders: Vec<usize> = (0..5)
+                .map(|roll| order(Strategy::Affinity, &three, conversation, roll)[0])
+                .collect();
+            let home = order(Strategy::Affinity, &three[1..], conversation, 0)[0] + 1;
+            assert_eq!(orders, [home; 5], "nobody is full");
+        }
+    }
+
+    #[test]
+    fn a_conversation_returns_to_a_target_that_recovers_once() {
+        let mut two = candidates(2);
+        for number in 0..100 {
+            let conversation = Some(fingerprint(&[&u64::to_le_bytes(number)]));
+            let firsts: Vec<usize> = (0..=10)
+                .map(|share| {
+                    two[0].share = f64::from(share) / 10.0;
+                    order(Strategy::Affinity, &two, conversation, number)[0]
+                })
+                .collect();
+            assert!(firsts.is_sorted_by(|left, right| left >= right), "{firsts:?}");
+        }
     }
 
     #[test]

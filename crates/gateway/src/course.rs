@@ -517,10 +517,11 @@ impl<'r> Place<'r> {
 
     fn candidate(&self, now: Instant) -> Candidate<'_> {
         let (share, pending, latency) = self.target.condition.standing(now);
+        let is_free = self.prospect(now).obstacle.is_none();
         Candidate {
             name: &self.target.name,
             weight: self.target.weight,
-            share,
+            share: if is_free { share } else { 0.0 },
             pending,
             latency,
             price: self.target.price,
