@@ -194,6 +194,7 @@ impl Reader {
     }
 }
 
+// At the end of the connection nothing is told: a block whose end did not come is not whole, a call least of all.
 impl EventReader for Reader {
     fn read(&mut self, frame: &Frame<'_>, assembly: &mut Assembly) {
         let Some(data) = &frame.data else {
@@ -225,10 +226,6 @@ impl EventReader for Reader {
             _ if node.get("error").is_object() => assembly.error(error::read_node(200, &node)),
             _ => {}
         }
-    }
-
-    fn end(&mut self, assembly: &mut Assembly) {
-        self.end_blocks(assembly, |_| true);
     }
 }
 
