@@ -160,6 +160,7 @@ fn is_lifecycle(event: &Value) -> bool {
             // Anthropic
             | "message_start"
             | "ping" => true,
+            "response.reasoning_summary_part.added" => event["part"]["text"] == "",
             "content_block_start" => matches!(event["content_block"]["type"].as_str(), Some("text" | "thinking")),
             _ => false,
         };

@@ -27,6 +27,7 @@ fn lifecycle_events_are_not_content() {
         "data: {\"choices\":[],\"prompt_filter_results\":[]}\n\n",
         "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":1}}}\n\n",
         "data: {\"type\":\"content_block_start\",\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n",
+        "data: {\"type\":\"response.reasoning_summary_part.added\",\"part\":{\"type\":\"summary_text\",\"text\":\"\"}}\n\n",
         "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"\"}]}}],\"usageMetadata\":{}}\n\n",
         "data: {\"usageMetadata\":{\"promptTokenCount\":3}}\n\n",
         "data: {\"cho",
