@@ -88,11 +88,11 @@ impl Listener {
 /// What a streamed answer amounts to so far.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Standing {
-    /// It carries no content yet: nothing is lost by asking somebody else.
+    /// There is no content yet: nothing is lost by asking somebody else.
     Waiting,
-    /// It carries content, or has ended well without any.
+    /// There is content, or it has ended well without any.
     Content,
-    /// It failed before it carried any content.
+    /// It failed before there was any content.
     Failed(Error),
 }
 
@@ -165,6 +165,9 @@ impl Sequel {
 pub struct Transcoder {
     listener: Listener,
     writer: Box<dyn EventWriter>,
+    /// What the provider has said amounts to.
+    said: Standing,
+    /// What the caller would get of it amounts to.
     standing: Standing,
     /// What was told, of an answer that goes on when it is cut.
     thread: Option<Thread>,
@@ -187,6 +190,7 @@ impl Transcoder {
         Self {
             listener: Listener::new(upstream, memo, &asked.id),
             writer: client.event_writer(asked),
+            said: Standing::Waiting,
             standing: Standing::Waiting,
             thread: None,
             cut: None,
@@ -250,9 +254,15 @@ impl Transcoder {
         Bytes::from(out)
     }
 
-    /// What the answer amounts to so far.
+    /// What the caller would get of the answer so far amounts to.
     pub fn standing(&self) -> &Standing {
         &self.standing
+    }
+
+    /// Whether the provider has sent content. The caller may not get any of it yet: some protocols say a call only when it is
+    /// whole.
+    pub fn has_begun(&self) -> bool {
+        self.said == Standing::Content
     }
 
     /// The counts so far, of all providers that had a part in the answer.
@@ -276,10 +286,19 @@ impl Transcoder {
     fn write(&mut self, events: Vec<Event>) -> Bytes {
         let mut out = Vec::new();
         for event in events {
-            self.standing.learn(&event);
+            self.said.learn(&event);
+            let is_end = matches!(event, Event::Finish { .. } | Event::End);
+            if let (Standing::Waiting, Event::Error(error)) = (&self.standing, &event) {
+                self.standing = Standing::Failed(error.clone());
+            }
+            let before = out.len();
             match (&event, &self.thread) {
                 (Event::Error(error), Some(thread)) if thread.can_go_on(error) => self.cut = Some(error.clone()),
                 _ => self.tell(event, &mut out),
+            }
+            let is_heard = is_end || (self.has_begun() && out.len() > before);
+            if is_heard && self.standing == Standing::Waiting {
+                self.standing = Standing::Content;
             }
         }
         Bytes::from(out)
@@ -346,4 +365,49 @@ pub fn unreadable(malformed: &Malformed) -> Error {
         Class::Server,
         format!("The provider's answer cannot be read: {malformed}."),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Protocol;
+    use crate::codec::{client_side, upstream_side};
+    use crate::ir::Request;
+
+    const CALL: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"tool_calls\":[{\"index\":0,\"id\":\"call_1\",\
+                        \"function\":{\"name\":\"get\",\"arguments\":\"{\\\"a\\\":\"}}]}}]}\n\n";
+    const ARGUMENTS: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"1}\"}}]}}]}\n\n";
+    const FINISH: &str =
+        "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"tool_calls\"}]}\n\ndata: [DONE]\n\n";
+
+    fn from_chat(to: Protocol) -> Transcoder {
+        let asked = Asked {
+            request: Request::new(to, "m"),
+            events: true,
+            id: "id".to_owned(),
+            now: 0,
+        };
+        let upstream = upstream_side(Protocol::OpenaiChat);
+        Transcoder::new(upstream, client_side(to).unwrap(), Memo::default(), &asked)
+    }
+
+    #[test]
+    fn what_the_caller_does_not_get_yet_is_no_content() {
+        let mut transcoder = from_chat(Protocol::Gemini);
+        assert!(transcoder.push(CALL.as_bytes()).is_empty());
+        assert!(transcoder.has_begun());
+        assert_eq!(*transcoder.standing(), Standing::Waiting);
+        transcoder.push(ARGUMENTS.as_bytes());
+        transcoder.push(FINISH.as_bytes());
+        assert_eq!(*transcoder.standing(), Standing::Content);
+
+        let mut cut = from_chat(Protocol::Gemini);
+        cut.push(CALL.as_bytes());
+        cut.finish();
+        assert!(matches!(cut.standing(), Standing::Failed(_)));
+
+        let mut told_at_once = from_chat(Protocol::Anthropic);
+        told_at_once.push(CALL.as_bytes());
+        assert_eq!(*told_at_once.standing(), Standing::Content);
+    }
 }

@@ -159,6 +159,7 @@ impl<'a, 'c> Interpreter<'a, 'c> {
                 held.push_back(written);
             }
             match transcoder.standing() {
+                Standing::Waiting if !ended && transcoder.has_begun() => body.has_begun(),
                 Standing::Waiting if !ended => {}
                 Standing::Waiting => return Err(NoContent::Empty),
                 Standing::Failed(error) => return Ok(self.error(&error.clone(), headers)),
