@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use memchr::memmem;
+use mynah_dialect::closing::Finale;
 use mynah_dialect::opening::{Opening, Overture, StreamError};
 use mynah_dialect::transcode::{Sequel, Transcoder};
 use mynah_dialect::usage::Usage;
@@ -206,13 +207,13 @@ impl AnswerBody {
         max_held: usize,
     ) -> Result<Option<StreamError>, NoContent> {
         let error = match expects {
-            _ if is_events(headers) => self.hold_opening().await?,
+            _ if is_events(headers) => self.hold_opening(expects).await?,
             Expects::Json => self.hold_whole(headers, max_held).await?,
             // It was compressed without our asking, and cannot be looked into.
             Expects::Events if headers.contains_key(CONTENT_ENCODING) => None,
             Expects::Events if self.begins_like_events().await? => {
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-                self.hold_opening().await?
+                self.hold_opening(expects).await?
             }
             Expects::Events => Some(
                 self.hold_whole(headers, max_held)
@@ -268,7 +269,7 @@ impl AnswerBody {
         }
     }
 
-    async fn hold_opening(&mut self) -> Result<Option<StreamError>, NoContent> {
+    async fn hold_opening(&mut self, expects: Expects) -> Result<Option<StreamError>, NoContent> {
         let mut overture = Overture::default();
         let mut looked_at = 0;
         loop {
@@ -283,6 +284,10 @@ impl AnswerBody {
             looked_at += 1;
             match opening {
                 Opening::Error(error) => return Ok(Some(error)),
+                // Half an event at the end: readers discard it, unless all is said in it.
+                Opening::Content if is_over && expects == Expects::Events && !self.has_finished() => {
+                    return Err(NoContent::Empty);
+                }
                 Opening::Content => return Ok(None),
                 Opening::Malformed(what) => return Err(NoContent::Malformed(what)),
                 Opening::Empty => return Err(NoContent::Empty),
@@ -290,6 +295,13 @@ impl AnswerBody {
                 Opening::Waiting => {}
             }
         }
+    }
+
+    /// Whether a stream that is all there says that it is over.
+    fn has_finished(&self) -> bool {
+        let mut finale = Finale::default();
+        self.held.iter().for_each(|piece| finale.push(piece));
+        finale.seen()
     }
 
     /// All that is held, in one piece.
