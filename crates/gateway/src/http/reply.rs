@@ -227,7 +227,7 @@ impl ReplyBody {
 
     /// The end of the provider's body: whether it is the end of the answer too.
     fn ended(&mut self) -> Result<(), BodyError> {
-        if self.finale.as_mut().is_none_or(Finale::seen) {
+        if self.finale.take().is_none_or(|mut finale| finale.seen()) {
             return Ok(());
         }
         Err(BodyError::Cut("the connection ended before the stream".to_owned()))
@@ -274,14 +274,16 @@ impl HttpBody for ReplyBody {
                     },
                     None => {
                         self.rest = None;
-                        match self.ended().map_err(|error| self.broken_off(error)) {
-                            Err(Some(last)) => return Poll::Ready(Some(last)),
-                            Ok(()) | Err(None) => continue,
-                        }
+                        continue;
                     }
                 }
             } else if self.ends_in_error {
                 return Poll::Ready(None);
+            } else if let Err(error) = self.ended() {
+                match self.broken_off(error) {
+                    Some(last) => return Poll::Ready(Some(last)),
+                    None => continue,
+                }
             } else {
                 let remainder = self.passage.finish();
                 if remainder.is_empty() && self.passage.cut().is_some() {
@@ -297,7 +299,8 @@ impl HttpBody for ReplyBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        let more = self.rest.as_ref().is_some_and(|rest| !rest.is_end_stream());
+        // The end of a stream that has to say it is looked at last.
+        let more = self.finale.is_some() || self.rest.as_ref().is_some_and(|rest| !rest.is_end_stream());
         self.held.is_empty() && !more && !self.passage.holds()
     }
 
