@@ -1,6 +1,7 @@
 //! What a request needs of a target, as far as targets are told apart by it.
 
 use axum::http::HeaderName;
+use memchr::memmem;
 use mynah_dialect::estimate;
 use mynah_dialect::ir::{Content, Effort, Format, Part, Request, Role};
 
@@ -88,7 +89,8 @@ impl Needs {
         if holds {
             needs.conversation = session(ask);
         }
-        if !is_large && !is_choosy && (!holds || needs.conversation.is_some()) {
+        let may_be_large = is_large || smallest.is_some() && may_limit_its_answer(ask);
+        if !may_be_large && !is_choosy && (!holds || needs.conversation.is_some()) {
             return needs;
         }
         let conversation = ask.conversation().ok().flatten();
@@ -100,7 +102,7 @@ impl Needs {
             || request
                 .max_tokens
                 .zip(smallest)
-                .is_some_and(|(most, smallest)| length + most > smallest)
+                .is_some_and(|(most, smallest)| length.saturating_add(most) > smallest)
         {
             needs.tokens = estimate::input_tokens(request).saturating_add(request.max_tokens.unwrap_or(0));
         }
@@ -161,6 +163,11 @@ fn length(ask: &Ask<'_>) -> u64 {
         AskBody::Json(bytes, _) | AskBody::Form(bytes, _) | AskBody::Opaque(bytes) => bytes.len() as u64,
         AskBody::Streamed(_) => 0,
     }
+}
+
+/// Whether the body may say how long its answer may be: in each protocol a field does whose name has this in it.
+fn may_limit_its_answer(ask: &Ask<'_>) -> bool {
+    matches!(&ask.body, AskBody::Json(bytes, _) if memmem::find(bytes, b"max").is_some())
 }
 
 /// What tells a conversation from others: the key that its client gave it, or how it begins. It stays the same while
