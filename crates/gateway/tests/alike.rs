@@ -13,6 +13,7 @@ use std::fmt::Write as _;
 use mynah_understudy::{Reply, Script, Understudy};
 use support::dialects::{ask, model, provider_with, strict};
 use support::{Gateway, Request};
+use tokio::io::AsyncWriteExt as _;
 
 /// One kind of question, and the kind of provider that answers it.
 struct Route {
@@ -193,4 +194,93 @@ async fn every_one_hands_over(failures: Vec<(&str, Reply)>, concerns: fn(&Route)
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A model of the first provider alone.
+fn alone(route: &Route) -> Request {
+    (route.request)(&format!("first-{}/{}", route.name, model(route.provider)))
+}
+
+#[tokio::test]
+async fn the_callers_own_fault_hands_over_on_no_route() {
+    let (first, second) = (strict(Script::new()).await, strict(Script::new()).await);
+    let gateway = gateway("", &first, &second);
+    for status in [400, 413, 422] {
+        first.set_script(Reply::status(status).body(r#"{"error":{"message":"not like this"}}"#));
+        for route in &ROUTES {
+            let reply = gateway.send(&(route.request)(route.name)).await;
+            let name = route.name;
+            assert!((400..500).contains(&reply.status), "{status}, {name}: {}", reply.status);
+            assert_eq!(reply.header("x-mynah-attempts"), Some("1"), "{status}, {name}");
+            assert!(
+                reply.text().contains("not like this"),
+                "{status}, {name}: {}",
+                reply.text()
+            );
+        }
+    }
+    assert_eq!(second.counters().requests, 0);
+}
+
+#[tokio::test]
+async fn a_failure_that_may_pass_is_tried_again_on_every_route() {
+    let first = strict(Script::new()).await;
+    let gateway = gateway("", &first, &first);
+    for failure in [Reply::status(500), Reply::status(503)] {
+        for route in &ROUTES {
+            first.set_script([failure.clone(), Reply::persona()]);
+            let reply = gateway.send(&alone(route)).await;
+            let seen = (reply.status, reply.header("x-mynah-attempts"));
+            let body = String::from_utf8_lossy(&reply.body);
+            assert_eq!(seen, (200, Some("2")), "{}: {body}", route.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_rest_is_kept_on_every_route() {
+    let first = strict(Reply::status(429).header("retry-after", "60")).await;
+    let gateway = gateway("", &first, &first);
+    for route in &ROUTES {
+        let before = first.counters().requests;
+        for _ in 0..3 {
+            let reply = gateway.send(&alone(route)).await;
+            let left: u32 = reply.header("retry-after").unwrap_or("0").parse().unwrap();
+            assert!(
+                reply.status == 429 && (20..=60).contains(&left),
+                "{}: {left}",
+                route.name
+            );
+        }
+        assert_eq!(first.counters().requests, before + 1, "{}", route.name);
+    }
+}
+
+#[tokio::test]
+async fn the_callers_time_is_kept_on_every_route() {
+    let first = strict(Reply::hang()).await;
+    let gateway = gateway("", &first, &first);
+    for route in &ROUTES {
+        let before = first.counters();
+        let reply = gateway.send(&alone(route).header("x-mynah-timeout", "300ms")).await;
+        assert_eq!(reply.status, 504, "{}: {}", route.name, reply.text());
+        assert_eq!(first.counters().requests, before.requests + 1, "{}", route.name);
+        first.wait_aborted(before.aborted + 1).await;
+    }
+}
+
+#[tokio::test]
+async fn hanging_up_ends_the_call_on_every_route() {
+    let first = strict(Reply::hang()).await;
+    let second = strict(Script::new()).await;
+    let gateway = gateway("", &first, &second);
+    for route in &ROUTES {
+        let before = first.counters();
+        let mut stream = gateway.connect().await;
+        stream.write_all(&(route.request)(route.name).bytes()).await.unwrap();
+        first.wait_until(|now| now.requests > before.requests).await;
+        drop(stream);
+        first.wait_aborted(before.aborted + 1).await;
+    }
+    assert_eq!(second.counters().requests, 0);
 }

@@ -115,7 +115,7 @@ async fn when_all_rest_the_caller_is_told_how_long() {
 /// In whichever way a provider says when to come back, it is heard: the seconds that are left for the next caller.
 #[tokio::test]
 async fn every_way_to_say_how_long_is_heard() {
-    #[expect(clippy::disallowed_methods, reason = "a time of day that a provider tells")]
+    #[expect(clippy::disallowed_methods, reason = "providers give dates")]
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let refusal = || Reply::status(429);
     let body = |text: &str| refusal().body(text.to_owned());
