@@ -157,7 +157,9 @@ impl<'a> Answer<'a> {
 
     /// Makes `Content-Length` true again where the gateway changes the length, or leaves it out.
     pub fn fit_length(&mut self) {
-        if self.withholds_usage && is_events(&self.headers) {
+        // A stream may also become longer, by the error in which it ends.
+        let may_end_in_error = self.must_finish && self.body.rest.is_some();
+        if (self.withholds_usage || may_end_in_error) && is_events(&self.headers) {
             self.headers.remove(CONTENT_LENGTH);
         } else if self.body.rest.is_none() {
             self.headers
