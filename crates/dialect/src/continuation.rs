@@ -144,6 +144,10 @@ impl Thread {
                 self.close(out);
                 let candidate = self.candidate;
                 out.push(Event::Finish { candidate, finish });
+                if self.seam.is_some() {
+                    // In case that the one at hand does not say: what the first one has said is not all.
+                    out.push(Event::Usage(self.tally.told(&self.text)));
+                }
             }
             Event::Usage(usage) => {
                 self.tally.count(&usage);

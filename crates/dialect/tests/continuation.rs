@@ -264,7 +264,7 @@ proptest! {
                         prop_assert!(thoughts.len() <= 2, "{}", context);
                         // The last provider may have broken off before it told its counts, but after all else.
                         if let Some(usage) = response.usage {
-                            prop_assert!(usage.input <= Some(13) && usage.output >= Some(9), "{:?} {}", usage, context);
+                            prop_assert!(usage.input <= Some(13) && usage.output > Some(0), "{:?} {}", usage, context);
                         }
                     }
                 }

@@ -51,10 +51,12 @@ impl Tally {
 
     /// What the client is told: the prompt that it sent, and all that was written. `text` is all of it so far.
     pub(super) fn told(&self, text: &str) -> Usage {
-        let now = self.now.clone().unwrap_or_default();
+        let mut now = self.now.clone().unwrap_or_default();
         let Some(before) = &self.before else {
             return now;
         };
+        now.output
+            .get_or_insert_with(|| text.get(self.from..).map_or(0, text_tokens));
         // Without what the first provider said, it is the prompt of the one at hand, less the text that was put into it.
         let sent_back = || text.get(..self.from).map_or(0, text_tokens);
         let prompt = self.prompt.clone().unwrap_or_else(|| Usage {

@@ -216,6 +216,10 @@ fn every_golden_stream_is_understood() {
             "parallel-tool-calls",
             r#"text "Looking.", toolu_1 get_weather {"city": "Paris"}, toolu_2 get_time {}; ToolCalls"#,
         ),
+        (
+            "cut-inside-a-call",
+            "Server: The provider's answer broke off before its end.",
+        ),
         ("refusal", "; Refusal"),
         ("returns-and-comments", r#"text "Grüße 😀"; Stop"#),
         (
