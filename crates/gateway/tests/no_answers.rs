@@ -138,8 +138,14 @@ async fn a_stream_that_does_not_say_that_it_is_over_ends_in_an_error() {
             let half = format!("{}{text}", events.opening);
             for (name, reply) in [
                 ("ends", stream([&half])),
+                ("ends at once", stream([&half]).with_length()),
+                ("ends in an event", stream([format!("{half}{text}").trim_end()])),
                 ("ends with its connection", stream([&half]).until_close()),
                 ("is cut", stream([&half, &events.ending]).cut_at(half.len())),
+                (
+                    "is shorter than it says",
+                    stream([&half, &events.ending]).with_length().cut_at(half.len()),
+                ),
                 (
                     "is cut in an event",
                     stream([&half, &events.ending]).cut_at(half.len() + 12),
