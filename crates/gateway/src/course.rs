@@ -394,7 +394,7 @@ impl<'r> Course<'r> {
         let lease = match self.lease(target, now) {
             Some(lease) => lease,
             None if fate != Fate::Unasked => return None,
-            None => target.provider.keys.lease_rejected(&target.model, now)?,
+            None => target.provider.keys.lease_at_a_guess(&target.model, now)?,
         };
         Some(self.turn(index, lease, false, now))
     }

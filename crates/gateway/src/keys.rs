@@ -81,6 +81,8 @@ struct Rest {
     begun: Instant,
     until: Instant,
     reason: Reason,
+    /// Until when, as the provider or the operator has said. Beyond it, it is a guess.
+    told: Option<Instant>,
     /// How often in a row.
     times: u32,
     /// When the request began that finds out whether the rest is over.
@@ -169,17 +171,22 @@ impl KeyPool {
         }))
     }
 
-    /// A key that is not accepted, for want of any other: the one whose rest ends first. None while a key is only
-    /// throttled or exhausted: its provider has said when to come back.
-    pub fn lease_rejected(&self, model: &str, now: Instant) -> Option<Lease> {
-        let mut first: Option<(Instant, usize, &Arc<Key>)> = None;
+    /// A key that may be wrongly taken to rest, for want of any other: the one whose rest ends first, of those that are
+    /// throttled or exhausted and whose provider has not said for how long, else of those that are not accepted. The latter
+    /// not beside a key whose provider has said when to come back.
+    pub fn lease_at_a_guess(&self, model: &str, now: Instant) -> Option<Lease> {
+        let mut is_told = false;
+        let mut first: Option<(bool, Instant, usize, &Arc<Key>)> = None;
         for (index, key) in self.keys.iter().enumerate() {
-            let until = key.rejected_until(model, now)?;
-            if first.is_none_or(|(before, ..)| until < before) {
-                first = Some((until, index, key));
+            let Some((is_rejected, until)) = key.guessed_until(model, now) else {
+                is_told = true;
+                continue;
+            };
+            if first.is_none_or(|(before_rejected, before, ..)| (is_rejected, until) < (before_rejected, before)) {
+                first = Some((is_rejected, until, index, key));
             }
         }
-        let (_, index, key) = first?;
+        let (.., index, key) = first.filter(|(is_rejected, ..)| !(*is_rejected && is_told))?;
         Some(self.leased(index, key, now, false))
     }
 
@@ -318,12 +325,18 @@ impl Key {
         stands
     }
 
-    /// The end of its rest, where it rests for nothing else than being refused.
-    fn rejected_until(&self, model: &str, now: Instant) -> Option<Instant> {
-        let rests = self.lock();
-        let is_told = rests.by_model.get(model).is_some_and(|rest| rest.until > now);
-        let rejected = rests.everywhere.filter(|rest| rest.until > now && !is_told)?;
-        Some(rejected.until)
+    /// The end of its rest, and whether it is not accepted, where nobody has said how long it rests.
+    fn guessed_until(&self, model: &str, now: Instant) -> Option<(bool, Instant)> {
+        let mut rests = self.lock();
+        let mut guess = None;
+        for rest in rests.that_hold(model).filter(|rest| rest.until > now) {
+            if rest.told.is_some_and(|told| told > now) {
+                return None;
+            }
+            let (is_rejected, until) = guess.unwrap_or((false, rest.until));
+            guess = Some((is_rejected || rest.reason == Reason::Rejected, rest.until.max(until)));
+        }
+        guess
     }
 
     /// Ends the rests that had begun by this time.
@@ -359,9 +372,12 @@ impl Key {
         // Who says "now" has not said when.
         let asked = asked.filter(|asked| !asked.is_zero());
         let until = now + asked.unwrap_or_else(own).min(LONGEST);
+        let is_told = reason != Reason::Rejected && (asked.is_some() || cooldown.is_some());
+        // Of several deadlines the latest holds.
         let rest = Rest {
             begun: now,
             until: before.map_or(until, |rest| rest.until.max(until)),
+            told: is_told.then_some(until).max(before.and_then(|rest| rest.told)),
             reason,
             times: times + 1,
             probing: None,
@@ -460,8 +476,8 @@ mod tests {
         let (pool, now) = (pool(1), Instant::now());
         pool.lease("m", now).unwrap().rest("m", Reason::Rejected, None, now);
         assert_eq!(pool.lease("other", now).unwrap_err().reason, Reason::Rejected);
-        assert_eq!(pool.lease_rejected("other", now).unwrap().index, Some(0));
-        pool.lease_rejected("m", now).unwrap().accepted("m");
+        assert_eq!(pool.lease_at_a_guess("other", now).unwrap().index, Some(0));
+        pool.lease_at_a_guess("m", now).unwrap().accepted("m");
         assert_eq!(index(&pool, "m", now), Some(0));
     }
 
@@ -473,7 +489,7 @@ mod tests {
         second_one.rest("m", Reason::Throttled, Some(second(1)), now);
         assert_eq!(pool.lease("m", now).unwrap_err().until, now + second(60));
         assert!(
-            pool.lease_rejected("m", now).is_none(),
+            pool.lease_at_a_guess("m", now).is_none(),
             "who is told when to come back does not come before"
         );
     }
@@ -487,7 +503,7 @@ mod tests {
             .rest("m", Reason::Throttled, Some(second(600)), now);
         assert_eq!(pool.lease("m", now).unwrap_err().until, now + second(600));
         assert_eq!(pool.looks("m", now).unwrap_err().reason, Reason::Throttled);
-        assert!(pool.lease_rejected("m", now).is_none());
+        assert!(pool.lease_at_a_guess("m", now).is_none());
     }
 
     #[test]
@@ -545,7 +561,7 @@ mod tests {
         let mut leases = [pool.lease("m", now).unwrap(), pool.lease("m", now).unwrap()];
         leases[0].rest("m", Reason::Rejected, None, now);
         leases[1].rest("m", Reason::Throttled, Some(second(30)), now);
-        assert!(pool.lease_rejected("m", now).is_none(), "it is also throttled");
+        assert!(pool.lease_at_a_guess("m", now).is_none(), "it is also throttled");
         let later = now + second(60);
         pool.lease("m", later)
             .unwrap()

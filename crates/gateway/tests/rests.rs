@@ -119,7 +119,6 @@ async fn every_way_to_say_how_long_is_heard() {
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let refusal = || Reply::status(429);
     let body = |text: &str| refusal().body(text.to_owned());
-    let quota = r#"{"error":{"message":"You exceeded your current quota","code":"insufficient_quota"}}"#;
     let info = r#"{"error":{"code":429,"status":"RESOURCE_EXHAUSTED","message":"slow down","details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"100s"}]}}"#;
     for (name, refusal, at_most) in [
         ("seconds", refusal().header("retry-after", "100"), 100),
@@ -149,8 +148,6 @@ async fn every_way_to_say_how_long_is_heard() {
             body(r#"{"error":{"message":"Rate limit reached. Please try again in 1m40s."}}"#),
             100,
         ),
-        ("a used up quota", body(quota), 300),
-        ("no credit", Reply::status(402), 300),
     ] {
         let (understudy, gateway) = up(refusal, "'key-one'", "max_wait = '1ms'").await;
         gateway.send(&chat("m")).await;
@@ -159,6 +156,30 @@ async fn every_way_to_say_how_long_is_heard() {
         // A slow machine may take its time.
         assert!((at_most - 40..=at_most).contains(&left), "{name}: {left}");
         assert_eq!((reply.status, understudy.counters().requests), (429, 1), "{name}");
+    }
+}
+
+/// Where a provider does not say how long, nobody is sent away for a guess: its own refusal comes back.
+#[tokio::test]
+async fn a_rest_that_is_guessed_holds_only_while_there_is_another_key() {
+    let quota = r#"{"error":{"message":"You exceeded your current quota","code":"insufficient_quota"}}"#;
+    for refusal in [
+        Reply::status(429).body("slow down"),
+        Reply::status(429).body(quota),
+        Reply::status(402).body("no credit"),
+    ] {
+        let (understudy, gateway) = up(refusal.clone(), "'key-one'", "max_wait = '1ms'").await;
+        for asked in 1..4 {
+            let reply = gateway.send(&chat("m")).await;
+            assert!(
+                matches!(reply.status, 402 | 429) && !reply.text().contains("rests"),
+                "{}",
+                reply.text()
+            );
+            assert_eq!(understudy.counters().requests, asked);
+        }
+        understudy.set_script(good());
+        assert_eq!(gateway.send(&chat("m")).await.status, 200);
     }
 }
 

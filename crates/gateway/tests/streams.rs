@@ -100,6 +100,21 @@ async fn a_stream_that_ends_must_say_that_it_is_over() {
 }
 
 #[tokio::test]
+async fn half_an_event_at_the_end_is_no_first_content() {
+    let half = Understudy::start(Reply::stream([ROLE, ONE.trim_end()])).await.unwrap();
+    let good = Understudy::start(Reply::stream([ROLE, TWO, DONE])).await.unwrap();
+    let gateway = Gateway::start(&format!(
+        "[providers.half]\nbase_url = '{}'\nmodels = []\n[providers.good]\nbase_url = '{}'\nmodels = []\n\
+         [models.m]\ntargets = ['half/m', 'good/m']\n",
+        half.url(),
+        good.url()
+    ));
+    let reply = gateway.chat(&ASK.replace("up/m", "m")).await;
+    assert_eq!(reply.text(), [ROLE, TWO, DONE].concat());
+    assert_eq!(reply.header("x-mynah-attempts"), Some("2"));
+}
+
+#[tokio::test]
 async fn a_stream_that_stalls_ends_in_an_error() {
     let (_understudy, gateway) = up(Reply::stream([ROLE, ONE, TWO]).hang_after(ROLE.len() + ONE.len())).await;
     let reply = gateway.chat(ASK).await;

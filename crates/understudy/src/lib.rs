@@ -34,6 +34,7 @@ mod reply;
 mod script;
 mod server;
 mod stage;
+pub mod storm;
 mod understudy;
 
 pub use persona::Persona;

@@ -6,13 +6,16 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use crate::control;
 use crate::persona::{Cast, Persona};
-use crate::received::Received;
+use crate::received::{Outcome, Received};
 use crate::record::Record;
 use crate::reply::{Plan, Reply, Request};
 use crate::script::{Reading, Script};
 
 /// Called with each request as it enters the record.
 pub(crate) type Observer = Box<dyn Fn(&Received) + Send + Sync>;
+
+/// Called with each request when its exchange has ended.
+pub(crate) type EndObserver = Box<dyn Fn(&Received, Outcome) + Send + Sync>;
 
 /// What all connections of an understudy share.
 pub(crate) struct Stage {
@@ -22,6 +25,7 @@ pub(crate) struct Stage {
     script: RwLock<Arc<Script>>,
     cast: Cast,
     observer: Option<Observer>,
+    end_observer: Option<EndObserver>,
     requests: AtomicU64,
 }
 
@@ -52,6 +56,7 @@ impl Stage {
             script: RwLock::new(Arc::new(script)),
             cast: Cast::default(),
             observer: None,
+            end_observer: None,
             requests: AtomicU64::new(0),
         }
     }
@@ -69,6 +74,10 @@ impl Stage {
 
     pub(crate) fn with_observer(self, observer: Option<Observer>) -> Self {
         Self { observer, ..self }
+    }
+
+    pub(crate) fn with_end_observer(self, end_observer: Option<EndObserver>) -> Self {
+        Self { end_observer, ..self }
     }
 
     pub(crate) fn set_script(&self, script: Script) {
@@ -99,6 +108,14 @@ impl Stage {
         self.record.enter(received);
         if let Some(observer) = &self.observer {
             observer(received);
+        }
+    }
+
+    /// Notes how the exchange ended.
+    pub(crate) fn leave(&self, received: &Received, outcome: Outcome) {
+        self.record.finish(received.number, outcome);
+        if let Some(observer) = &self.end_observer {
+            observer(received, outcome);
         }
     }
 

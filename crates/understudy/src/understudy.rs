@@ -8,11 +8,11 @@ use std::sync::Arc;
 use tokio::net::TcpSocket;
 
 use crate::persona::Persona;
-use crate::received::Received;
+use crate::received::{Outcome, Received};
 use crate::record::{Counters, Record};
 use crate::script::Script;
 use crate::server::{self, Server};
-use crate::stage::{Observer, Stage};
+use crate::stage::{EndObserver, Observer, Stage};
 
 /// A fake provider that is listening. Dropping it closes the listener and all connections.
 #[derive(Debug)]
@@ -36,6 +36,7 @@ pub struct Builder {
     receive_buffer: Option<u32>,
     send_buffer: Option<u32>,
     observer: Option<Observer>,
+    end_observer: Option<EndObserver>,
 }
 
 // === impl Understudy ===
@@ -66,6 +67,7 @@ impl Understudy {
             receive_buffer: None,
             send_buffer: None,
             observer: None,
+            end_observer: None,
         }
     }
 
@@ -197,6 +199,14 @@ impl Builder {
         self
     }
 
+    /// Has this function called with each HTTP/1 request when its exchange has ended. Not with those that are under way when
+    /// the understudy is dropped.
+    #[must_use]
+    pub fn observe_end(mut self, observer: impl Fn(&Received, Outcome) + Send + Sync + 'static) -> Self {
+        self.end_observer = Some(Box::new(observer));
+        self
+    }
+
     /// Starts it. It runs on the runtime of the caller.
     #[expect(
         clippy::unused_async,
@@ -214,7 +224,8 @@ impl Builder {
         let stage = Stage::new(self.script, Record::new(self.is_record_off), serves_http2)
             .with_persona(self.persona)
             .with_control(self.serves_control)
-            .with_observer(self.observer);
+            .with_observer(self.observer)
+            .with_end_observer(self.end_observer);
         let stage = Arc::new(stage);
         let server = Server::start(listener, Arc::clone(&stage), tls);
         Ok(Understudy {

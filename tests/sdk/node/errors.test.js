@@ -42,7 +42,9 @@ for (const [status, kind] of [
   test(`${status} of the provider`, async () => {
     await understudy.on({}, errorReply(status, { headers: { 'retry-after': '17', 'x-request-id': 'req_7' } }));
     for (const stream of [false, true]) {
-      const error = await thrownBy(client.chat.completions.create({ ...ASK, stream }), kind);
+      // A model that is throttled rests, so that each gets one of its own.
+      const model = `up/gpt-${status}-${stream}`;
+      const error = await thrownBy(client.chat.completions.create({ ...ASK, model, stream }), kind);
       assert.equal(error.status, status);
       assert.deepEqual([error.type, error.param, error.code], ['some_type', 'some_param', 'some_code']);
       assert.equal(error.requestID, 'req_7');

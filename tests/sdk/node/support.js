@@ -27,6 +27,10 @@ const configuration = (understudy) => `
 listen = "127.0.0.1:0"
 default_provider = "up"
 
+# What the understudy says is to be seen, and not what it says the second time.
+[routing]
+retries = 0
+
 [providers.up]
 base_url = "${understudy}/v1"
 api_keys = ["${UPSTREAM_KEY}"]

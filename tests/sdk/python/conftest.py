@@ -1,4 +1,4 @@
-"""The gateway and the understudy run once for all tests; the understudy forgets everything between two tests."""
+"""The understudy runs once for all tests and forgets everything between two of them; each has a gateway of its own."""
 
 import os
 
@@ -16,6 +16,10 @@ CONFIGURATION = """
 [server]
 listen = "127.0.0.1:0"
 default_provider = "up"
+
+# What the understudy says is to be seen, and not what it says the second time.
+[routing]
+retries = 0
 
 [providers.up]
 base_url = "{understudy}/v1"
@@ -65,9 +69,9 @@ def understudy_process(tmp_path_factory):
     process.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def gateway(understudy_process, tmp_path_factory):
-    """The gateway's address."""
+    """The address of a gateway that has not seen anything fail yet."""
     folder = tmp_path_factory.mktemp("mynah")
     configuration = CONFIGURATION.format(
         understudy=understudy_process.url, upstream_key=UPSTREAM_KEY, client_key=CLIENT_KEY, limited_key=LIMITED_KEY

@@ -8,14 +8,14 @@ const STEP_BITS: u32 = STEPS.trailing_zeros();
 
 /// Durations, counted in buckets of microseconds.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Histogram {
+pub(crate) struct Histogram {
     buckets: Vec<u64>,
     count: u64,
     longest: Duration,
 }
 
 impl Histogram {
-    pub(super) fn record(&mut self, duration: Duration) {
+    pub(crate) fn record(&mut self, duration: Duration) {
         let bucket = bucket(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX));
         if bucket >= self.buckets.len() {
             self.buckets.resize(bucket + 1, 0);
@@ -25,7 +25,7 @@ impl Histogram {
         self.longest = self.longest.max(duration);
     }
 
-    pub(super) fn add(&mut self, other: &Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         if other.buckets.len() > self.buckets.len() {
             self.buckets.resize(other.buckets.len(), 0);
         }
@@ -37,7 +37,7 @@ impl Histogram {
     }
 
     /// The duration that so many of a thousand do not exceed; zero if there is none.
-    pub(super) fn per_mille(&self, per_mille: u64) -> Duration {
+    pub(crate) fn per_mille(&self, per_mille: u64) -> Duration {
         let wanted = (self.count * per_mille).div_ceil(1000);
         let mut seen = 0;
         let place = self.buckets.iter().position(|count| {
@@ -49,7 +49,7 @@ impl Histogram {
         })
     }
 
-    pub(super) fn longest(&self) -> Duration {
+    pub(crate) fn longest(&self) -> Duration {
         self.longest
     }
 }

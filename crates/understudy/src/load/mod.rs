@@ -16,10 +16,11 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use self::processes::Usage;
 use self::tally::Tally;
 
-pub use report::Report;
+pub(crate) use histogram::Histogram;
+pub(crate) use processes::Usage;
+pub use report::{Latency, Report};
 pub use request::body;
 pub use target::{Target, TargetError};
 

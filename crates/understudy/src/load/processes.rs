@@ -13,16 +13,16 @@ const SYSTEM_TIME: usize = 12;
 
 /// What processes have used since they began.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Usage {
+pub(crate) struct Usage {
     /// Processor time, of the user and of the system.
-    pub(super) processor: Duration,
+    pub(crate) processor: Duration,
     /// Memory in use, in kilobytes; pages that processes share count for each of them.
-    pub(super) resident: u64,
+    pub(crate) resident: u64,
 }
 
 impl Usage {
     /// What these processes and all their descendants have used.
-    pub(super) fn of(processes: &[u32]) -> Self {
+    pub(crate) fn of(processes: &[u32]) -> Self {
         if processes.is_empty() {
             return Self::default();
         }

@@ -81,7 +81,7 @@ impl Report {
 }
 
 impl Latency {
-    fn new(histogram: &super::histogram::Histogram) -> Self {
+    pub(crate) fn new(histogram: &super::histogram::Histogram) -> Self {
         let millis = |duration: Duration| rounded(duration.as_secs_f64() * 1e3);
         Self {
             p50: millis(histogram.per_mille(500)),

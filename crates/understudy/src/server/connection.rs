@@ -96,7 +96,7 @@ impl Connection {
             ended = exchange::perform(self, &answer.plan(request)).await;
         }
         if !is_control {
-            self.stage.record.finish(received.number, ended.outcome);
+            self.stage.leave(&received, ended.outcome);
         }
         let ending = if ended.ending == Ending::Keep && !keeps_connection {
             Ending::Close
