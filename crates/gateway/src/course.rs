@@ -4,13 +4,16 @@
 //! fail is passed over; only when nobody else has answered are they asked too, since one of them may have recovered.
 //! Then, while the request has time, there is another round for those worth asking again.
 
+mod turn;
+
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use self::turn::Fate;
+pub use self::turn::Turn;
 use crate::balance::{Candidate, order};
 use crate::breaker::Admission;
-
 use crate::condition::Pending;
 use crate::keys::{AllResting, Lease, Reason};
 use crate::route::{Route, Target};
@@ -73,19 +76,6 @@ pub enum Outcome {
     Unasked,
 }
 
-/// One target's turn to be asked. Dropped without being settled, it was cancelled and tells nothing.
-#[derive(Debug)]
-pub struct Turn<'r> {
-    /// Who is asked.
-    pub target: &'r Target,
-    /// The number of its tier.
-    pub tier: usize,
-    place: usize,
-    lease: Lease,
-    pending: Option<Pending>,
-    probes: bool,
-}
-
 /// What would become of a target's turn now.
 #[derive(Clone, Copy, Debug)]
 pub struct Prospect<'r> {
@@ -113,19 +103,6 @@ struct Place<'r> {
     tier: usize,
     fit: Fit,
     fate: Fate,
-}
-
-/// What became of asking a target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
-    /// It was not asked.
-    Unasked,
-    /// It failed, and may do better.
-    Failed,
-    /// It does not want the keys that it was asked with.
-    Resting,
-    /// There is no use in asking it again.
-    Done,
 }
 
 /// What remains of a course whose answer was cut, for the course of its continuation.
@@ -527,68 +504,6 @@ impl<'r> Place<'r> {
             price: self.target.price,
             translated: self.fit == Fit::Translated,
             is_down: self.fit == Fit::Down,
-        }
-    }
-}
-
-impl Turn<'_> {
-    /// With which of its provider's keys.
-    pub fn key(&self) -> Option<usize> {
-        self.lease.index
-    }
-
-    /// The second target of a hedge was first. That this one takes longer than it has had until now is all that is known.
-    pub fn outrun(self, begun: Instant, now: Instant) {
-        let taken = now.saturating_duration_since(begun);
-        self.target.condition.measured(taken, now);
-    }
-
-    fn settle(&mut self, outcome: Outcome, now: Instant, roll: u64) -> Fate {
-        let target = self.target;
-        let (model, condition) = (&target.model, &target.condition);
-        condition.replied(Some(now));
-        match outcome {
-            Outcome::Answered(taken) => {
-                condition.succeeded(Some(taken), now);
-                self.lease.accepted(model);
-                Fate::Done
-            }
-            Outcome::Unsuited | Outcome::CallersFault => {
-                condition.succeeded(None, now);
-                self.lease.accepted(model);
-                Fate::Done
-            }
-            Outcome::Unasked => {
-                self.lease.abandon(model);
-                self.abandon_probe();
-                Fate::Done
-            }
-            Outcome::Faulty { again } => {
-                self.lease.abandon(model);
-                condition.failed(now, roll);
-                if again { Fate::Failed } else { Fate::Done }
-            }
-            Outcome::Resting(reason, asked) => {
-                self.lease.rest(model, reason, asked, now);
-                self.abandon_probe();
-                Fate::Resting
-            }
-        }
-    }
-
-    fn abandon_probe(&mut self) {
-        if std::mem::take(&mut self.probes) {
-            self.target.condition.abandon_probe();
-        }
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        if self.pending.is_some() {
-            self.target.condition.replied(None);
-            self.lease.abandon(&self.target.model);
-            self.abandon_probe();
         }
     }
 }

@@ -1,0 +1,191 @@
+use super::*;
+
+fn pool(count: usize) -> KeyPool {
+    KeyPool::new((0..count).map(|_| Arc::default()).collect(), None)
+}
+
+fn second(number: u64) -> Duration {
+    Duration::from_secs(number)
+}
+
+fn index(pool: &KeyPool, model: &str, now: Instant) -> Option<usize> {
+    pool.lease(model, now).unwrap().index
+}
+
+#[test]
+fn every_request_takes_the_next_key() {
+    let (pool, now) = (pool(3), Instant::now());
+    let taken: Vec<_> = (0..4).map(|_| index(&pool, "m", now).unwrap()).collect();
+    assert_eq!(taken, [0, 1, 2, 0]);
+    assert_eq!(
+        index(&KeyPool::default(), "m", now),
+        None,
+        "without keys there is one try"
+    );
+}
+
+#[test]
+fn a_throttled_key_rests_for_its_model_alone() {
+    let (pool, now) = (pool(2), Instant::now());
+    pool.lease("m", now)
+        .unwrap()
+        .rest("m", Reason::Throttled, Some(second(30)), now);
+    assert_eq!([index(&pool, "m", now), index(&pool, "m", now)], [Some(1), Some(1)]);
+    assert_eq!(pool.available(now), 1);
+    assert_eq!(
+        [index(&pool, "other", now), index(&pool, "other", now)],
+        [Some(1), Some(0)]
+    );
+}
+
+#[test]
+fn a_rejected_key_rests_everywhere_but_is_asked_when_there_is_no_other() {
+    let (pool, now) = (pool(1), Instant::now());
+    pool.lease("m", now).unwrap().rest("m", Reason::Rejected, None, now);
+    assert_eq!(pool.lease("other", now).unwrap_err().reason, Reason::Rejected);
+    assert_eq!(pool.lease_at_a_guess("other", now).unwrap().index, Some(0));
+    pool.lease_at_a_guess("m", now).unwrap().accepted("m");
+    assert_eq!(index(&pool, "m", now), Some(0));
+}
+
+#[test]
+fn the_later_deadline_wins() {
+    let (pool, now) = (pool(1), Instant::now());
+    let (mut first, mut second_one) = (pool.lease("m", now).unwrap(), pool.lease("m", now).unwrap());
+    first.rest("m", Reason::Throttled, Some(second(60)), now);
+    second_one.rest("m", Reason::Throttled, Some(second(1)), now);
+    assert_eq!(pool.lease("m", now).unwrap_err().until, now + second(60));
+    assert!(
+        pool.lease_at_a_guess("m", now).is_none(),
+        "who is told when to come back does not come before"
+    );
+}
+
+#[test]
+fn a_rejected_key_is_not_asked_while_another_one_is_only_throttled() {
+    let (pool, now) = (pool(2), Instant::now());
+    pool.lease("m", now).unwrap().rest("m", Reason::Rejected, None, now);
+    pool.lease("m", now)
+        .unwrap()
+        .rest("m", Reason::Throttled, Some(second(600)), now);
+    assert_eq!(pool.lease("m", now).unwrap_err().until, now + second(600));
+    assert_eq!(pool.looks("m", now).unwrap_err().reason, Reason::Throttled);
+    assert!(pool.lease_at_a_guess("m", now).is_none());
+}
+
+#[test]
+fn who_says_now_has_not_said_when() {
+    let (pool, now) = (pool(1), Instant::now());
+    pool.lease("m", now)
+        .unwrap()
+        .rest("m", Reason::Throttled, Some(Duration::ZERO), now);
+    assert_eq!(pool.lease("m", now).unwrap_err().until, now + second(1));
+}
+
+#[test]
+fn a_probe_that_is_not_refused_soon_counts_as_accepted() {
+    let (pool, now) = (pool(1), Instant::now());
+    pool.lease("m", now)
+        .unwrap()
+        .rest("m", Reason::Throttled, Some(second(1)), now);
+    let later = now + second(1);
+    let _slow = pool.lease("m", later).unwrap();
+    assert!(pool.lease("m", later + second(1)).is_err());
+    let soon = later + PROBE_LIMIT;
+    assert!(pool.lease("m", soon).is_ok() && pool.lease("m", soon).is_ok());
+}
+
+#[test]
+fn one_request_finds_out_whether_a_rest_is_over() {
+    let (pool, now) = (pool(1), Instant::now());
+    pool.lease("m", now)
+        .unwrap()
+        .rest("m", Reason::Throttled, Some(second(2)), now);
+    let later = now + second(2);
+    let mut probe = pool.lease("m", later).unwrap();
+    assert_eq!(pool.lease("m", later).unwrap_err().until, later + PROBING);
+    probe.abandon("m");
+    let mut probe = pool.lease("m", later).unwrap();
+    probe.accepted("m");
+    assert!(pool.lease("m", later).is_ok() && pool.lease("m", later).is_ok());
+}
+
+#[test]
+fn an_answer_to_an_earlier_request_ends_no_rest() {
+    let (pool, now) = (pool(1), Instant::now());
+    let mut early = pool.lease("m", now).unwrap();
+    let told = now + second(1);
+    pool.lease("m", told)
+        .unwrap()
+        .rest("m", Reason::Throttled, Some(second(30)), told);
+    early.accepted("m");
+    assert_eq!(pool.lease("m", told).unwrap_err().until, told + second(30));
+}
+
+#[test]
+fn a_probe_of_two_rests_settles_both() {
+    let (pool, now) = (pool(1), Instant::now());
+    let mut leases = [pool.lease("m", now).unwrap(), pool.lease("m", now).unwrap()];
+    leases[0].rest("m", Reason::Rejected, None, now);
+    leases[1].rest("m", Reason::Throttled, Some(second(30)), now);
+    assert!(pool.lease_at_a_guess("m", now).is_none(), "it is also throttled");
+    let later = now + second(60);
+    pool.lease("m", later)
+        .unwrap()
+        .rest("m", Reason::Throttled, Some(second(5)), later);
+    assert!(pool.lease("m", later + second(5)).is_ok(), "nobody probes any more");
+}
+
+#[test]
+fn a_key_that_gives_hope_is_named_before_one_that_is_refused() {
+    let (pool, now) = (pool(2), Instant::now());
+    let mut leases = [pool.lease("m", now).unwrap(), pool.lease("m", now).unwrap()];
+    leases[0].rest("m", Reason::Rejected, None, now);
+    leases[1].rest("m", Reason::Throttled, Some(second(90)), now);
+    let resting = pool.lease("m", now).unwrap_err();
+    assert_eq!((resting.until, resting.reason), (now + second(90), Reason::Throttled));
+    assert_eq!(pool.looks("m", now), Err(resting));
+}
+
+#[test]
+fn rests_grow_where_nobody_says_how_long() {
+    let (pool, mut now) = (pool(1), Instant::now());
+    let mut rests = Vec::new();
+    for _ in 0..8 {
+        pool.lease("m", now).unwrap().rest("m", Reason::Throttled, None, now);
+        let until = pool.lease("m", now).unwrap_err().until;
+        rests.push(until.duration_since(now).as_secs());
+        now = until;
+    }
+    assert_eq!(rests, [1, 2, 4, 8, 16, 32, 60, 60]);
+}
+
+#[test]
+fn requests_that_were_under_way_together_count_once() {
+    let (pool, now) = (pool(1), Instant::now());
+    let mut leases: Vec<Lease> = (0..50).map(|_| pool.lease("m", now).unwrap()).collect();
+    for lease in &mut leases {
+        lease.rest("m", Reason::Throttled, None, now);
+    }
+    assert_eq!(pool.lease("m", now).unwrap_err().until, now + second(1));
+}
+
+#[test]
+fn the_operator_may_say_how_long() {
+    let pool = KeyPool::new(vec![Arc::default()], Some(second(7)));
+    let now = Instant::now();
+    pool.lease("m", now).unwrap().rest("m", Reason::Throttled, None, now);
+    assert_eq!(pool.lease("m", now).unwrap_err().until, now + second(7));
+}
+
+#[test]
+fn rests_are_bounded() {
+    let (pool, now) = (pool(1), Instant::now());
+    for number in 0..3 * MAX_RESTS {
+        let model = number.to_string();
+        pool.lease(&model, now)
+            .unwrap()
+            .rest(&model, Reason::Throttled, Some(second(9)), now);
+    }
+    assert_eq!(pool.rests(now)[0].len(), MAX_RESTS);
+}
