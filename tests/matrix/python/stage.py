@@ -15,6 +15,10 @@ SERVER = """
 [server]
 listen = "127.0.0.1:0"
 
+# What the understudy says is to be seen, and not what it says the second time.
+[routing]
+retries = 0
+
 [[clients]]
 name = "matrix"
 key = "{key}"
@@ -35,6 +39,7 @@ class Stage:
             "UNDERSTUDY_BIN", "mynah-understudy", "serve", "--listen", "127.0.0.1:0", cwd=folder
         )
         self.understudy = Understudy(self.understudy_process.url)
+        self.folder = folder
         self.gateway_process = None if DIRECT else self._gateway(folder)
         self.key = UPSTREAM_KEY if DIRECT else CLIENT_KEY
 
@@ -49,6 +54,12 @@ class Stage:
     def last_request(self):
         """What the provider received last, as JSON."""
         return self.understudy.received()[-1].json
+
+    def begin_anew(self):
+        """With a gateway that has not seen anything fail yet."""
+        if self.gateway_process:
+            self.gateway_process.stop()
+            self.gateway_process = self._gateway(self.folder)
 
     def stop(self):
         for process in [self.gateway_process, self.understudy_process]:
