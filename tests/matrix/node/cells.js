@@ -10,6 +10,8 @@ const THOUGHT = 'Let me think about this.';
 const AFTERTHOUGHT = 'I thought about it.';
 const UNICODE = 'Grüße 😀 👩\u200d👩\u200d👧\u200d👦 🇫🇷 e\u0301n\u0303 日本語 한국어 שלום مرحبا 𝒳𠮷 z\u200dw — end';
 
+let models = 0;
+
 export const Report = z.object({ city: z.string(), days: z.number() });
 
 export const CITY = {
@@ -47,6 +49,8 @@ export function cells(client) {
     if (DIRECT && upstream.name !== client.column) continue;
     const cell = (scenario, play) => test(nameOf(client.name, upstream.name, scenario), play);
     const model = () => client.model(upstream, upstream.model);
+    // Of a model that fails, the gateway remembers it.
+    const ownModel = () => client.model(upstream, `${upstream.model}-${(models += 1)}`);
     const thinker = () => client.model(upstream, upstream.thinker ?? upstream.model);
 
     cell('structured output', async () => {
@@ -98,7 +102,7 @@ export function cells(client) {
 
       for (const [name, statuses] of Object.entries(ERRORS)) {
         cell(`${name}, ${way}`, async () => {
-          const error = await failure(client.ask(way, model(), { text: `[[${name}]]` }));
+          const error = await failure(client.ask(way, ownModel(), { text: `[[${name}]]` }));
           const { status, retryAfter } = client.check(error);
           const isPassedOn = upstream.name === 'gem' && client.column === 'gem' && name === 'error-401';
           assert.ok(isPassedOn ? status === 400 : statuses.includes(status), `${status}: ${error}`);
@@ -108,7 +112,7 @@ export function cells(client) {
 
       for (const name of ['error-first-event', 'error-mid-stream', 'cut-mid-stream']) {
         cell(`${name}, ${way}`, async () => {
-          await failure(client.ask(way, model(), { text: `[[${name}]] one two three four` }));
+          await failure(client.ask(way, ownModel(), { text: `[[${name}]] one two three four` }));
         });
       }
     }

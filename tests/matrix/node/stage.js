@@ -25,6 +25,10 @@ const SERVER = `
 [server]
 listen = "127.0.0.1:0"
 
+# What the understudy says is to be seen, and not what it says the second time.
+[routing]
+retries = 0
+
 [[clients]]
 name = "matrix"
 key = "${CLIENT_KEY}"
