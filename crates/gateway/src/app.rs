@@ -12,6 +12,7 @@ use crate::condition::Conditions;
 use crate::config::{Config, CorsOrigins, ServerConfig};
 use crate::discovered::Discovered;
 use crate::failure::Failure;
+use crate::ledger::Ledger;
 use crate::single_flight::Flights;
 use crate::upstream::connect::Network;
 use crate::upstream::pool::Pools;
@@ -40,6 +41,8 @@ pub struct Process {
     pub conditions: Arc<Conditions>,
     /// The calls under way that may be shared.
     pub flights: Arc<Flights>,
+    /// Where requests are accounted for, if they are.
+    pub ledger: Option<Arc<Ledger>>,
     /// What this process adds to `Via`; unique, so that a request that comes back is recognised.
     pub via: HeaderValue,
     in_flight: AtomicUsize,
@@ -48,12 +51,13 @@ pub struct Process {
 
 impl Process {
     /// A process that has seen nothing yet.
-    pub fn new() -> Self {
+    pub fn new(ledger: Option<Arc<Ledger>>) -> Self {
         let via = format!("1.1 mynah-{}", Uuid::now_v7().simple());
         Self {
             discovered: Arc::default(),
             conditions: Arc::default(),
             flights: Arc::default(),
+            ledger,
             via: HeaderValue::try_from(via).unwrap_or(HeaderValue::from_static("1.1 mynah")),
             in_flight: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
@@ -68,12 +72,6 @@ impl Process {
     /// Whether no new work should come.
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
-    }
-}
-
-impl Default for Process {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

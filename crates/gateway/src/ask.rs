@@ -122,7 +122,7 @@ impl Ask<'_> {
         let Some(operation) = self.operation else {
             return Expects::Anything;
         };
-        let stream = operation.streamed || matches!(&self.body, AskBody::Json(_, gist) if gist.stream);
+        let stream = operation.streamed || self.body.asks_for_stream();
         match operation.speech {
             // Gemini's streams may also be one JSON array, of which the pieces come one after the other.
             Speech::Conversation(_) | Speech::Completions if stream && !self.wants_events() => Expects::Anything,
@@ -309,6 +309,11 @@ impl<'a> AskBody<'a> {
             Self::Form(_, model) => model.as_ref(),
             Self::Opaque(_) | Self::Streamed(_) => None,
         }
+    }
+
+    /// Whether it says that the answer is to be a stream.
+    pub fn asks_for_stream(&self) -> bool {
+        matches!(self, Self::Json(_, gist) if gist.stream)
     }
 
     /// This body as a target gets it, and whether it asks for a usage that the caller did not ask for.

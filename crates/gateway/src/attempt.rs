@@ -18,6 +18,8 @@ use crate::ask::{Ask, Way};
 use crate::course::{Course, Fit, Limits, Outcome, Past, Step, Turn};
 use crate::failure::Failure;
 use crate::hedge::Hedge;
+use crate::ledger::account::{self, Begun};
+use crate::ledger::record::Attempt;
 use crate::line::Line;
 use crate::needs::Needs;
 use crate::operation::Speech;
@@ -27,7 +29,13 @@ use crate::route::{Route, Target};
 const HURRY: Duration = Duration::from_secs(10);
 
 /// Asks the targets of a route until one answers, or nobody is left who might.
-pub async fn first_success<'a>(app: &App, route: &'a Route, ask: &mut Ask<'_>) -> Result<Answer<'a>, Failure> {
+/// Those who were asked are noted in `attempts`.
+pub async fn first_success<'a>(
+    app: &App,
+    route: &'a Route,
+    ask: &mut Ask<'_>,
+    attempts: Option<&mut Vec<Attempt>>,
+) -> Result<Answer<'a>, Failure> {
     let started = Instant::now();
     ask.until = ask
         .timeout
@@ -41,6 +49,7 @@ pub async fn first_success<'a>(app: &App, route: &'a Route, ask: &mut Ask<'_>) -
         route,
         course: Course::new(route, limits, |target| fit(app, target, &needs, ask)),
         refusals: Refusals::default(),
+        attempts,
     };
     if !search.course.has_fitting() {
         return Err(needs.unmet(route, ask));
@@ -55,7 +64,13 @@ pub async fn first_success<'a>(app: &App, route: &'a Route, ask: &mut Ask<'_>) -
 }
 
 /// Asks for the rest of an answer that was cut: those first who have not been asked yet.
-pub async fn rest_of<'a>(app: &App, route: &'a Route, ask: &mut Ask<'_>, past: &mut Past) -> Option<Answer<'a>> {
+pub async fn rest_of<'a>(
+    app: &App,
+    route: &'a Route,
+    ask: &mut Ask<'_>,
+    past: &mut Past,
+    attempts: Option<&mut Vec<Attempt>>,
+) -> Option<Answer<'a>> {
     let needs = Needs::of(route, ask);
     let limits = limits(route, ask, &needs, Instant::now());
     let fit = |target: &Target| match ask.way_to(&target.provider) {
@@ -69,6 +84,7 @@ pub async fn rest_of<'a>(app: &App, route: &'a Route, ask: &mut Ask<'_>, past: &
         route,
         course: Course::again(route, limits, fit, past),
         refusals: Refusals::default(),
+        attempts,
     };
     let answer = search.run(ask).await.ok();
     *past = search.course.past();
@@ -107,6 +123,8 @@ struct Search<'a, 'p> {
     route: &'a Route,
     course: Course<'a>,
     refusals: Refusals<'a>,
+    /// What the ledger has of those who were asked.
+    attempts: Option<&'p mut Vec<Attempt>>,
 }
 
 /// How a target answered.
@@ -130,7 +148,7 @@ impl<'a, 'p> Search<'a, 'p> {
                 // In boxes, as is all that few requests need: what a request carries with it has to stay small.
                 Some(hedge) if ask.can_be_sent_again() => Box::pin(self.race(hedge, turn, ask)).await,
                 _ => {
-                    let (line, begun) = (self.line(&turn), Instant::now());
+                    let (line, begun) = (self.line(&turn), self.begin(&turn));
                     (turn, begun, line.ask(ask).await)
                 }
             };
@@ -148,8 +166,8 @@ impl<'a, 'p> Search<'a, 'p> {
 
     /// Asks a target, and when its first content takes too long, a second one too. The one that begins first is heard, the
     /// other is hung up on.
-    async fn race(&mut self, hedge: &Hedge, first: Turn<'a>, ask: &Ask<'_>) -> (Turn<'a>, Instant, Asked<'a>) {
-        let begun = Instant::now();
+    async fn race(&mut self, hedge: &Hedge, first: Turn<'a>, ask: &Ask<'_>) -> (Turn<'a>, Begun, Asked<'a>) {
+        let begun = self.begin(&first);
         let mut asking = pin!(self.line(&first).ask(ask));
         let Some(patience) = hedge.patience(first.target.condition.percentile_95()) else {
             return (first, begun, asking.await);
@@ -171,7 +189,7 @@ impl<'a, 'p> Search<'a, 'p> {
                 "hung up, as another was quicker"
             );
         };
-        let begun_second = Instant::now();
+        let begun_second = self.begin(&second);
         let mut asking_second = pin!(self.line(&second).ask(ask));
         tokio::select! {
             asked = &mut asking => {
@@ -185,13 +203,17 @@ impl<'a, 'p> Search<'a, 'p> {
             asked = &mut asking_second => {
                 if is_heard(&asked) {
                     hung_up(&first);
-                    first.outrun(begun, Instant::now());
+                    first.outrun(begun.at, Instant::now());
                     return (second, begun_second, asked);
                 }
                 self.settle(second, begun_second, asked, ask);
                 (first, begun, asking.await)
             }
         }
+    }
+
+    fn begin(&mut self, turn: &Turn<'a>) -> Begun {
+        account::begin(self.attempts.as_deref_mut(), turn, Instant::now())
     }
 
     fn line(&self, turn: &Turn<'a>) -> Line<'a, 'p> {
@@ -204,9 +226,9 @@ impl<'a, 'p> Search<'a, 'p> {
     }
 
     /// Notes how a target answered. Returns the answer that the caller gets.
-    fn settle(&mut self, turn: Turn<'a>, begun: Instant, asked: Asked<'a>, ask: &Ask<'_>) -> Option<Answer<'a>> {
+    fn settle(&mut self, turn: Turn<'a>, begun: Begun, asked: Asked<'a>, ask: &Ask<'_>) -> Option<Answer<'a>> {
         let (now, target, id) = (Instant::now(), turn.target, ask.id);
-        let taken = now.duration_since(begun);
+        let taken = now.duration_since(begun.at);
         let outcome = match &asked {
             // The caller's own request was answered before: what is refused is the beginning of the answer.
             Ok(answer) if ask.resumes() && answer.judgement.verdict == Verdict::CallersFault => Outcome::Unsuited,
@@ -214,6 +236,7 @@ impl<'a, 'p> Search<'a, 'p> {
             Err(_) if was_in_a_hurry(ask, now) => Outcome::Unasked,
             Err(failure) => failure.outcome(),
         };
+        account::settle(self.attempts.as_deref_mut(), begun, taken, outcome, &asked);
         let key = turn.key();
         let pending = self.course.settle(turn, outcome, now, fastrand::u64(..));
         let milliseconds = u64::try_from(taken.as_millis()).unwrap_or(u64::MAX);

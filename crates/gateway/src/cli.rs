@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::HeaderMap;
 use clap::{Args, Parser, Subcommand};
@@ -14,12 +15,19 @@ use crate::caller::Caller;
 use crate::config::document::Document;
 use crate::config::env::Env;
 use crate::config::problem::Problem;
+use crate::config::units::Span;
 use crate::config::{self, Loaded};
 use crate::explain::{Hypothetical, explain, explain_model as outlook_of, likely_path};
+use crate::ledger::Ledger;
+use crate::ledger::report::{self, Format};
+use crate::store::By;
 use crate::{running, serve, telemetry};
 
 /// The file that is read when none is named.
 const DEFAULT_FILE: &str = "mynah.toml";
+
+/// How long what is left of the requests may take to end.
+const LAST: Duration = Duration::from_secs(1);
 
 /// One small, fast gateway between applications and every model provider.
 ///
@@ -40,7 +48,8 @@ const DEFAULT_FILE: &str = "mynah.toml";
   mynah check                             list everything that is wrong with mynah.toml
   mynah config show                       what takes effect, and where each value comes from
   mynah explain request.json              what would be sent for a request, and to whom
-  mynah explain smart                     where a model leads right now, and who is passed over"
+  mynah explain smart                     where a model leads right now, and who is passed over
+  mynah usage --by client --since 30d     what everybody used and what that cost, from the ledger"
 )]
 pub struct Arguments {
     #[command(subcommand)]
@@ -79,9 +88,37 @@ enum Command {
         #[arg(short, long, env = "MYNAH_API_KEY", hide_env_values = true)]
         key: Option<String>,
     },
+    /// What requests came to: tokens and costs out of the ledger, which is kept where the configuration has a table [store]
+    Usage {
+        /// By what it is added up
+        #[arg(long, value_enum, default_value_t)]
+        by: By,
+        /// How far to look back, such as 24h or 7d
+        #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = Span::parse)]
+        since: Span,
+        /// How it is written
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Look at single requests in the ledger
+    #[command(subcommand)]
+    Requests(RequestsCommand),
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum RequestsCommand {
+    /// Print the last requests
+    Tail {
+        /// How many
+        #[arg(short = 'n', long, value_name = "NUMBER", default_value_t = 20)]
+        count: u32,
+        /// Go on with those that come
+        #[arg(short, long)]
+        follow: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -101,6 +138,8 @@ pub fn run(arguments: &Arguments) -> ExitCode {
             explain_command(&arguments.source, path.as_deref(), Path::new(request))
         }
         Some(Command::Explain { request, key, .. }) => explain_model(&arguments.source, request, key.as_deref()),
+        Some(Command::Usage { by, since, format }) => usage(&arguments.source, *by, *since, *format),
+        Some(Command::Requests(RequestsCommand::Tail { count, follow })) => tail(&arguments.source, *count, *follow),
         Some(Command::Config(ConfigCommand::Show)) => show(&arguments.source),
         Some(Command::Config(ConfigCommand::Schema)) => schema(),
     };
@@ -118,7 +157,7 @@ fn serve_command(source: &Source) -> anyhow::Result<()> {
     let env = environment()?;
     let loaded = source
         .load(file.as_deref(), &env)
-        .map_err(|problems| report(&problems))?
+        .map_err(|problems| report_all(&problems))?
         .1;
     telemetry::start(&loaded.config.log, &env).map_err(anyhow::Error::msg)?;
     // A default file that is not there yet may come, and go again.
@@ -132,8 +171,13 @@ fn serve_command(source: &Source) -> anyhow::Result<()> {
         source.load(file.as_deref(), &env).map(|(_, loaded)| loaded)
     });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let served = runtime.block_on(serve::run(loaded, watched, load));
-    runtime.shutdown_background();
+    let ledger = loaded.config.store.clone().map(Ledger::start).transpose()?;
+    let served = runtime.block_on(serve::run(loaded, watched, load, ledger.clone()));
+    // Requests that were cut off end here, and their rows are to be written too.
+    runtime.shutdown_timeout(LAST);
+    if let Some(ledger) = ledger {
+        ledger.flush();
+    }
     telemetry::flush();
     served
 }
@@ -142,7 +186,7 @@ fn check(source: &Source) -> anyhow::Result<()> {
     let file = source.file()?;
     let (_, loaded) = source
         .load(file.as_deref(), &environment()?)
-        .map_err(|problems| report(&problems))?;
+        .map_err(|problems| report_all(&problems))?;
     let name = file.as_deref().unwrap_or(Path::new("the environment")).display();
     let Loaded { config, effective } = loaded;
     let (providers, models, clients) = (
@@ -161,7 +205,7 @@ fn show(source: &Source) -> anyhow::Result<()> {
     let file = source.file()?;
     let (document, loaded) = source
         .load(file.as_deref(), &environment()?)
-        .map_err(|problems| report(&problems))?;
+        .map_err(|problems| report_all(&problems))?;
     write!(
         std::io::stdout(),
         "{}",
@@ -179,8 +223,8 @@ fn explain_command(source: &Source, path: Option<&str>, request: &Path) -> anyho
     };
     let (_, loaded) = source
         .load(source.file()?.as_deref(), &environment()?)
-        .map_err(|problems| report(&problems))?;
-    let process = Arc::new(Process::new());
+        .map_err(|problems| report_all(&problems))?;
+    let process = Arc::new(Process::new(None));
     // Nobody is asked, so nothing more will be discovered.
     process.discovered.set_complete();
     let app = App::new(loaded.config, process, None);
@@ -203,7 +247,7 @@ fn explain_command(source: &Source, path: Option<&str>, request: &Path) -> anyho
 fn explain_model(source: &Source, model: &str, key: Option<&str>) -> anyhow::Result<()> {
     let (_, loaded) = source
         .load(source.file()?.as_deref(), &environment()?)
-        .map_err(|problems| report(&problems))?;
+        .map_err(|problems| report_all(&problems))?;
     let path = format!("/v1/explain?model={}", utf8_percent_encode(model, NON_ALPHANUMERIC));
     let listen = loaded.config.server.listen;
     let told = if loaded.config.server.tls.is_some() {
@@ -218,7 +262,7 @@ fn explain_model(source: &Source, model: &str, key: Option<&str>) -> anyhow::Res
                 std::io::stderr(),
                 "No gateway told at {listen}: {reason}. This is what the configuration says."
             )?;
-            let process = Arc::new(Process::new());
+            let process = Arc::new(Process::new(None));
             process.discovered.set_complete();
             let app = App::new(loaded.config, process, None);
             let runtime = tokio::runtime::Builder::new_current_thread().build()?;
@@ -229,6 +273,20 @@ fn explain_model(source: &Source, model: &str, key: Option<&str>) -> anyhow::Res
     };
     write!(std::io::stdout(), "{outlook}")?;
     Ok(())
+}
+
+fn usage(source: &Source, by: By, since: Span, format: Format) -> anyhow::Result<()> {
+    let text = report::usage(&source.ledger()?, by, since.0, format)?;
+    write!(std::io::stdout(), "{text}")?;
+    Ok(())
+}
+
+fn tail(source: &Source, count: u32, follow: bool) -> anyhow::Result<()> {
+    let mut out = std::io::stdout();
+    report::tail(&source.ledger()?, count, follow, |line| {
+        out.write_all(line.as_bytes())?;
+        out.flush()
+    })
 }
 
 fn schema() -> anyhow::Result<()> {
@@ -259,6 +317,17 @@ impl Source {
         }
     }
 
+    /// Where the ledger is.
+    fn ledger(&self) -> anyhow::Result<PathBuf> {
+        let (_, loaded) = self
+            .load(self.file()?.as_deref(), &environment()?)
+            .map_err(|problems| report_all(&problems))?;
+        let store = loaded.config.store;
+        store
+            .map(|store| store.path)
+            .ok_or_else(|| anyhow::anyhow!("no ledger is kept: the configuration has no table [store]"))
+    }
+
     fn load(&self, file: Option<&Path>, env: &Env) -> Result<(Document, Loaded), Vec<Problem>> {
         let problem = |message: String| vec![Problem::without_place(message)];
         let (name, text) = match file {
@@ -275,11 +344,11 @@ impl Source {
 }
 
 fn environment() -> anyhow::Result<Env> {
-    Env::read(Path::new(".")).map_err(|problems| report(&problems))
+    Env::read(Path::new(".")).map_err(|problems| report_all(&problems))
 }
 
 /// All problems, one on a line, and how many there are.
-fn report(problems: &[Problem]) -> anyhow::Error {
+fn report_all(problems: &[Problem]) -> anyhow::Error {
     let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
     let count = match problems.len() {
         1 => "1 problem".to_owned(),

@@ -16,6 +16,7 @@ pub mod routing;
 pub mod schema;
 pub mod secret;
 pub mod show;
+mod store;
 pub mod units;
 
 use std::net::SocketAddr;
@@ -49,6 +50,25 @@ pub struct Config {
     pub network: NetworkConfig,
     /// What is logged.
     pub log: file::Log,
+    /// Where the ledger is kept; `None` when there is none.
+    pub store: Option<StoreConfig>,
+}
+
+/// Where the ledger is kept, and for how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreConfig {
+    /// SQLite's file.
+    pub path: PathBuf,
+    /// How long a row may be in memory alone; zero when each is written at once.
+    pub flush: Duration,
+    /// The most rows that wait in memory.
+    pub max_pending: usize,
+    /// The most bytes that wait in the spool.
+    pub max_spool: u64,
+    /// How old a row may get.
+    pub max_age: Option<Duration>,
+    /// How many bytes the database may have.
+    pub max_size: u64,
 }
 
 /// A name that clients ask for.

@@ -20,6 +20,7 @@ use crate::ask::{Ask, AskBody};
 use crate::attempt::rest_of;
 use crate::condition::Pending;
 use crate::course::Past;
+use crate::ledger::record::Attempt;
 use crate::operation::Operation;
 use crate::route::Route;
 use crate::translation::Conversation;
@@ -60,6 +61,8 @@ pub struct Rest {
     pub pending: Option<Pending>,
     /// How many times somebody was asked so far, for all of the answer.
     pub attempts: u32,
+    /// Those who were asked for this rest, where there is a ledger.
+    pub noted: Vec<Attempt>,
 }
 
 /// A request, as much of it as is needed to ask again.
@@ -168,7 +171,9 @@ impl Means {
             until: self.until,
             conversation: OnceLock::from(self.conversation.take()),
         };
-        let answer = rest_of(&self.app, &route, &mut ask, &mut self.past).await;
+        let mut noted = Vec::new();
+        let attempts = self.app.process.ledger.is_some().then_some(&mut noted);
+        let answer = rest_of(&self.app, &route, &mut ask, &mut self.past, attempts).await;
         let rest = answer.and_then(|mut answer| {
             Some(Rest {
                 by: answer.target.name.clone(),
@@ -178,6 +183,7 @@ impl Means {
                 until: answer.until,
                 pending: answer.pending.take(),
                 attempts: self.past.asked(),
+                noted,
             })
         });
         self.conversation = ask.conversation.take().flatten();

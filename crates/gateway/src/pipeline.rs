@@ -43,7 +43,7 @@ where
     B: HttpBody<Data = Bytes, Error: Display> + Unpin,
 {
     let (mut parts, body) = request.into_parts();
-    let mut entry = Entry::new(&parts);
+    let mut entry = Entry::with_account(&parts, app.process.ledger.as_ref(), operation.dialect());
     match answer_model(&app, operation, model.as_deref(), &mut parts, body, &mut entry).await {
         Ok(response) => response,
         Err(failure) => entry.in_vain(failure, operation.dialect(), request_id(&parts)),
@@ -53,7 +53,7 @@ where
 /// Passes a request through that names no model. `path` is its path below the API's version.
 pub async fn pass_through(app: Arc<App>, path: &str, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
-    let mut entry = Entry::new(&parts);
+    let mut entry = Entry::with_account(&parts, app.process.ledger.as_ref(), dialect_of(&parts.headers));
     match answer_other(&app, path, &parts, body, &mut entry).await {
         Ok(response) => response,
         Err(failure) => entry.in_vain(failure, dialect_of(&parts.headers), request_id(&parts)),
@@ -85,6 +85,7 @@ where
     let body = read_gist(&parts.headers, &bytes)?;
     let named = model.or_else(|| body.model().map(|model| model.name.as_ref()));
     entry.asked(named.unwrap_or_default());
+    entry.streams(operation.streamed || body.asks_for_stream());
     let pinned = pinned(&parts.headers)?;
     let route = match named {
         Some(model) => app.catalog.resolve(model, pinned, caller).await?,
@@ -120,7 +121,7 @@ where
             Seat::Passenger(shared) => return Ok(share((*shared)?, entry.take(), permit)),
         },
     };
-    let answer = first_success(app, &route, &mut ask).await;
+    let answer = first_success(app, &route, &mut ask, entry.attempts()).await;
     entry.tried(ask.attempts);
     let responses = operation.speech == Speech::Conversation(Protocol::OpenaiResponses);
     let response = answer.map(|mut answer| {
@@ -175,7 +176,7 @@ async fn answer_other(
         until: None,
         conversation: OnceLock::new(),
     };
-    let answer = first_success(app, &route, &mut ask).await;
+    let answer = first_success(app, &route, &mut ask, entry.attempts()).await;
     entry.tried(ask.attempts);
     let answer = answer?;
     Ok(finish(answer, (dialect, false), started, entry, permit))

@@ -21,6 +21,7 @@ use crate::discovering::keep_discovering;
 use crate::http::listen::{Site, serve};
 use crate::http::routes::Routes;
 use crate::http::tls;
+use crate::ledger::Ledger;
 use crate::probing::keep_probing;
 
 /// How often upstream connections are looked over.
@@ -32,13 +33,13 @@ const BACKLOG: u32 = 4096;
 pub type Load = Box<dyn Fn() -> Result<Loaded, Vec<Problem>> + Send>;
 
 /// Serves until SIGTERM or SIGINT. `file` is the configuration file, or where one may appear.
-pub async fn run(loaded: Loaded, file: PathBuf, load: Load) -> anyhow::Result<()> {
+pub async fn run(loaded: Loaded, file: PathBuf, load: Load, ledger: Option<Arc<Ledger>>) -> anyhow::Result<()> {
     let config = loaded.config;
     let listen = config.server.listen;
     let listener =
         bind(listen).map_err(|error| anyhow::anyhow!("cannot listen on {listen}: {error}{}", advice(&error)))?;
     let watched = Watched::new(std::iter::once(file.clone()).chain(check::files(&config)));
-    let process = Arc::new(Process::new());
+    let process = Arc::new(Process::new(ledger));
     let site = Arc::new(ArcSwap::from_pointee(build(config, &process, None)?));
     // Listened for before anybody can know that the gateway is there: an unheard signal would end it.
     let hang_up = signal(SignalKind::hangup())?;
@@ -146,6 +147,9 @@ fn swap(site: &ArcSwap<Site>, config: Config) -> Option<Arc<App>> {
     let before = site.load_full();
     if before.app.server.listen != config.server.listen {
         tracing::warn!("`server.listen` takes effect at the next start");
+    }
+    if before.app.process.ledger.as_ref().map(|ledger| ledger.config()) != config.store.as_ref() {
+        tracing::warn!("`store` takes effect at the next start");
     }
     match build(config, &before.app.process, Some(&before.app)) {
         Err(error) => {

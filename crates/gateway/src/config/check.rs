@@ -31,6 +31,7 @@ pub fn check(effective: &Effective, document: &Document) -> Result<Config, Vec<P
     let server = check.server();
     let network = check.network(&effective.proxies);
     check.log();
+    let store = check.store();
     check.routing();
     let providers = check.providers(&effective.rows);
     let models = check.models();
@@ -46,6 +47,7 @@ pub fn check(effective: &Effective, document: &Document) -> Result<Config, Vec<P
             default_provider,
             network,
             log: effective.file.log.clone(),
+            store,
         }),
         _ => {
             check.problems.sort_by_key(|problem| problem.at);

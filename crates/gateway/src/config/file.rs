@@ -26,6 +26,9 @@ pub struct File {
     pub network: Network,
     /// What is logged.
     pub log: Log,
+    /// The ledger: a row for each request and each attempt, in a database. Without this table nothing is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store: Option<Store>,
     /// How an answer is found: what holds for every model that does not say otherwise.
     pub routing: Routing,
     /// Providers by name. A name from the catalog brings its base URL, dialect and key variables. Without any
@@ -157,6 +160,38 @@ impl Default for Log {
             level: "info".to_owned(),
             requests: None,
             format: LogFormat::Text,
+        }
+    }
+}
+
+/// Where the ledger is kept, and for how long.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Store {
+    /// The database: `sqlite://` and the path of a file, which is made if it is not there.
+    pub url: String,
+    /// No row is in memory alone for longer than this. `0ms`: each row is written at once, and to the disk itself.
+    pub flush: Span,
+    /// The most rows that wait in memory; more are dropped and counted.
+    pub max_pending: u32,
+    /// The most bytes that wait in the file beside the database while that cannot be written.
+    pub max_spool: Size,
+    /// Rows are deleted when they are older than this. Default: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<Span>,
+    /// The oldest rows are deleted when the database has more bytes than this.
+    pub max_size: Size,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            url: "sqlite://mynah.db".to_owned(),
+            flush: Span(Duration::from_millis(200)),
+            max_pending: 20_000,
+            max_spool: Size::mebibytes(64),
+            max_age: None,
+            max_size: Size::mebibytes(4096),
         }
     }
 }

@@ -24,12 +24,16 @@ impl Secret {
 
     /// Enough to tell two credentials apart, and nothing that helps to guess one.
     pub fn fingerprint(&self) -> String {
+        format!("redacted:sha256:{:08x}", self.fingerprint_number())
+    }
+
+    /// The first 32 bits of its SHA-256: what the fingerprint shows.
+    pub fn fingerprint_number(&self) -> u32 {
         let digest = Sha256::digest(self.0.as_bytes());
-        let start = digest
+        digest
             .iter()
             .take(4)
-            .fold(0_u32, |start, byte| start << 8 | u32::from(*byte));
-        format!("redacted:sha256:{start:08x}")
+            .fold(0, |start, byte| start << 8 | u32::from(*byte))
     }
 }
 

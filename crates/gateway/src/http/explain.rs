@@ -23,7 +23,10 @@ pub async fn request(State(app): State<Arc<App>>, request: Request<Body>) -> Res
     let (parts, body) = request.into_parts();
     let mut entry = Entry::new(&parts);
     match explanation(&app, &parts, body, &mut entry).await {
-        Ok(explanation) => json_reply(&explanation),
+        Ok(explanation) => {
+            entry.answered_here();
+            json_reply(&explanation)
+        }
         Err(failure) => entry
             .failed(failure)
             .reply_in(dialect_of(&parts.headers), request_id(&parts)),
@@ -35,7 +38,10 @@ pub async fn model(State(app): State<Arc<App>>, request: Request<Body>) -> Respo
     let (parts, _) = request.into_parts();
     let mut entry = Entry::new(&parts);
     match outlook_of(&app, &parts, &mut entry).await {
-        Ok(outlook) => json_reply(&outlook),
+        Ok(outlook) => {
+            entry.answered_here();
+            json_reply(&outlook)
+        }
         Err(failure) => entry
             .failed(failure)
             .reply_in(dialect_of(&parts.headers), request_id(&parts)),

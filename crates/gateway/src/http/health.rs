@@ -20,6 +20,7 @@ use crate::caller::Caller;
 use crate::condition::Report;
 use crate::discovered::{self, Moment};
 use crate::keys::KeyPool;
+use crate::ledger;
 use crate::pipeline::{identify, request_id};
 
 /// What `/health` says to everybody. A provider that is away does not make the gateway unhealthy: others may answer, and
@@ -39,6 +40,9 @@ struct Detailed {
     #[serde(flatten)]
     health: Health,
     providers: Vec<ProviderHealth>,
+    /// The ledger, if one is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store: Option<ledger::Status>,
 }
 
 /// How a provider is.
@@ -118,6 +122,7 @@ pub async fn detailed(State(app): State<Arc<App>>, request: Request<Body>) -> Re
     let detailed = Detailed {
         health: Health::of(&app, degraded.map(|seen| seen.provider.name.clone()).collect()),
         providers: health_of(&app, caller, &seen, now),
+        store: app.process.ledger.as_ref().map(|ledger| ledger.status()),
     };
     (status(&app), json_reply(&detailed)).into_response()
 }

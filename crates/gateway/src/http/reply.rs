@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::future::Future as _;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -28,6 +29,9 @@ use crate::continuation::{Continuation, Rest};
 use crate::failure::Failure;
 use crate::http::fan_out::{BrokenOff, Reader};
 use crate::http::passage::Passage;
+use crate::ledger::Ledger;
+use crate::ledger::account::{Account, Closing};
+use crate::ledger::record::Attempt;
 use crate::translated::LOSSY;
 use crate::upstream::send::{BodyError, UpstreamBody};
 
@@ -56,7 +60,7 @@ pub fn reply(
         None => Passage::Plain,
     };
     entry.usage = answer.usage;
-    entry.answered(&answer);
+    entry.answered(&answer, ours);
     let finale = (events && answer.must_finish).then(Finale::default);
     let AnswerBody {
         held,
@@ -206,12 +210,12 @@ impl ReplyBody {
             Some(continuation) => ready!(continuation.poll(told, cx)),
             None => None,
         };
-        let Some(rest) = rest else {
+        let Some(mut rest) = rest else {
             self.entry.error = Some("upstream_broken");
             self.ends_in_error = true;
             return Poll::Ready(self.passage.give_up());
         };
-        self.entry.continued(&rest);
+        self.entry.continued(&mut rest);
         self.until = rest.until.map(|until| Box::pin(sleep_until(until)));
         (self.rest, self.pending) = (rest.body, rest.pending);
         Poll::Ready(self.passage.go_on(*rest.sequel, &rest.by, rest.repeats))
@@ -368,7 +372,7 @@ impl Drop for SharedBody {
     }
 }
 
-/// One line of the request log, written when the request is over in whatever way.
+/// One line of the request log and one row of the ledger, written when the request is over in whatever way.
 #[derive(Debug, Default)]
 pub struct Entry {
     begun: Option<Instant>,
@@ -378,19 +382,36 @@ pub struct Entry {
     client: String,
     asked: String,
     model: String,
-    status: StatusCode,
+    /// `None` until there is a reply.
+    status: Option<StatusCode>,
     attempts: u32,
     error: Option<&'static str>,
     usage: Option<Usage>,
     lost: Option<HeaderValue>,
     /// Who has gone on with the answer, one after the other.
     continued: Option<String>,
+    account: Option<Account>,
 }
+
+/// The status of a request whose caller did not wait for a reply, as nginx has it.
+const HUNG_UP: u16 = 499;
 
 impl Entry {
     /// A request that begins now; empty when requests are not logged.
     pub fn new(parts: &Parts) -> Self {
-        if !crate::telemetry::logs_requests() {
+        Self::kept(parts, crate::telemetry::logs_requests())
+    }
+
+    /// The same, with an account in the ledger if there is one.
+    pub fn with_account(parts: &Parts, ledger: Option<&Arc<Ledger>>, dialect: Dialect) -> Self {
+        let kept = ledger.is_some() || crate::telemetry::logs_requests();
+        let mut entry = Self::kept(parts, kept);
+        entry.account = ledger.map(|ledger| Account::open(ledger, parts, dialect));
+        entry
+    }
+
+    fn kept(parts: &Parts, kept: bool) -> Self {
+        if !kept {
             return Self::default();
         }
         let id = parts
@@ -431,6 +452,23 @@ impl Entry {
         }
     }
 
+    /// Notes whether a stream is asked for.
+    pub fn streams(&mut self, streamed: bool) {
+        if let Some(account) = &mut self.account {
+            account.streams(streamed);
+        }
+    }
+
+    /// Where attempts are noted, if there is a ledger.
+    pub fn attempts(&mut self) -> Option<&mut Vec<Attempt>> {
+        self.account.as_mut().map(Account::attempts)
+    }
+
+    /// Notes that the gateway itself has answered.
+    pub fn answered_here(&mut self) {
+        self.status = Some(StatusCode::OK);
+    }
+
     /// Notes how many times somebody was asked.
     pub fn tried(&mut self, attempts: u32) {
         self.attempts = attempts;
@@ -448,7 +486,7 @@ impl Entry {
 
     /// Notes that the request ends without an answer.
     pub fn failed(&mut self, failure: Failure) -> Failure {
-        self.status = failure.status;
+        self.status = Some(failure.status);
         self.error = failure.code;
         failure
     }
@@ -456,7 +494,7 @@ impl Entry {
     /// Notes an answer that another request has asked for.
     fn shares(&mut self, head: &ResponseParts) {
         if self.is_kept() {
-            self.status = head.status;
+            self.status = Some(head.status);
             let model = head.headers.get(&MODEL).and_then(|model| model.to_str().ok());
             model.unwrap_or_default().clone_into(&mut self.model);
             self.lost = head.headers.get(&LOSSY).cloned();
@@ -464,11 +502,14 @@ impl Entry {
     }
 
     /// Notes that another target goes on with the answer.
-    fn continued(&mut self, rest: &Rest) {
+    fn continued(&mut self, rest: &mut Rest) {
         if self.is_kept() {
             self.attempts = rest.attempts;
             let before = self.continued.take().map(|before| before + ", ");
             self.continued = Some(before.unwrap_or_default() + &rest.by);
+        }
+        if let Some(account) = &mut self.account {
+            account.attempts().append(&mut rest.noted);
         }
     }
 
@@ -478,25 +519,25 @@ impl Entry {
         last.unwrap_or(&self.model)
     }
 
-    fn answered(&mut self, answer: &Answer<'_>) {
+    fn answered(&mut self, answer: &Answer<'_>, ours: Duration) {
         if self.is_kept() {
-            self.status = answer.status;
+            self.status = Some(answer.status);
             self.attempts = answer.attempts;
             self.model.clone_from(&answer.target.name);
             self.lost = answer.headers.get(&LOSSY).cloned();
         }
+        if let Some(account) = &mut self.account {
+            account.answered(answer, ours);
+        }
     }
-}
 
-impl Drop for Entry {
-    fn drop(&mut self) {
-        let Some(begun) = self.begun else { return };
+    fn log(&self, begun: Instant, status: StatusCode, error: Option<&'static str>, lost: Option<&str>) {
         let usage = self.usage.unwrap_or_default();
         tracing::info!(
             target: crate::telemetry::REQUESTS,
             method = %self.method,
             path = self.path,
-            status = self.status.as_u16(),
+            status = status.as_u16(),
             asked = self.asked,
             model = self.model,
             client = self.client,
@@ -504,10 +545,42 @@ impl Drop for Entry {
             input_tokens = usage.input,
             output_tokens = usage.output,
             milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
-            lost = self.lost.as_ref().and_then(|lost| lost.to_str().ok()),
+            lost,
             continued = self.continued.as_deref(),
-            error = self.error,
+            error,
             id = self.id,
         );
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let Some(begun) = self.begun else { return };
+        let (status, error) = match self.status {
+            Some(status) => (status, self.error),
+            None => (
+                StatusCode::from_u16(HUNG_UP).unwrap_or_default(),
+                Some("caller_hung_up"),
+            ),
+        };
+        let lost = self.lost.take();
+        let lost = lost.as_ref().and_then(|lost| lost.to_str().ok());
+        if crate::telemetry::logs_requests() {
+            self.log(begun, status, error, lost);
+        }
+        if let Some(account) = self.account.take() {
+            account.close(Closing {
+                begun,
+                request: std::mem::take(&mut self.id),
+                path: std::mem::take(&mut self.path),
+                client: std::mem::take(&mut self.client),
+                asked: std::mem::take(&mut self.asked),
+                model: std::mem::take(&mut self.model),
+                status,
+                error,
+                usage: self.usage,
+                lost,
+            });
+        }
     }
 }

@@ -43,7 +43,12 @@ impl Gateway {
 
     /// Starts in a prepared directory.
     pub fn start_in(directory: tempfile::TempDir, variables: &[(&str, &str)]) -> Self {
-        let mut command = command(directory.path());
+        let command = command(directory.path());
+        Self::start_by(command, directory, variables)
+    }
+
+    /// Starts with a command of one's own.
+    pub fn start_by(mut command: Command, directory: tempfile::TempDir, variables: &[(&str, &str)]) -> Self {
         if !std::fs::read_to_string(directory.path().join("mynah.toml"))
             .unwrap_or_default()
             .contains("listen =")

@@ -1,0 +1,160 @@
+//! What is noted of a request while it is under way.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::request::Parts;
+use axum::http::{Method, StatusCode};
+use mynah_dialect::Dialect;
+use mynah_dialect::usage::Usage;
+use tokio::time::Instant;
+
+use super::record::{Attempt, Record, Tokens};
+use super::{Ledger, unix_milliseconds};
+use crate::answer::Answer;
+use crate::course::{Outcome, Turn};
+use crate::failure::Failure;
+use crate::keys::Reason;
+use crate::needs::TAGS;
+use crate::prices::{self, Counts, Price};
+
+/// The account of one request. It becomes a row when it is closed.
+#[derive(Debug)]
+pub struct Account {
+    ledger: Arc<Ledger>,
+    record: Box<Record>,
+    price: Option<&'static Price>,
+}
+
+/// What the line of the log knows too, at the end of a request.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "the fields are the columns")]
+pub struct Closing<'e> {
+    pub begun: Instant,
+    pub request: String,
+    pub path: String,
+    pub client: String,
+    pub asked: String,
+    pub model: String,
+    pub status: StatusCode,
+    pub error: Option<&'static str>,
+    pub usage: Option<Usage>,
+    pub lost: Option<&'e str>,
+}
+
+/// An attempt under way.
+#[derive(Clone, Copy, Debug)]
+pub struct Begun {
+    /// When it began.
+    pub at: Instant,
+    /// Its place among those of the request.
+    place: usize,
+}
+
+impl Account {
+    /// Opens the account of a request.
+    pub fn open(ledger: &Arc<Ledger>, parts: &Parts, dialect: Dialect) -> Self {
+        let tags = parts
+            .headers
+            .get_all(&TAGS)
+            .iter()
+            .filter_map(|tags| tags.to_str().ok());
+        let record = Record {
+            time: unix_milliseconds(),
+            method: match parts.method {
+                Method::POST => "POST".into(),
+                Method::GET => "GET".into(),
+                ref other => other.as_str().to_owned().into(),
+            },
+            dialect: dialect.name().into(),
+            tags: tags.collect::<Vec<_>>().join(","),
+            ..Record::default()
+        };
+        Self {
+            ledger: ledger.clone(),
+            record: Box::new(record),
+            price: None,
+        }
+    }
+
+    /// Notes whether a stream is asked for.
+    pub fn streams(&mut self, streamed: bool) {
+        self.record.streamed = streamed;
+    }
+
+    /// Where attempts are noted.
+    pub fn attempts(&mut self) -> &mut Vec<Attempt> {
+        &mut self.record.attempts
+    }
+
+    /// Notes who answered, and how long that took.
+    pub fn answered(&mut self, answer: &Answer<'_>, own: Duration) {
+        let provider = &answer.target.provider;
+        self.price = prices::of(&provider.kind, &answer.target.model);
+        (self.record.own, self.record.waited) = (Some(microseconds(own)), Some(microseconds(answer.waited)));
+    }
+
+    /// Hands the row over to the ledger.
+    pub fn close(mut self, closing: Closing<'_>) {
+        let counts = closing.usage.map(Counts::from);
+        let record = &mut *self.record;
+        record.total = microseconds(closing.begun.elapsed());
+        (record.request, record.path, record.client) = (closing.request, closing.path, closing.client);
+        (record.asked, record.model) = (closing.asked, closing.model);
+        (record.status, record.error) = (closing.status.as_u16(), closing.error.map(Into::into));
+        record.tokens = counts.as_ref().map(Tokens::from);
+        record.cost = counts
+            .as_ref()
+            .zip(self.price)
+            .map(|(counts, price)| price.cost(counts));
+        closing.lost.unwrap_or_default().clone_into(&mut record.lost);
+        record.shorten();
+        self.ledger.push(self.record);
+    }
+}
+
+/// Notes that somebody is asked. What is never noted as settled was hung up on.
+pub fn begin(attempts: Option<&mut Vec<Attempt>>, turn: &Turn<'_>, now: Instant) -> Begun {
+    let Some(attempts) = attempts else {
+        return Begun { at: now, place: 0 };
+    };
+    let place = attempts.len();
+    let secret = turn.key().and_then(|key| turn.target.provider.secrets.get(key));
+    attempts.push(Attempt {
+        target: turn.target.name.clone(),
+        key: secret.map(crate::config::secret::Secret::fingerprint_number),
+        outcome: "hung_up".into(),
+        ..Attempt::default()
+    });
+    Begun { at: now, place }
+}
+
+/// Notes how somebody answered who was asked.
+pub fn settle(
+    attempts: Option<&mut Vec<Attempt>>,
+    begun: Begun,
+    taken: Duration,
+    outcome: Outcome,
+    asked: &Result<Answer<'_>, Failure>,
+) {
+    if let Some(attempt) = attempts.and_then(|attempts| attempts.get_mut(begun.place)) {
+        attempt.outcome = name(outcome).into();
+        attempt.status = asked.as_ref().ok().map(|answer| answer.status.as_u16());
+        attempt.latency = Some(microseconds(taken));
+    }
+}
+
+fn name(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Answered(_) => "answered",
+        Outcome::Faulty { .. } => "faulty",
+        Outcome::Resting(reason, _) => Reason::name(reason),
+        Outcome::Unsuited => "unsuited",
+        Outcome::CallersFault => "callers_fault",
+        Outcome::Unasked => "unasked",
+    }
+}
+
+fn microseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,170 @@
+//! Rows on their way to the thread that writes them.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::record::Record;
+
+/// As many rows do not wait for others any longer.
+const ENOUGH: usize = 2_000;
+
+/// Rows. They are in boxes, so that whoever answers a request hands over a pointer while others wait for the lock.
+pub(super) type Batch = Vec<Box<Record>>;
+
+/// The rows that wait. Those for which there is no room are counted.
+#[derive(Debug)]
+pub(super) struct Queue {
+    pending: Mutex<Pending>,
+    /// The most rows that wait.
+    most: usize,
+    /// Rings for the thread that writes.
+    work: Condvar,
+    /// Rings when everything is written.
+    done: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Pending {
+    rows: Batch,
+    dropped: u64,
+    /// The rows are not to wait for others.
+    is_urgent: bool,
+    /// So many rows were taken out and are not written yet.
+    taken: usize,
+}
+
+impl Pending {
+    fn len(&self) -> usize {
+        self.rows.len() + self.taken
+    }
+}
+
+impl Queue {
+    pub(super) fn new(most: usize) -> Self {
+        Self {
+            pending: Mutex::default(),
+            most,
+            work: Condvar::new(),
+            done: Condvar::new(),
+        }
+    }
+
+    pub(super) fn push(&self, row: Box<Record>) {
+        let mut pending = self.lock();
+        if pending.len() >= self.most {
+            pending.dropped += 1;
+            return;
+        }
+        pending.rows.push(row);
+        let count = pending.rows.len();
+        // To ring takes a system call: once for the first row, and once more when the rows should wait no longer.
+        let hurries = count >= ENOUGH && !pending.is_urgent;
+        pending.is_urgent |= hurries;
+        drop(pending);
+        if count == 1 || hurries {
+            self.work.notify_one();
+        }
+    }
+
+    /// Waits until everything is written, unless that takes too long. Returns whether it is.
+    pub(super) fn flush(&self, patience: Duration) -> bool {
+        let mut pending = self.lock();
+        pending.is_urgent = true;
+        self.work.notify_one();
+        let waited = self
+            .done
+            .wait_timeout_while(pending, patience, |pending| pending.len() > 0);
+        let (pending, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        pending.len() == 0
+    }
+
+    /// Moves rows to `rows`, which is empty, once there are some and they have waited for others as long as the `window`
+    /// is. Nothing comes when there was nothing for as long as `patience`.
+    pub(super) fn take(&self, rows: &mut Batch, window: Duration, patience: Duration) {
+        let pending = self.lock();
+        let waited = self
+            .work
+            .wait_timeout_while(pending, patience, |pending| pending.rows.is_empty());
+        let (mut pending, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if pending.rows.is_empty() {
+            return;
+        }
+        if !window.is_zero() {
+            let waited = self
+                .work
+                .wait_timeout_while(pending, window, |pending| !pending.is_urgent);
+            (pending, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        std::mem::swap(&mut pending.rows, rows);
+        (pending.is_urgent, pending.taken) = (false, rows.len());
+    }
+
+    /// Says that what was taken is written.
+    pub(super) fn written(&self) {
+        let mut pending = self.lock();
+        pending.taken = 0;
+        if pending.len() == 0 {
+            self.done.notify_all();
+        }
+    }
+
+    /// Waits for a while, or until it is urgent.
+    pub(super) fn pause(&self, patience: Duration) {
+        let pending = self.lock();
+        let waited = self
+            .work
+            .wait_timeout_while(pending, patience, |pending| !pending.is_urgent);
+        let (mut pending, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        pending.is_urgent = false;
+    }
+
+    /// How many rows wait.
+    pub(super) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// How many rows there was no room for.
+    pub(super) fn dropped(&self) -> u64 {
+        self.lock().dropped
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Duration = Duration::ZERO;
+
+    #[test]
+    fn what_does_not_fit_is_counted() {
+        let queue = Queue::new(3);
+        let mut taken = Vec::new();
+        queue.push(Box::default());
+        queue.take(&mut taken, NOW, NOW);
+        for _ in 0..4 {
+            queue.push(Box::default());
+        }
+        assert_eq!(
+            (taken.len(), queue.len(), queue.dropped()),
+            (1, 3, 2),
+            "what is being written counts"
+        );
+        queue.written();
+        assert!(!queue.flush(NOW));
+        taken.clear();
+        queue.take(&mut taken, NOW, NOW);
+        queue.written();
+        assert!(queue.flush(NOW) && taken.len() == 2);
+    }
+
+    #[test]
+    fn nothing_comes_of_nothing() {
+        let mut taken = Vec::new();
+        Queue::new(1).take(&mut taken, Duration::from_secs(1000), NOW);
+        assert!(taken.is_empty());
+    }
+}

@@ -1,0 +1,205 @@
+//! What is kept of a request: the row of it, and those of its attempts.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use crate::prices::Counts;
+use crate::store::Value;
+
+/// The longest text that is kept, in bytes. A caller may ask for a model whose name has megabytes.
+const LONGEST: usize = 256;
+
+/// The columns of a request, in the order of [`Record::values`].
+pub const REQUEST_COLUMNS: [&str; 30] = [
+    "id",
+    "request",
+    "time",
+    "client",
+    "method",
+    "path",
+    "dialect",
+    "streamed",
+    "asked",
+    "model",
+    "provider",
+    "status",
+    "error",
+    "attempts",
+    "input",
+    "cached",
+    "cache_write",
+    "audio_input",
+    "image_input",
+    "output",
+    "reasoning",
+    "audio_output",
+    "images",
+    "estimated",
+    "cost",
+    "waited",
+    "own",
+    "total",
+    "lost",
+    "tags",
+];
+
+/// The columns of an attempt, in the order of [`Record::attempt_values`].
+pub const ATTEMPT_COLUMNS: [&str; 7] = ["request", "number", "target", "key", "outcome", "status", "latency"];
+
+/// A request that is over. What the columns mean is said where they are made: `crate::store::migrations`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the fields are the columns")]
+pub struct Record {
+    pub id: i64,
+    pub request: String,
+    pub time: u64,
+    pub client: String,
+    pub method: Cow<'static, str>,
+    pub path: String,
+    pub dialect: Cow<'static, str>,
+    pub streamed: bool,
+    pub asked: String,
+    pub model: String,
+    pub status: u16,
+    pub error: Option<Cow<'static, str>>,
+    pub tokens: Option<Tokens>,
+    pub estimated: bool,
+    pub cost: Option<u64>,
+    pub waited: Option<u64>,
+    pub own: Option<u64>,
+    pub total: u64,
+    pub lost: String,
+    pub tags: String,
+    pub attempts: Vec<Attempt>,
+}
+
+/// What was used, in buckets of which none includes another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the fields are the columns")]
+pub struct Tokens {
+    pub input: u64,
+    pub cached: u64,
+    pub cache_write: u64,
+    pub audio_input: u64,
+    pub image_input: u64,
+    pub output: u64,
+    pub reasoning: u64,
+    pub audio_output: u64,
+    pub images: u64,
+}
+
+/// Somebody who was asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Attempt {
+    /// `provider/model`.
+    pub target: String,
+    /// The first 32 bits of the SHA-256 of the provider's key.
+    pub key: Option<u32>,
+    /// How it ended.
+    pub outcome: Cow<'static, str>,
+    /// The status of the answer, if there was one.
+    pub status: Option<u16>,
+    /// How long it took until the first content or the failure, in microseconds.
+    pub latency: Option<u64>,
+}
+
+// === impl Record ===
+
+impl Record {
+    /// Cuts off what is too long to be kept.
+    pub fn shorten(&mut self) {
+        let texts = [
+            &mut self.request,
+            &mut self.client,
+            &mut self.path,
+            &mut self.asked,
+            &mut self.model,
+            &mut self.lost,
+            &mut self.tags,
+        ];
+        for text in texts {
+            if text.len() > LONGEST {
+                text.truncate(text.floor_char_boundary(LONGEST));
+                text.shrink_to_fit();
+            }
+        }
+    }
+
+    /// Who answered, without the model: the names of providers have no slash.
+    fn provider(&self) -> &str {
+        self.model.split('/').next().unwrap_or_default()
+    }
+
+    /// The row of the request.
+    pub fn values(&self) -> [Value<'_>; REQUEST_COLUMNS.len()] {
+        let bucket = |of: fn(&Tokens) -> u64| Value::counted(self.tokens.as_ref().map(of));
+        [
+            Value::Integer(self.id),
+            Value::text(&self.request),
+            Value::count(self.time),
+            Value::text(&self.client),
+            Value::text(&self.method),
+            Value::text(&self.path),
+            Value::text(&self.dialect),
+            Value::count(self.streamed.into()),
+            Value::text(&self.asked),
+            Value::text(&self.model),
+            Value::text(self.provider()),
+            Value::count(self.status.into()),
+            Value::text(self.error.as_deref().unwrap_or_default()),
+            Value::count(self.attempts.len() as u64),
+            bucket(|tokens| tokens.input),
+            bucket(|tokens| tokens.cached),
+            bucket(|tokens| tokens.cache_write),
+            bucket(|tokens| tokens.audio_input),
+            bucket(|tokens| tokens.image_input),
+            bucket(|tokens| tokens.output),
+            bucket(|tokens| tokens.reasoning),
+            bucket(|tokens| tokens.audio_output),
+            bucket(|tokens| tokens.images),
+            Value::count(self.estimated.into()),
+            Value::counted(self.cost),
+            Value::counted(self.waited),
+            Value::counted(self.own),
+            Value::count(self.total),
+            Value::text(&self.lost),
+            Value::text(&self.tags),
+        ]
+    }
+
+    /// The rows of the attempts.
+    pub fn attempt_values(&self) -> impl Iterator<Item = [Value<'_>; ATTEMPT_COLUMNS.len()]> {
+        (1..).zip(&self.attempts).map(|(number, attempt)| {
+            let key = attempt.key.map(|key| format!("{key:08x}"));
+            [
+                Value::Integer(self.id),
+                Value::count(number),
+                Value::text(&attempt.target),
+                key.map_or(Value::Null, |key| Value::Text(key.into())),
+                Value::Text(attempt.outcome.as_ref().into()),
+                Value::counted(attempt.status.map(u64::from)),
+                Value::counted(attempt.latency),
+            ]
+        })
+    }
+}
+
+impl From<&Counts> for Tokens {
+    fn from(counts: &Counts) -> Self {
+        Self {
+            input: counts.input,
+            cached: counts.cached,
+            cache_write: counts.cache_write.saturating_add(counts.cache_write_1h),
+            audio_input: counts.audio_input,
+            image_input: counts.image_input,
+            output: counts.output,
+            reasoning: counts.reasoning,
+            audio_output: counts.audio_output,
+            images: counts.images,
+        }
+    }
+}

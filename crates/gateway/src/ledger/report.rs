@@ -1,0 +1,279 @@
+//! What the ledger tells people: `mynah usage` and `mynah requests tail`.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::unix_milliseconds;
+use crate::store::sqlite::Sqlite;
+use crate::store::{Brief, By, Usage};
+
+/// How often the database is looked at for new rows.
+const INTERVAL: Duration = Duration::from_millis(250);
+
+/// As many new rows are read at a time.
+const PAGE: u32 = 1_000;
+
+/// How a table is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Columns for people, without those in which there is nothing.
+    #[default]
+    Table,
+    /// Comma-separated values, with all columns.
+    Csv,
+    /// An array of objects.
+    Json,
+}
+
+/// What the requests of the last time came to.
+pub fn usage(database: &Path, by: By, since: Duration, format: Format) -> anyhow::Result<String> {
+    let age = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+    let rows = open(database)?.usage(by, unix_milliseconds().saturating_sub(age))?;
+    Ok(match format {
+        Format::Table => table(by, &rows),
+        Format::Csv => csv(by, &rows),
+        Format::Json => serde_json::to_string_pretty(&rows)? + "\n",
+    })
+}
+
+/// Hands the last requests to `print`, line by line, and if they are followed, those that come after them.
+pub fn tail(
+    database: &Path,
+    count: u32,
+    follow: bool,
+    mut print: impl FnMut(&str) -> std::io::Result<()>,
+) -> anyhow::Result<()> {
+    let store = open(database)?;
+    let mut rows = store.latest(0, count)?;
+    let mut last = 0;
+    loop {
+        for row in &rows {
+            print(&line(row))?;
+            last = row.id;
+        }
+        if !follow {
+            return Ok(());
+        }
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a command of its own, which has nothing else to do"
+        )]
+        std::thread::sleep(INTERVAL);
+        rows = store.latest(last, PAGE)?;
+    }
+}
+
+fn open(database: &Path) -> anyhow::Result<Sqlite> {
+    let name = database.display();
+    if !database.exists() {
+        anyhow::bail!("there is no ledger {name}; one is kept by a gateway whose configuration has a table [store]");
+    }
+    Sqlite::open_to_read(database).map_err(|error| anyhow::anyhow!("cannot read {name}: {error}"))
+}
+
+/// The names of the columns of a table of usage.
+fn columns(by: By) -> [&'static str; 14] {
+    let name = match by {
+        By::Client => "client",
+        By::Model => "model",
+        By::Provider => "provider",
+        By::Day => "day",
+    };
+    [
+        name,
+        "requests",
+        "errors",
+        "input",
+        "cached",
+        "cache_write",
+        "audio_input",
+        "image_input",
+        "output",
+        "reasoning",
+        "audio_output",
+        "images",
+        "cost_usd",
+        "unpriced",
+    ]
+}
+
+fn cells(row: &Usage) -> [String; 14] {
+    let counts = [
+        row.requests,
+        row.errors,
+        row.input,
+        row.cached,
+        row.cache_write,
+        row.audio_input,
+        row.image_input,
+        row.output,
+        row.reasoning,
+        row.audio_output,
+        row.images,
+    ]
+    .map(|count| count.to_string());
+    let [
+        requests,
+        errors,
+        input,
+        cached,
+        cache_write,
+        audio_input,
+        image_input,
+        output,
+        reasoning,
+        audio_output,
+        images,
+    ] = counts;
+    [
+        row.name.clone(),
+        requests,
+        errors,
+        input,
+        cached,
+        cache_write,
+        audio_input,
+        image_input,
+        output,
+        reasoning,
+        audio_output,
+        images,
+        dollars(row.cost),
+        row.unpriced.to_string(),
+    ]
+}
+
+fn csv(by: By, rows: &[Usage]) -> String {
+    let mut text = columns(by).join(",") + "\n";
+    for row in rows {
+        let cells = cells(row).map(|cell| {
+            if cell.contains([',', '"', '\n', '\r']) {
+                format!("\"{}\"", cell.replace('"', "\"\""))
+            } else {
+                cell
+            }
+        });
+        text += &(cells.join(",") + "\n");
+    }
+    text
+}
+
+fn table(by: By, rows: &[Usage]) -> String {
+    if rows.is_empty() {
+        return "There were no requests.\n".to_owned();
+    }
+    let mut lines = vec![columns(by).map(str::to_owned)];
+    lines.extend(rows.iter().map(cells));
+    let mut text = String::new();
+    let widths: Vec<usize> = (0..lines[0].len())
+        .map(|at| {
+            let is_shown = at < 3 || lines[1..].iter().any(|line| line[at] != "0");
+            let width = lines.iter().map(|line| line[at].chars().count()).max().unwrap_or(0);
+            if is_shown { width } else { 0 }
+        })
+        .collect();
+    for line in &lines {
+        let mut cells = line.iter().zip(&widths).filter(|(_, width)| **width > 0);
+        if let Some((name, width)) = cells.next() {
+            let name = if name.is_empty() { "-" } else { name };
+            let _ = write!(text, "{name:<width$}");
+        }
+        for (cell, width) in cells {
+            let _ = write!(text, "  {cell:>width$}");
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn line(row: &Brief) -> String {
+    let milliseconds = i64::try_from(row.time).unwrap_or(i64::MAX);
+    let time = Timestamp::from_millisecond(milliseconds).unwrap_or_default();
+    let shown = |text: &str| {
+        if text.is_empty() {
+            "-".to_owned()
+        } else {
+            text.to_owned()
+        }
+    };
+    let count = |count: Option<u64>| count.map_or_else(|| "?".to_owned(), |count| count.to_string());
+    let mut line = format!(
+        "{time:.3} {} {} {} -> {} {}+{} tokens {} ms",
+        row.status,
+        shown(&row.client),
+        shown(&row.asked),
+        shown(&row.model),
+        count(row.prompt),
+        count(row.answer),
+        row.total / 1000,
+    );
+    if let Some(cost) = row.cost {
+        let _ = write!(line, " ${}", dollars(cost));
+    }
+    if row.attempts > 1 {
+        let _ = write!(line, " {} attempts", row.attempts);
+    }
+    if let Some(error) = &row.error {
+        let _ = write!(line, " {error}");
+    }
+    line + "\n"
+}
+
+/// Nano-dollars as dollars, with as many decimals as there are, but not fewer than two.
+fn dollars(nano: u64) -> String {
+    let text = format!("{}.{:09}", nano / 1_000_000_000, nano % 1_000_000_000);
+    let zeros = text.bytes().rev().take_while(|&digit| digit == b'0').count().min(7);
+    text[..text.len() - zeros].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows() -> [Usage; 2] {
+        let smart = Usage {
+            name: "a, \"b\"".to_owned(),
+            requests: 12,
+            errors: 1,
+            input: 3400,
+            output: 56,
+            cost: 1_234_500_000,
+            ..Usage::default()
+        };
+        let none = Usage {
+            requests: 3,
+            errors: 3,
+            ..Usage::default()
+        };
+        [smart, none]
+    }
+
+    #[test]
+    fn a_table_has_only_the_columns_in_which_there_is_something() {
+        assert_eq!(
+            table(By::Client, &rows()),
+            "client  requests  errors  input  output  cost_usd\n\
+             a, \"b\"        12       1   3400      56    1.2345\n\
+             -              3       3      0       0      0.00\n"
+        );
+    }
+
+    #[test]
+    fn csv_has_all_of_them() {
+        let text = csv(By::Model, &rows());
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[0].starts_with("model,requests,errors,input,cached,cache_write,"));
+        assert_eq!(lines[1], "\"a, \"\"b\"\"\",12,1,3400,0,0,0,0,56,0,0,0,1.2345,0");
+        assert_eq!(lines[2], ",3,3,0,0,0,0,0,0,0,0,0,0.00,0");
+    }
+
+    #[test]
+    fn money_is_not_rounded() {
+        assert_eq!(dollars(0), "0.00");
+        assert_eq!(dollars(1), "0.000000001");
+        assert_eq!(dollars(12_500_000_000), "12.50");
+    }
+}

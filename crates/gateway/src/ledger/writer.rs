@@ -1,0 +1,242 @@
+//! The thread that writes rows.
+
+use std::fmt::Display;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::ids::Ids;
+use super::queue::Batch;
+use super::spool::Spool;
+use super::{Ledger, State, unix_milliseconds};
+use crate::alarm::after;
+use crate::store::sqlite::Sqlite;
+
+/// How long a database is left alone that could not be written.
+const REST: Duration = Duration::from_secs(1);
+
+/// How often it is seen whether there are rows to be deleted, once there are none.
+const PRUNE: Duration = Duration::from_secs(10);
+
+/// Takes rows out of the queue and writes them.
+pub(super) struct Writer {
+    ledger: Arc<Ledger>,
+    /// Taken out of the queue, and not written yet.
+    batch: Batch,
+    ids: Ids,
+    /// Open while it can be written.
+    store: Option<Sqlite>,
+    spool: Spool,
+    /// There may be something in the spool.
+    may_be_spooled: bool,
+    /// When the database may be tried again.
+    rests_until: Option<Instant>,
+    /// When rows may be deleted again.
+    prunes_at: Instant,
+    /// How many dropped rows were told of.
+    told_dropped: u64,
+}
+
+impl Writer {
+    pub(super) fn new(ledger: Arc<Ledger>, roll: u64) -> Self {
+        let config = ledger.config();
+        Self {
+            spool: Spool::beside(&config.path, config.max_spool),
+            ids: Ids::new(roll),
+            batch: Vec::new(),
+            store: None,
+            may_be_spooled: true,
+            rests_until: None,
+            prunes_at: Instant::now(),
+            told_dropped: 0,
+            ledger,
+        }
+    }
+
+    /// Writes for as long as the process lives.
+    pub(super) fn run(mut self) {
+        loop {
+            self.open(Instant::now());
+            self.save();
+            self.restore();
+            self.prune(Instant::now());
+            self.tell_of_dropped();
+            self.wait(Instant::now());
+        }
+    }
+
+    /// Waits for work.
+    fn wait(&mut self, now: Instant) {
+        let ledger = &self.ledger;
+        if !self.batch.is_empty() {
+            return ledger.queue.pause(REST);
+        }
+        let due = match self.rests_until {
+            Some(until) => until,
+            None if self.may_be_spooled => now,
+            None => self.prunes_at,
+        };
+        // The other half is left for the writing itself.
+        let window = ledger.config.flush / 2;
+        let patience = due.saturating_duration_since(now);
+        ledger.queue.take(&mut self.batch, window, patience);
+        let time = unix_milliseconds();
+        for row in &mut self.batch {
+            row.id = self.ids.next(time);
+        }
+    }
+
+    /// Opens the database, unless it is open or rests.
+    fn open(&mut self, now: Instant) {
+        if self.store.is_some() || self.rests_until.is_some_and(|until| now < until) {
+            return;
+        }
+        let config = self.ledger.config();
+        match Sqlite::open(&config.path, config.flush.is_zero()) {
+            Ok(store) => {
+                self.store = Some(store);
+                self.rests_until = None;
+                if self.batch.is_empty() && !self.may_be_spooled {
+                    self.enter(State::Ok, &"");
+                }
+            }
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    /// Writes the batch to the database, else to the spool; else it is kept.
+    fn save(&mut self) {
+        if self.batch.is_empty() {
+            return;
+        }
+        if let Some(store) = &mut self.store {
+            match store.write(self.batch.iter().map(AsRef::as_ref)) {
+                Ok(()) => {
+                    self.ledger.noted().written += self.batch.len() as u64;
+                    self.done_with_batch();
+                    return self.enter(State::Ok, &"");
+                }
+                Err(error) => self.failed(&error),
+            }
+        }
+        match self.spool.append(self.batch.iter().map(AsRef::as_ref)) {
+            Ok(()) => {
+                self.ledger.noted().spooled += self.batch.len() as u64;
+                self.may_be_spooled = true;
+                self.done_with_batch();
+                self.enter(State::Spooling, &"");
+            }
+            Err(error) => self.enter(State::Holding, &error),
+        }
+    }
+
+    fn done_with_batch(&mut self) {
+        self.batch.clear();
+        self.ledger.queue.written();
+    }
+
+    /// Writes a part of what is in the spool to the database. What was written before, by a process that was killed before
+    /// it could empty the file, is known by its ids.
+    fn restore(&mut self) {
+        let (Some(store), true, true) = (&mut self.store, self.may_be_spooled, self.batch.is_empty()) else {
+            return;
+        };
+        let chunk = match self.spool.next() {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => {
+                self.may_be_spooled = false;
+                return self.enter(State::Ok, &"");
+            }
+            Err(error) => {
+                tracing::warn!(%error, "what is in the ledger's spool cannot be read; it stays there until the next start");
+                self.may_be_spooled = false;
+                return;
+            }
+        };
+        if let Err(error) = store.write(&chunk.rows) {
+            return self.failed(&error);
+        }
+        let rows = chunk.rows.len() as u64;
+        {
+            let mut status = self.ledger.noted();
+            status.written += rows;
+            status.spooled = status.spooled.saturating_sub(rows);
+            status.dropped += chunk.unreadable;
+        }
+        match self.spool.written(&chunk) {
+            Ok(false) => {}
+            Ok(true) => {
+                self.may_be_spooled = false;
+                self.ledger.noted().spooled = 0;
+                tracing::info!("what was in the ledger's spool is in the database");
+                self.enter(State::Ok, &"");
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the ledger's spool cannot be emptied");
+                self.may_be_spooled = false;
+            }
+        }
+    }
+
+    /// Deletes some of the rows that are not to be kept.
+    fn prune(&mut self, now: Instant) {
+        let Some(store) = &mut self.store else { return };
+        if now < self.prunes_at {
+            return;
+        }
+        let config = self.ledger.config();
+        let age = |age: Duration| u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+        let oldest = config.max_age.map(|most| unix_milliseconds().saturating_sub(age(most)));
+        match store.prune(oldest, config.max_size) {
+            // More in a moment, after the rows that have come since.
+            Ok(true) => {}
+            Ok(false) => self.prunes_at = after(now, PRUNE),
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    /// The database could not be written. It is opened anew, as whatever it was may have to do with how it was opened.
+    fn failed(&mut self, error: &dyn Display) {
+        self.store = None;
+        self.rests_until = Some(after(Instant::now(), REST));
+        self.ledger.noted().last_error = Some(error.to_string());
+        if self.ledger.noted().state == State::Ok {
+            self.enter(State::Spooling, &"");
+        }
+    }
+
+    /// Notes where rows go, and says so when that is news.
+    fn enter(&self, state: State, reason: &dyn Display) {
+        let mut status = self.ledger.noted();
+        if status.state == state {
+            return;
+        }
+        (status.state, status.since) = (state, unix_milliseconds());
+        let (database, error) = (self.ledger.config.path.display(), status.last_error.clone());
+        drop(status);
+        match state {
+            State::Ok => tracing::info!(%database, "the ledger is written again"),
+            State::Spooling => tracing::warn!(
+                %database, error,
+                "the ledger cannot be written: rows wait in the file beside it, and requests go on"
+            ),
+            State::Holding => tracing::error!(
+                %database, error, spool = %reason,
+                "neither the ledger nor its spool can be written: rows wait in memory as far as there is room, and requests go on"
+            ),
+        }
+    }
+
+    /// Says that rows were dropped, once for as long as it goes on.
+    fn tell_of_dropped(&mut self) {
+        let dropped = self.ledger.queue.dropped();
+        if dropped > self.told_dropped && self.batch.is_empty() {
+            tracing::error!(
+                dropped = dropped - self.told_dropped,
+                "rows of the ledger are missing: there was no room for them (`store.max_pending`)"
+            );
+            self.told_dropped = dropped;
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! How the tables came to be what they are.
+
+/// Each step, in order. A database notes in `schema_version` how many of them it has been through; what was released is
+/// never changed, only followed by another step.
+///
+/// Ids are made here, not by the database (`crate::ledger::ids`): a row that is written again is known by its id. They
+/// grow with time, so that they serve as the index by time.
+pub const MIGRATIONS: [&str; 1] = ["
+    CREATE TABLE requests (
+        id           INTEGER PRIMARY KEY,      -- grows with time
+        request      TEXT,             -- the id in x-request-id; a caller may send its own, even twice
+        time         INTEGER NOT NULL, -- when it came, in milliseconds since 1970
+        client       TEXT,
+        method       TEXT,
+        path         TEXT,
+        dialect      TEXT,             -- the caller's
+        streamed     INTEGER NOT NULL, -- whether a stream was asked for
+        asked        TEXT,             -- the model asked for
+        model        TEXT,             -- who answered: provider/model
+        provider     TEXT,
+        status       INTEGER NOT NULL,
+        error        TEXT,
+        attempts     INTEGER NOT NULL,
+        input        INTEGER,          -- tokens, in buckets of which none includes another; NULL when nobody told
+        cached       INTEGER,
+        cache_write  INTEGER,
+        audio_input  INTEGER,
+        image_input  INTEGER,
+        output       INTEGER,
+        reasoning    INTEGER,
+        audio_output INTEGER,
+        images       INTEGER,          -- pictures that were made
+        estimated    INTEGER NOT NULL, -- whether the tokens are an estimate
+        cost         INTEGER,          -- in nano-dollars; NULL when the price is not known
+        waited       INTEGER,          -- for providers, until the first content, in microseconds
+        own          INTEGER,          -- the gateway's own part of the time until then
+        total        INTEGER NOT NULL, -- until the request was over
+        lost         TEXT,             -- what could not be said in the provider's protocol
+        tags         TEXT
+    );
+    CREATE TABLE attempts (
+        request INTEGER NOT NULL,      -- requests.id
+        number  INTEGER NOT NULL,      -- from 1
+        target  TEXT,                  -- provider/model
+        key     TEXT,                  -- the first 8 hexadecimal digits of the SHA-256 of the provider's key
+        outcome TEXT NOT NULL,
+        status  INTEGER,
+        latency INTEGER,               -- until the first content, in microseconds
+        PRIMARY KEY (request, number)
+    ) WITHOUT ROWID;
+"];

@@ -1,0 +1,254 @@
+//! Rows in a file of SQLite's.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{Connection, OpenFlags, Row, params_from_iter};
+
+use super::migrations::MIGRATIONS;
+use super::{Brief, By, Usage, Value};
+use crate::ledger::ids::first_of;
+use crate::ledger::record::{ATTEMPT_COLUMNS, REQUEST_COLUMNS, Record};
+
+/// How long to wait for another process that writes.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// As many requests are deleted at a time, so that new rows never wait for long.
+const STEP: i64 = 1_000;
+
+/// Something went wrong with the database.
+pub type Error = rusqlite::Error;
+
+/// A database, open.
+#[derive(Debug)]
+pub struct Sqlite {
+    connection: Connection,
+}
+
+impl Sqlite {
+    /// Opens a file, makes it if it is not there, and brings its tables up to date. `durable`: what is committed is on the
+    /// disk, and not only with the operating system.
+    pub fn open(path: &Path, durable: bool) -> Result<Self, Error> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(PATIENCE)?;
+        connection.query_row("PRAGMA journal_mode = WAL", (), |_| Ok(()))?;
+        connection.pragma_update(None, "synchronous", if durable { "FULL" } else { "NORMAL" })?;
+        let mut store = Self { connection };
+        store.migrate()?;
+        Ok(store)
+    }
+
+    /// Opens a file to look at it, also while a gateway writes to it.
+    pub fn open_to_read(path: &Path) -> Result<Self, Error> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(PATIENCE)?;
+        Ok(Self { connection })
+    }
+
+    fn migrate(&mut self) -> Result<(), Error> {
+        if self.version()? == MIGRATIONS.len() {
+            return Ok(());
+        }
+        let transaction = self
+            .connection
+            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        transaction.execute_batch("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")?;
+        // Somebody else may have been quicker.
+        let version = version(&transaction)?;
+        for migration in MIGRATIONS.iter().skip(version) {
+            transaction.execute_batch(migration)?;
+        }
+        if version < MIGRATIONS.len() {
+            transaction.execute("DELETE FROM schema_version", ())?;
+            transaction.execute("INSERT INTO schema_version VALUES (?1)", [MIGRATIONS.len()])?;
+        }
+        transaction.commit()
+    }
+
+    /// How many migrations it has been through. An error when there are more than are known here.
+    fn version(&self) -> Result<usize, Error> {
+        let exists = "SELECT count(*) FROM sqlite_schema WHERE name = 'schema_version'";
+        let exists: bool = self.connection.query_row(exists, (), |row| row.get(0))?;
+        if !exists {
+            return Ok(0);
+        }
+        version(&self.connection)
+    }
+
+    /// Writes rows, all or none. Those that are there already stay as they are.
+    pub fn write<'r>(&mut self, records: impl IntoIterator<Item = &'r Record>) -> Result<(), Error> {
+        let transaction = self
+            .connection
+            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        {
+            let mut requests = transaction.prepare(&insert("requests", &REQUEST_COLUMNS))?;
+            let mut attempts = transaction.prepare(&insert("attempts", &ATTEMPT_COLUMNS))?;
+            for record in records {
+                requests.execute(params_from_iter(record.values()))?;
+                for attempt in record.attempt_values() {
+                    attempts.execute(params_from_iter(attempt))?;
+                }
+            }
+        }
+        transaction.commit()
+    }
+
+    /// Deletes some of the rows that are too old (from before `oldest`, in milliseconds since 1970) or too many. Returns
+    /// whether there may be more of them.
+    pub fn prune(&mut self, oldest: Option<u64>, max_size: u64) -> Result<bool, Error> {
+        let before = if self.size()? > max_size {
+            i64::MAX
+        } else if let Some(oldest) = oldest {
+            first_of(oldest)
+        } else {
+            return Ok(false);
+        };
+        let transaction = self
+            .connection
+            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let bound = "SELECT max(id), count(*) FROM (SELECT id FROM requests WHERE id < ?1 ORDER BY id LIMIT ?2)";
+        let (bound, count): (Option<i64>, i64) =
+            transaction.query_row(bound, [before, STEP], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        transaction.execute("DELETE FROM attempts WHERE request <= ?1", [bound])?;
+        transaction.execute("DELETE FROM requests WHERE id <= ?1", [bound])?;
+        transaction.commit()?;
+        Ok(count == STEP)
+    }
+
+    /// How many bytes are taken by rows. The file may be larger: room that was freed is used again.
+    fn size(&self) -> Result<u64, Error> {
+        let pragma = |name| {
+            self.connection
+                .pragma_query_value(None, name, |row| row.get::<_, u64>(0))
+        };
+        let pages = pragma("page_count")?.saturating_sub(pragma("freelist_count")?);
+        Ok(pages.saturating_mul(pragma("page_size")?))
+    }
+
+    /// What requests came to since a moment, in milliseconds since 1970.
+    pub fn usage(&self, by: By, since: u64) -> Result<Vec<Usage>, Error> {
+        let (name, order) = match by {
+            By::Client => ("client", "cost DESC, requests DESC"),
+            By::Model => ("model", "cost DESC, requests DESC"),
+            By::Provider => ("provider", "cost DESC, requests DESC"),
+            By::Day => ("date(time / 1000, 'unixepoch')", "name"),
+        };
+        let sums = [
+            "input",
+            "cached",
+            "cache_write",
+            "audio_input",
+            "image_input",
+            "output",
+            "reasoning",
+            "audio_output",
+            "images",
+            "cost",
+        ];
+        let sums: Vec<String> = sums.iter().map(|sum| format!("sum({sum}) AS {sum}")).collect();
+        let query = format!(
+            "SELECT coalesce({name}, '') AS name, count(*) AS requests,
+                 sum(status >= 400 OR error IS NOT NULL) AS errors, {},
+                 sum(cost IS NULL AND status < 400 AND model IS NOT NULL) AS unpriced
+             FROM requests WHERE id >= ?1 GROUP BY 1 ORDER BY {order}",
+            sums.join(", ")
+        );
+        let mut query = self.connection.prepare(&query)?;
+        let rows = query.query_map([first_of(since)], |row| {
+            Ok(Usage {
+                name: row.get("name")?,
+                requests: count(row, "requests")?,
+                errors: count(row, "errors")?,
+                input: count(row, "input")?,
+                cached: count(row, "cached")?,
+                cache_write: count(row, "cache_write")?,
+                audio_input: count(row, "audio_input")?,
+                image_input: count(row, "image_input")?,
+                output: count(row, "output")?,
+                reasoning: count(row, "reasoning")?,
+                audio_output: count(row, "audio_output")?,
+                images: count(row, "images")?,
+                cost: count(row, "cost")?,
+                unpriced: count(row, "unpriced")?,
+            })
+        })?;
+        rows.collect()
+    }
+
+    /// The last requests that were written after a row, the oldest first.
+    pub fn latest(&self, after: i64, count: u32) -> Result<Vec<Brief>, Error> {
+        let mut query = self.connection.prepare(
+            "SELECT id, time, client, asked, model, status, error, attempts, cost, total,
+                 input + cached + cache_write + audio_input + image_input AS prompt,
+                 output + reasoning + audio_output AS answer
+             FROM requests WHERE id > ?1 ORDER BY id DESC LIMIT ?2",
+        )?;
+        let rows = query.query_map((after, count), |row| {
+            Ok(Brief {
+                id: row.get("id")?,
+                time: row.get("time")?,
+                client: text(row, "client")?,
+                asked: text(row, "asked")?,
+                model: text(row, "model")?,
+                status: row.get("status")?,
+                error: row.get("error")?,
+                attempts: row.get("attempts")?,
+                prompt: row.get("prompt")?,
+                answer: row.get("answer")?,
+                cost: row.get("cost")?,
+                total: row.get("total")?,
+            })
+        })?;
+        let mut rows = rows.collect::<Result<Vec<_>, Error>>()?;
+        rows.reverse();
+        Ok(rows)
+    }
+}
+
+/// How many migrations a database has been through that has been through some.
+fn version(connection: &Connection) -> Result<usize, Error> {
+    let version = "SELECT coalesce(max(version), 0) FROM schema_version";
+    let version: usize = connection.query_row(version, (), |row| row.get(0))?;
+    if version > MIGRATIONS.len() {
+        let message = format!(
+            "its tables are of version {version}, and this is a mynah that knows them up to {}",
+            MIGRATIONS.len()
+        );
+        return Err(Error::ToSqlConversionFailure(message.into()));
+    }
+    Ok(version)
+}
+
+fn insert(table: &str, columns: &[&str]) -> String {
+    let places = vec!["?"; columns.len()].join(", ");
+    format!(
+        "INSERT OR IGNORE INTO {table} ({}) VALUES ({places})",
+        columns.join(", ")
+    )
+}
+
+/// A sum, which is nothing where there was nothing to add up.
+fn count(row: &Row<'_>, column: &str) -> Result<u64, Error> {
+    Ok(row.get::<_, Option<u64>>(column)?.unwrap_or(0))
+}
+
+/// A text, which is empty where there is none.
+fn text(row: &Row<'_>, column: &str) -> Result<String, Error> {
+    Ok(row.get::<_, Option<String>>(column)?.unwrap_or_default())
+}
+
+impl ToSql for Value<'_> {
+    fn to_sql(&self) -> Result<ToSqlOutput<'_>, Error> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Integer(number) => ValueRef::Integer(*number),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests;

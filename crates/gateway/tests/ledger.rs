@@ -1,0 +1,328 @@
+//! Every request has a row in the ledger, and every attempt.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failing helper is a failing test"
+)]
+
+mod support;
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use mynah_understudy::{Reply, Understudy};
+use rusqlite::Connection;
+use serde_json::json;
+use support::dialects::{ask, provider, strict};
+use support::{Gateway, PATIENCE, Request, command, read_head};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::{Instant, sleep};
+
+const STORE: &str = "[store]\nflush = '20ms'\n";
+
+/// What a query finds, once it finds as many rows. Columns are separated by spaces.
+async fn rows(database: &Path, query: &str, count: usize) -> Vec<String> {
+    let found = Mutex::new(Vec::new());
+    let enough = || {
+        *found.lock().unwrap() = find(database, query).unwrap_or_default();
+        found.lock().unwrap().len() >= count
+    };
+    support::until(enough, || format!("{query}: {:?}", found.lock().unwrap())).await;
+    found.into_inner().unwrap()
+}
+
+fn find(database: &Path, query: &str) -> rusqlite::Result<Vec<String>> {
+    let connection = Connection::open_with_flags(database, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let mut statement = connection.prepare(query)?;
+    let columns = statement.column_count();
+    let rows = statement.query_map((), |row| {
+        let cells: rusqlite::Result<Vec<String>> = (0..columns)
+            .map(|at| {
+                row.get::<_, rusqlite::types::Value>(at).map(|value| match value {
+                    rusqlite::types::Value::Null => "-".to_owned(),
+                    rusqlite::types::Value::Integer(number) => number.to_string(),
+                    rusqlite::types::Value::Text(text) => text,
+                    other => format!("{other:?}"),
+                })
+            })
+            .collect();
+        Ok(cells?.join(" "))
+    })?;
+    rows.collect()
+}
+
+fn completion() -> Reply {
+    Reply::json(&json!({
+        "id": "c", "object": "chat.completion", "created": 1, "model": "m",
+        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "hi"}}],
+        "usage": {
+            "prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15,
+            "prompt_tokens_details": {"cached_tokens": 4}, "completion_tokens_details": {"reasoning_tokens": 2},
+        },
+    }))
+}
+
+#[tokio::test]
+async fn without_a_store_no_file_is_written() {
+    let gateway = Gateway::start("");
+    assert_eq!(
+        gateway.chat(r#"{"model":"mynah/echo","messages":[]}"#).await.status,
+        200
+    );
+    let files: Vec<_> = std::fs::read_dir(gateway.directory.path())
+        .unwrap()
+        .map(|file| file.unwrap().file_name())
+        .collect();
+    assert_eq!(files, ["mynah.toml"]);
+    for arguments in [&["usage"][..], &["requests", "tail"]] {
+        let output = command(gateway.directory.path()).args(arguments).output().unwrap();
+        assert!(!output.status.success());
+        assert!(String::from_utf8_lossy(&output.stderr).contains("no table [store]"));
+    }
+}
+
+#[tokio::test]
+async fn relayed_and_translated_and_refused_requests_have_rows() {
+    let relayed = Understudy::start(completion()).await.unwrap();
+    let translated = strict(Reply::persona()).await;
+    let gateway = Gateway::start(&format!(
+        "{STORE}[[clients]]\nname = 'team'\nkey = 'key-of-the-team'\n\
+         [providers.openai]\nbase_url = '{}'\nmodels = []\napi_key = 'sk-provider'\n\
+         [models.smart]\ntargets = ['openai/gpt-4o']\n{}",
+        relayed.url(),
+        provider("up", "anthropic", &translated.url()),
+    ));
+    let database = gateway.directory.path().join("mynah.db");
+    let send = async |request: Request, id: &str| {
+        let request = request
+            .header("authorization", "Bearer key-of-the-team")
+            .header("x-request-id", id);
+        gateway.send(&request).await.status
+    };
+    assert_eq!(send(Request::chat(r#"{"model":"smart"}"#), "relayed").await, 200);
+    let tagged = Request::chat(r#"{"model":"nobody"}"#).header("x-mynah-tags", "eu");
+    assert_eq!(send(tagged, "unknown").await, 404);
+    for (id, stream) in [("translated", false), ("streamed", true)] {
+        assert_eq!(send(ask("chat", "up/claude-opus-4-6", "hello", stream), id).await, 200);
+    }
+    let stream = ask("anthropic", "up/claude-opus-4-6", "hello", true);
+    assert_eq!(send(stream, "relayed-stream").await, 200);
+    assert_eq!(gateway.chat(r#"{"model":"smart"}"#).await.status, 401);
+    let what = "SELECT coalesce(request, '?'), client, path, dialect, streamed, asked, model, provider, status, error,
+            attempts, tags FROM requests ORDER BY id";
+    let mut found = rows(&database, what, 6).await;
+    let anonymous = found.pop().unwrap();
+    assert!(
+        anonymous.ends_with("- /v1/chat/completions openai 0 - - - 401 missing_api_key 0 -"),
+        "{anonymous}"
+    );
+    let chat = "team /v1/chat/completions openai";
+    assert_eq!(
+        found,
+        [
+            format!("relayed {chat} 0 smart openai/gpt-4o openai 200 - 1 -"),
+            format!("unknown {chat} 0 nobody - - 404 model_not_found 0 eu"),
+            format!("translated {chat} 0 up/claude-opus-4-6 up/claude-opus-4-6 up 200 - 1 -"),
+            format!("streamed {chat} 1 up/claude-opus-4-6 up/claude-opus-4-6 up 200 - 1 -"),
+            "relayed-stream team /v1/messages anthropic 1 up/claude-opus-4-6 up/claude-opus-4-6 up 200 - 1 -"
+                .to_owned(),
+        ]
+    );
+    let tokens = "SELECT input, cached, output, reasoning, estimated, cost FROM requests WHERE request = 'relayed'";
+    // 6 at 2.5, 4 at 1.25 and 5 at 10 dollars for a million.
+    assert_eq!(rows(&database, tokens, 1).await, ["6 4 3 2 0 70000"]);
+    let metered = "SELECT request FROM requests WHERE input > 0 AND output > 0 AND cost > 0 ORDER BY id";
+    let metered = rows(&database, metered, 4).await;
+    assert_eq!(metered, ["relayed", "translated", "streamed", "relayed-stream"]);
+    let times = "SELECT count(*) FROM requests WHERE time > 1700000000000 AND total > 0
+        AND (status = 200) = coalesce(waited > 0 AND own > 0 AND waited + own <= total, 0)";
+    assert_eq!(
+        rows(&database, times, 1).await,
+        ["6"],
+        "those that nobody answered waited for nobody"
+    );
+    let attempts = "SELECT number, target, attempts.key, outcome, attempts.status, latency > 0 FROM attempts
+        JOIN requests ON requests.id = attempts.request WHERE requests.request = 'relayed'";
+    // The SHA-256 of `sk-provider` begins so.
+    assert_eq!(
+        rows(&database, attempts, 1).await,
+        ["1 openai/gpt-4o daa3580b answered 200 1"]
+    );
+
+    let told = |arguments: &[&str]| {
+        let output = command(gateway.directory.path()).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let csv = told(&["usage", "--by", "provider", "--format", "csv", "--since", "1h"]);
+    assert!(csv.contains("\nopenai,1,0,6,4,0,0,0,3,2,0,0,0.00007,0\n"), "{csv}");
+    let usage: serde_json::Value =
+        serde_json::from_str(&told(&["usage", "--by", "client", "--format", "json"])).unwrap();
+    assert_eq!(
+        (&usage[0]["name"], &usage[0]["requests"], &usage[0]["errors"]),
+        (&json!("team"), &json!(5), &json!(1))
+    );
+    let tail = told(&["requests", "tail", "-n", "2"]);
+    let lines: Vec<&str> = tail.lines().collect();
+    assert_eq!(lines.len(), 2, "{tail}");
+    assert!(
+        lines[0].contains(" 200 team up/claude-opus-4-6 -> up/claude-opus-4-6 "),
+        "{tail}"
+    );
+    assert!(lines[1].ends_with(" missing_api_key"), "{tail}");
+}
+
+#[tokio::test]
+async fn every_attempt_has_a_row() {
+    let (first, second) = (
+        Understudy::start(Reply::status(503)).await.unwrap(),
+        Understudy::start(completion()).await.unwrap(),
+    );
+    let gateway = Gateway::start(&format!(
+        "{STORE}[providers.first]\nbase_url = '{}'\nmodels = []\n[providers.second]\nbase_url = '{}'\nmodels = []\n\
+         [models.m]\ntargets = ['first/a', 'second/b']\n",
+        first.url(),
+        second.url()
+    ));
+    assert_eq!(gateway.chat(r#"{"model":"m"}"#).await.status, 200);
+    let database = gateway.directory.path().join("mynah.db");
+    let attempts = "SELECT attempts.number, target, outcome, attempts.status, requests.attempts, model FROM attempts
+        JOIN requests ON requests.id = attempts.request ORDER BY number";
+    assert_eq!(
+        rows(&database, attempts, 2).await,
+        ["1 first/a faulty 503 2 second/b", "2 second/b answered 200 2 second/b"]
+    );
+}
+
+#[tokio::test]
+async fn who_hangs_up_has_a_row() {
+    let event = "data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\n";
+    let understudy = Understudy::start([Reply::hang(), Reply::stream([event, event]).hang_after(event.len())])
+        .await
+        .unwrap();
+    let gateway = Gateway::start(&format!(
+        "{STORE}[providers.up]\nbase_url = '{}'\nmodels = []\n",
+        understudy.url()
+    ));
+    let database = gateway.directory.path().join("mynah.db");
+    for (count, has_begun) in [(1, false), (2, true)] {
+        let mut stream = gateway.connect().await;
+        let request = Request::chat(r#"{"model":"up/m","stream":true}"#);
+        stream.write_all(&request.bytes()).await.unwrap();
+        understudy.wait_received(count).await;
+        if has_begun {
+            read_head(&mut stream).await.unwrap();
+            stream.read_u8().await.unwrap();
+        }
+        drop(stream);
+        understudy.wait_aborted(count).await;
+    }
+    let query = "SELECT requests.status, error, requests.attempts, target, outcome, latency > 0 FROM requests
+        JOIN attempts ON requests.id = attempts.request ORDER BY requests.id";
+    assert_eq!(
+        rows(&database, query, 2).await,
+        [
+            "499 caller_hung_up 1 up/m hung_up -",
+            "200 caller_hung_up 1 up/m answered 1"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn the_signal_to_stop_loses_nothing() {
+    let understudy = Understudy::start(completion()).await.unwrap();
+    let event = "data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\n";
+    let endless = Understudy::start(Reply::stream([event, event]).hang_after(event.len()))
+        .await
+        .unwrap();
+    // A window in which all of them still wait.
+    let mut gateway = Gateway::start(&format!(
+        "[server]\ndrain = '100ms'\n[store]\nflush = '60s'\n[providers.up]\nbase_url = '{}'\nmodels = []\n\
+         [providers.endless]\nbase_url = '{}'\nmodels = []\n",
+        understudy.url(),
+        endless.url(),
+    ));
+    for _ in 0..20 {
+        assert_eq!(gateway.chat(r#"{"model":"up/m"}"#).await.status, 200);
+    }
+    let mut stream = gateway.connect().await;
+    let request = Request::chat(r#"{"model":"endless/m","stream":true}"#);
+    stream.write_all(&request.bytes()).await.unwrap();
+    read_head(&mut stream).await.unwrap();
+    gateway.signal("TERM");
+    assert_eq!(gateway.ended().await, Some(0));
+    let database = gateway.directory.path().join("mynah.db");
+    let found = find(&database, "SELECT provider, count(*) FROM requests GROUP BY 1").unwrap();
+    assert_eq!(found, ["endless 1", "up 20"]);
+}
+
+/// The window that is tested. It is what the gateway promises on a machine that is not overloaded, as one that runs
+/// tests is; so the rows may be older.
+const WINDOW: Duration = Duration::from_millis(50);
+const OLD: Duration = Duration::from_millis(500);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn being_killed_loses_nothing_that_is_older_than_the_window() {
+    let understudy = Understudy::start(completion()).await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("kept.db");
+    let config = format!(
+        "[store]\nurl = 'sqlite://{}'\nflush = '{}ms'\n[providers.up]\nbase_url = '{}'\nmodels = []\n",
+        database.display(),
+        WINDOW.as_millis(),
+        understudy.url()
+    );
+    let mut due: HashSet<String> = HashSet::new();
+    let mut sent: HashSet<String> = HashSet::new();
+    for round in 0..5 {
+        let gateway = Arc::new(Gateway::start(&config));
+        let answered = Arc::new(Mutex::new(Vec::new()));
+        let callers: Vec<_> = (0..4)
+            .map(|caller| {
+                let (gateway, answered) = (gateway.clone(), answered.clone());
+                tokio::spawn(async move { call(&gateway, &answered, &format!("{round}-{caller}")).await })
+            })
+            .collect();
+        // Long enough for some rows to be old, and others not.
+        sleep(OLD * 3).await;
+        let killed = Instant::now();
+        gateway.signal("KILL");
+        for caller in callers {
+            sent.extend(caller.await.unwrap());
+        }
+        let answered = answered.lock().unwrap();
+        let is_due = |at: &Instant| killed.saturating_duration_since(*at) > OLD;
+        due.extend(answered.iter().filter(|(_, at)| is_due(at)).map(|(id, _)| id.clone()));
+    }
+    assert!(!due.is_empty());
+    let found = find(&database, "SELECT request FROM requests").unwrap();
+    let unique: HashSet<String> = found.iter().cloned().collect();
+    assert_eq!(unique.len(), found.len(), "no request is there twice");
+    let missing: Vec<_> = due.difference(&unique).collect();
+    assert!(missing.is_empty(), "{} of {}: {missing:?}", missing.len(), due.len());
+    assert_eq!(unique.difference(&sent).count(), 0);
+}
+
+/// Sends one request after the other until the gateway is gone. Returns what was sent, and notes what was answered.
+async fn call(gateway: &Gateway, answered: &Mutex<Vec<(String, Instant)>>, name: &str) -> Vec<String> {
+    let mut sent = Vec::new();
+    let Ok(mut stream) = tokio::net::TcpStream::connect(&gateway.address).await else {
+        return sent;
+    };
+    loop {
+        let id = format!("{name}-{}", sent.len());
+        let request = Request::chat(r#"{"model":"up/m"}"#).header("x-request-id", &id);
+        sent.push(id.clone());
+        if stream.write_all(&request.bytes()).await.is_err() {
+            return sent;
+        }
+        let reply = tokio::time::timeout(PATIENCE, support::read_reply(&mut stream)).await;
+        match reply {
+            Ok(Some(reply)) if reply.whole => answered.lock().unwrap().push((id, Instant::now())),
+            _ => return sent,
+        }
+    }
+}
