@@ -16,11 +16,11 @@ use crate::config::document::Document;
 use crate::config::env::Env;
 use crate::config::problem::Problem;
 use crate::config::units::Span;
-use crate::config::{self, Loaded};
+use crate::config::{self, Loaded, StoreConfig};
 use crate::explain::{Hypothetical, explain, explain_model as outlook_of, likely_path};
-use crate::ledger::Ledger;
 use crate::ledger::report::{self, Format};
-use crate::store::By;
+use crate::ledger::{Ledger, unix_milliseconds};
+use crate::store::question::{By, Scope};
 use crate::{running, serve, telemetry};
 
 /// The file that is read when none is named.
@@ -96,6 +96,8 @@ enum Command {
         /// How far to look back, such as 24h or 7d
         #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = Span::parse)]
         since: Span,
+        #[command(flatten)]
+        only: Only,
         /// How it is written
         #[arg(long, value_enum, default_value_t)]
         format: Format,
@@ -106,6 +108,23 @@ enum Command {
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+}
+
+/// Which requests are added up.
+#[derive(Debug, Args)]
+struct Only {
+    /// Only those of a client
+    #[arg(long, value_name = "NAME")]
+    client: Option<String>,
+    /// Only those that asked for a model, or were answered by it
+    #[arg(long, value_name = "MODEL")]
+    model: Option<String>,
+    /// Only those that a provider answered
+    #[arg(long, value_name = "NAME")]
+    provider: Option<String>,
+    /// Only those with a tag
+    #[arg(long, value_name = "TAG")]
+    tag: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -138,7 +157,12 @@ pub fn run(arguments: &Arguments) -> ExitCode {
             explain_command(&arguments.source, path.as_deref(), Path::new(request))
         }
         Some(Command::Explain { request, key, .. }) => explain_model(&arguments.source, request, key.as_deref()),
-        Some(Command::Usage { by, since, format }) => usage(&arguments.source, *by, *since, *format),
+        Some(Command::Usage {
+            by,
+            since,
+            only,
+            format,
+        }) => usage(&arguments.source, *by, &only.scope(*since), *format),
         Some(Command::Requests(RequestsCommand::Tail { count, follow })) => tail(&arguments.source, *count, *follow),
         Some(Command::Config(ConfigCommand::Show)) => show(&arguments.source),
         Some(Command::Config(ConfigCommand::Schema)) => schema(),
@@ -275,8 +299,8 @@ fn explain_model(source: &Source, model: &str, key: Option<&str>) -> anyhow::Res
     Ok(())
 }
 
-fn usage(source: &Source, by: By, since: Span, format: Format) -> anyhow::Result<()> {
-    let text = report::usage(&source.ledger()?, by, since.0, format)?;
+fn usage(source: &Source, by: By, scope: &Scope, format: Format) -> anyhow::Result<()> {
+    let text = report::usage(&source.ledger()?, by, scope, format)?;
     write!(std::io::stdout(), "{text}")?;
     Ok(())
 }
@@ -296,6 +320,20 @@ fn schema() -> anyhow::Result<()> {
         serde_json::to_string_pretty(&config::schema::schema())?
     )?;
     Ok(())
+}
+
+impl Only {
+    fn scope(&self, since: Span) -> Scope {
+        let age = u64::try_from(since.0.as_millis()).unwrap_or(u64::MAX);
+        Scope {
+            since: Some(unix_milliseconds().saturating_sub(age)),
+            until: None,
+            client: self.client.clone(),
+            model: self.model.clone(),
+            provider: self.provider.clone(),
+            tag: self.tag.clone(),
+        }
+    }
 }
 
 impl Clone for Source {
@@ -318,14 +356,12 @@ impl Source {
     }
 
     /// Where the ledger is.
-    fn ledger(&self) -> anyhow::Result<PathBuf> {
+    fn ledger(&self) -> anyhow::Result<StoreConfig> {
         let (_, loaded) = self
             .load(self.file()?.as_deref(), &environment()?)
             .map_err(|problems| report_all(&problems))?;
         let store = loaded.config.store;
-        store
-            .map(|store| store.path)
-            .ok_or_else(|| anyhow::anyhow!("no ledger is kept: the configuration has no table [store]"))
+        store.ok_or_else(|| anyhow::anyhow!("no ledger is kept: the configuration has no table [store]"))
     }
 
     fn load(&self, file: Option<&Path>, env: &Env) -> Result<(Document, Loaded), Vec<Problem>> {

@@ -112,6 +112,6 @@ impl Ledger {
 }
 
 /// Milliseconds since 1970.
-fn unix_milliseconds() -> u64 {
+pub fn unix_milliseconds() -> u64 {
     u64::try_from(since_1970().as_millis()).unwrap_or(u64::MAX)
 }

@@ -41,7 +41,7 @@ fn every_example_can_be_loaded() {
         let variables = needs.split(',').map(str::trim).filter(|name| !name.is_empty());
         let directory = tempfile::tempdir().unwrap();
         let output = command(directory.path())
-            .envs(variables.map(|name| (name.to_owned(), "a-dummy-value".to_owned())))
+            .envs(variables.map(|name| (name.to_owned(), format!("the-value-of-{name}"))))
             .args(["check", "--config", path.to_str().unwrap()])
             .output()
             .unwrap();

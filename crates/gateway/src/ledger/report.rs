@@ -1,20 +1,17 @@
 //! What the ledger tells people: `mynah usage` and `mynah requests tail`.
 
 use std::fmt::Write as _;
-use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::unix_milliseconds;
-use crate::store::sqlite::Sqlite;
-use crate::store::{Brief, By, Usage};
+use crate::config::StoreConfig;
+use crate::store::findings::{Brief, Usage};
+use crate::store::question::{By, LARGEST_PAGE, Scope, Search};
+use crate::store::reader::Reader;
 
 /// How often the database is looked at for new rows.
 const INTERVAL: Duration = Duration::from_millis(250);
-
-/// As many new rows are read at a time.
-const PAGE: u32 = 1_000;
 
 /// How a table is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -28,10 +25,9 @@ pub enum Format {
     Json,
 }
 
-/// What the requests of the last time came to.
-pub fn usage(database: &Path, by: By, since: Duration, format: Format) -> anyhow::Result<String> {
-    let age = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
-    let rows = open(database)?.usage(by, unix_milliseconds().saturating_sub(age))?;
+/// What requests came to.
+pub fn usage(config: &StoreConfig, by: By, scope: &Scope, format: Format) -> anyhow::Result<String> {
+    let rows = Reader::open(config)?.usage(by, scope)?;
     Ok(match format {
         Format::Table => table(by, &rows),
         Format::Csv => csv(by, &rows),
@@ -41,46 +37,43 @@ pub fn usage(database: &Path, by: By, since: Duration, format: Format) -> anyhow
 
 /// Hands the last requests to `print`, line by line, and if they are followed, those that come after them.
 pub fn tail(
-    database: &Path,
+    config: &StoreConfig,
     count: u32,
     follow: bool,
     mut print: impl FnMut(&str) -> std::io::Result<()>,
 ) -> anyhow::Result<()> {
-    let store = open(database)?;
-    let mut rows = store.latest(0, count)?;
-    let mut last = 0;
+    let mut reader = Reader::open(config)?;
+    let mut search = Search {
+        limit: count,
+        ..Search::default()
+    };
     loop {
-        for row in &rows {
+        let page = reader.requests(&search)?;
+        for row in page.requests.iter().rev() {
             print(&line(row))?;
-            last = row.id;
         }
         if !follow {
             return Ok(());
         }
+        search.after = page.requests.first().map(|row| row.id).or(search.after);
+        search.limit = LARGEST_PAGE;
         #[expect(
             clippy::disallowed_methods,
             reason = "a command of its own, which has nothing else to do"
         )]
         std::thread::sleep(INTERVAL);
-        rows = store.latest(last, PAGE)?;
     }
-}
-
-fn open(database: &Path) -> anyhow::Result<Sqlite> {
-    let name = database.display();
-    if !database.exists() {
-        anyhow::bail!("there is no ledger {name}; one is kept by a gateway whose configuration has a table [store]");
-    }
-    Sqlite::open_to_read(database).map_err(|error| anyhow::anyhow!("cannot read {name}: {error}"))
 }
 
 /// The names of the columns of a table of usage.
-fn columns(by: By) -> [&'static str; 14] {
+fn columns(by: By) -> [&'static str; 15] {
     let name = match by {
         By::Client => "client",
         By::Model => "model",
         By::Provider => "provider",
         By::Day => "day",
+        By::Hour => "hour",
+        By::Tag => "tag",
     };
     [
         name,
@@ -96,11 +89,12 @@ fn columns(by: By) -> [&'static str; 14] {
         "audio_output",
         "images",
         "cost_usd",
+        "estimated",
         "unpriced",
     ]
 }
 
-fn cells(row: &Usage) -> [String; 14] {
+fn cells(row: &Usage) -> [String; 15] {
     let counts = [
         row.requests,
         row.errors,
@@ -142,6 +136,7 @@ fn cells(row: &Usage) -> [String; 14] {
         audio_output,
         images,
         dollars(row.cost),
+        row.estimated.to_string(),
         row.unpriced.to_string(),
     ]
 }
@@ -266,8 +261,8 @@ mod tests {
         let text = csv(By::Model, &rows());
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[0].starts_with("model,requests,errors,input,cached,cache_write,"));
-        assert_eq!(lines[1], "\"a, \"\"b\"\"\",12,1,3400,0,0,0,0,56,0,0,0,1.2345,0");
-        assert_eq!(lines[2], ",3,3,0,0,0,0,0,0,0,0,0,0.00,0");
+        assert_eq!(lines[1], "\"a, \"\"b\"\"\",12,1,3400,0,0,0,0,56,0,0,0,1.2345,0,0");
+        assert_eq!(lines[2], ",3,3,0,0,0,0,0,0,0,0,0,0.00,0,0");
     }
 
     #[test]

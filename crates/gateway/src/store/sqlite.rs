@@ -3,11 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{Connection, OpenFlags, Row, params_from_iter};
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{Connection, OpenFlags, params_from_iter};
 
+use super::Value;
+use super::findings::Row;
 use super::migrations::MIGRATIONS;
-use super::{Brief, By, Usage, Value};
+use super::question::Query;
 use crate::ledger::ids::first_of;
 use crate::ledger::record::{ATTEMPT_COLUMNS, REQUEST_COLUMNS, Record};
 
@@ -128,83 +130,17 @@ impl Sqlite {
         Ok(pages.saturating_mul(pragma("page_size")?))
     }
 
-    /// What requests came to since a moment, in milliseconds since 1970.
-    pub fn usage(&self, by: By, since: u64) -> Result<Vec<Usage>, Error> {
-        let (name, order) = match by {
-            By::Client => ("client", "cost DESC, requests DESC"),
-            By::Model => ("model", "cost DESC, requests DESC"),
-            By::Provider => ("provider", "cost DESC, requests DESC"),
-            By::Day => ("date(time / 1000, 'unixepoch')", "name"),
-        };
-        let sums = [
-            "input",
-            "cached",
-            "cache_write",
-            "audio_input",
-            "image_input",
-            "output",
-            "reasoning",
-            "audio_output",
-            "images",
-            "cost",
-        ];
-        let sums: Vec<String> = sums.iter().map(|sum| format!("sum({sum}) AS {sum}")).collect();
-        let query = format!(
-            "SELECT coalesce({name}, '') AS name, count(*) AS requests,
-                 sum(status >= 400 OR error IS NOT NULL) AS errors, {},
-                 sum(cost IS NULL AND status < 400 AND model IS NOT NULL) AS unpriced
-             FROM requests WHERE id >= ?1 GROUP BY 1 ORDER BY {order}",
-            sums.join(", ")
-        );
-        let mut query = self.connection.prepare(&query)?;
-        let rows = query.query_map([first_of(since)], |row| {
-            Ok(Usage {
-                name: row.get("name")?,
-                requests: count(row, "requests")?,
-                errors: count(row, "errors")?,
-                input: count(row, "input")?,
-                cached: count(row, "cached")?,
-                cache_write: count(row, "cache_write")?,
-                audio_input: count(row, "audio_input")?,
-                image_input: count(row, "image_input")?,
-                output: count(row, "output")?,
-                reasoning: count(row, "reasoning")?,
-                audio_output: count(row, "audio_output")?,
-                images: count(row, "images")?,
-                cost: count(row, "cost")?,
-                unpriced: count(row, "unpriced")?,
-            })
+    /// What a query finds.
+    pub(super) fn select(&self, query: &Query) -> Result<Vec<Row>, Error> {
+        let mut statement = self.connection.prepare(&query.sql.replace('$', "?"))?;
+        let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
+        let rows = statement.query_map(params_from_iter(&query.values), |row| {
+            let cells = columns
+                .iter()
+                .map(|column| Ok((column.clone(), row.get(column.as_str())?)));
+            cells.collect::<Result<_, Error>>().map(Row)
         })?;
         rows.collect()
-    }
-
-    /// The last requests that were written after a row, the oldest first.
-    pub fn latest(&self, after: i64, count: u32) -> Result<Vec<Brief>, Error> {
-        let mut query = self.connection.prepare(
-            "SELECT id, time, client, asked, model, status, error, attempts, cost, total,
-                 input + cached + cache_write + audio_input + image_input AS prompt,
-                 output + reasoning + audio_output AS answer
-             FROM requests WHERE id > ?1 ORDER BY id DESC LIMIT ?2",
-        )?;
-        let rows = query.query_map((after, count), |row| {
-            Ok(Brief {
-                id: row.get("id")?,
-                time: row.get("time")?,
-                client: text(row, "client")?,
-                asked: text(row, "asked")?,
-                model: text(row, "model")?,
-                status: row.get("status")?,
-                error: row.get("error")?,
-                attempts: row.get("attempts")?,
-                prompt: row.get("prompt")?,
-                answer: row.get("answer")?,
-                cost: row.get("cost")?,
-                total: row.get("total")?,
-            })
-        })?;
-        let mut rows = rows.collect::<Result<Vec<_>, Error>>()?;
-        rows.reverse();
-        Ok(rows)
     }
 }
 
@@ -230,16 +166,6 @@ fn insert(table: &str, columns: &[&str]) -> String {
     )
 }
 
-/// A sum, which is nothing where there was nothing to add up.
-fn count(row: &Row<'_>, column: &str) -> Result<u64, Error> {
-    Ok(row.get::<_, Option<u64>>(column)?.unwrap_or(0))
-}
-
-/// A text, which is empty where there is none.
-fn text(row: &Row<'_>, column: &str) -> Result<String, Error> {
-    Ok(row.get::<_, Option<String>>(column)?.unwrap_or_default())
-}
-
 impl ToSql for Value<'_> {
     fn to_sql(&self) -> Result<ToSqlOutput<'_>, Error> {
         Ok(ToSqlOutput::Borrowed(match self {
@@ -247,6 +173,17 @@ impl ToSql for Value<'_> {
             Self::Integer(number) => ValueRef::Integer(*number),
             Self::Text(text) => ValueRef::Text(text.as_bytes()),
         }))
+    }
+}
+
+impl FromSql for Value<'static> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        match value {
+            ValueRef::Null => Ok(Self::Null),
+            ValueRef::Integer(number) => Ok(Self::Integer(number)),
+            ValueRef::Text(text) => Ok(Self::Text(String::from_utf8_lossy(text).into_owned().into())),
+            ValueRef::Real(_) | ValueRef::Blob(_) => Err(FromSqlError::InvalidType),
+        }
     }
 }
 

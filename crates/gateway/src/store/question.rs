@@ -1,0 +1,236 @@
+//! What can be asked about the ledger, as SQL that every database here understands.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use super::Value;
+use crate::ledger::ids::first_of;
+
+/// The most groups that usage is told of. The tags are the caller's, who may send other ones with each request.
+const GROUPS: u64 = 10_000;
+
+/// The most requests on a page.
+pub const LARGEST_PAGE: u32 = 1_000;
+
+/// The columns of [`super::findings::Brief`].
+const BRIEF: &str =
+    "id, request, time, client, path, dialect, streamed, asked, model, provider, status, error, attempts,
+    estimated, cost, waited, own, total, lost, tags,
+    input + cached + cache_write + audio_input + image_input AS prompt, output + reasoning + audio_output AS answer";
+
+/// By what usage is added up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum By {
+    /// Who called.
+    Client,
+    /// Who answered, as `provider/model`.
+    #[default]
+    Model,
+    /// Who answered, without the model.
+    Provider,
+    /// The day on which the request came, in UTC.
+    Day,
+    /// The hour in which the request came, in UTC.
+    Hour,
+    /// The tags of the request. One with several counts for each of them.
+    Tag,
+}
+
+/// Which requests are meant: those to which everything applies that is set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// They came then or later, in milliseconds since 1970.
+    pub since: Option<u64>,
+    /// They came before that, in milliseconds since 1970.
+    pub until: Option<u64>,
+    /// Who called; empty: nobody who is known.
+    pub client: Option<String>,
+    /// The model that was asked for, or the `provider/model` that answered.
+    pub model: Option<String>,
+    /// Who answered; empty: nobody.
+    pub provider: Option<String>,
+    /// One of the tags.
+    pub tag: Option<String>,
+}
+
+/// Which requests are looked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Search {
+    /// Which are meant.
+    pub scope: Scope,
+    /// The statuses of their replies, such as 429..430 or 500..600.
+    pub status: Option<Range<u16>>,
+    /// Only those that were answered with an error, cut off or given up.
+    pub failed: bool,
+    /// Why they failed, as the column `error` says.
+    pub error: Option<String>,
+    /// Their id in `x-request-id`.
+    pub request: Option<String>,
+    /// Only those before this row: where the last page ended.
+    pub before: Option<i64>,
+    /// Only those after this row.
+    pub after: Option<i64>,
+    /// How many at most; never more than [`LARGEST_PAGE`].
+    pub limit: u32,
+}
+
+/// A query with the values for its places, `$1` and so on.
+#[derive(Debug)]
+pub struct Query {
+    /// The query.
+    pub sql: String,
+    /// The values.
+    pub values: Vec<Value<'static>>,
+}
+
+/// What requests came to.
+pub fn usage(by: By, scope: &Scope) -> Query {
+    let (name, order) = match by {
+        By::Client => ("coalesce(client, '')", "cost DESC, requests DESC, name"),
+        By::Model => ("coalesce(model, '')", "cost DESC, requests DESC, name"),
+        By::Provider => ("coalesce(provider, '')", "cost DESC, requests DESC, name"),
+        By::Day => ("time / 86400000", "name DESC"),
+        By::Hour => ("time / 3600000", "name DESC"),
+        By::Tag => ("replace(coalesce(tags, ''), ' ', '')", "cost DESC, requests DESC, name"),
+    };
+    let mut query = Query::new(format!("SELECT {name} AS name, count(*) AS requests"));
+    let counts = [
+        ("errors", "status >= 400 OR error IS NOT NULL"),
+        ("estimated", "estimated = 1"),
+        ("unpriced", "cost IS NULL AND status < 400 AND model IS NOT NULL"),
+    ];
+    for (count, condition) in counts {
+        let _ = write!(query.sql, ", count(*) FILTER (WHERE {condition}) AS {count}");
+    }
+    let sums = [
+        "input",
+        "cached",
+        "cache_write",
+        "audio_input",
+        "image_input",
+        "output",
+        "reasoning",
+        "audio_output",
+        "images",
+        "cost",
+    ];
+    for sum in sums {
+        // What PostgreSQL adds up is of another type than what it adds.
+        let _ = write!(query.sql, ", CAST(coalesce(sum({sum}), 0) AS BIGINT) AS {sum}");
+    }
+    query.sql += " FROM requests WHERE id >= 0";
+    query.only(scope);
+    let limit = query.place(Value::count(GROUPS));
+    let _ = write!(query.sql, " GROUP BY 1 ORDER BY {order} LIMIT {limit}");
+    query
+}
+
+/// Requests, the newest first.
+pub fn search(search: &Search) -> Query {
+    let mut query = Query::new(format!("SELECT {BRIEF} FROM requests WHERE id >= 0"));
+    query.only(&search.scope);
+    if let Some(status) = &search.status {
+        query.and("status >= ", Value::count(status.start.into()));
+        query.and("status < ", Value::count(status.end.into()));
+    }
+    if search.failed {
+        query.sql += " AND (status >= 400 OR error IS NOT NULL)";
+    }
+    if let Some(error) = &search.error {
+        query.and("error = ", text(error));
+    }
+    if let Some(request) = &search.request {
+        query.and("request = ", text(request));
+    }
+    if let Some(before) = search.before {
+        query.and("id < ", Value::Integer(before));
+    }
+    if let Some(after) = search.after {
+        query.and("id > ", Value::Integer(after));
+    }
+    let limit = query.place(Value::count(search.limit.clamp(1, LARGEST_PAGE).into()));
+    let _ = write!(query.sql, " ORDER BY id DESC LIMIT {limit}");
+    query
+}
+
+/// All of a request whose row has this id.
+pub fn row(id: i64) -> Query {
+    one("id = ", Value::Integer(id))
+}
+
+/// All of the last request with an id in `x-request-id`.
+pub fn request(id: &str) -> Query {
+    one("request = ", text(id))
+}
+
+fn one(column: &str, value: Value<'static>) -> Query {
+    let mut query = Query::new(format!(
+        "SELECT {BRIEF}, method, input, cached, cache_write, audio_input, image_input, output, reasoning, audio_output, images
+         FROM requests WHERE id >= 0"
+    ));
+    query.and(column, value);
+    query.sql += " ORDER BY id DESC LIMIT 1";
+    query
+}
+
+/// The attempts of a request.
+pub fn attempts(id: i64) -> Query {
+    let mut query = Query::new("SELECT number, target, key, outcome, status, latency FROM attempts".to_owned());
+    let id = query.place(Value::Integer(id));
+    let _ = write!(query.sql, " WHERE request = {id} ORDER BY number");
+    query
+}
+
+fn text(text: &str) -> Value<'static> {
+    Value::Text(text.to_owned().into())
+}
+
+// === impl Query ===
+
+impl Query {
+    fn new(sql: String) -> Self {
+        Self {
+            sql,
+            values: Vec::new(),
+        }
+    }
+
+    /// Adds a value. Returns its place in the query.
+    fn place(&mut self, value: Value<'static>) -> String {
+        self.values.push(value);
+        format!("${}", self.values.len())
+    }
+
+    /// Adds a condition that compares with a value.
+    fn and(&mut self, condition: &str, value: Value<'static>) {
+        let place = self.place(value);
+        let _ = write!(self.sql, " AND {condition}{place}");
+    }
+
+    fn only(&mut self, scope: &Scope) {
+        if let Some(since) = scope.since {
+            // A row has its id after its request has come, so this leaves none out, and the others are not looked at.
+            self.and("id >= ", Value::Integer(first_of(since)));
+            self.and("time >= ", Value::count(since));
+        }
+        if let Some(until) = scope.until {
+            self.and("time < ", Value::count(until));
+        }
+        if let Some(client) = &scope.client {
+            self.and("coalesce(client, '') = ", text(client));
+        }
+        if let Some(model) = &scope.model {
+            let place = self.place(text(model));
+            let _ = write!(self.sql, " AND (asked = {place} OR model = {place})");
+        }
+        if let Some(provider) = &scope.provider {
+            self.and("coalesce(provider, '') = ", text(provider));
+        }
+        if let Some(tag) = &scope.tag {
+            // Not by LIKE, which takes signs of a tag for wildcards.
+            let place = self.place(text(&format!(",{tag},")));
+            let tags = "(',' || replace(tags, ' ', '') || ',')";
+            let _ = write!(self.sql, " AND replace({tags}, CAST({place} AS TEXT), '') <> {tags}");
+        }
+    }
+}
