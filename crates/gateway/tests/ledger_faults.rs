@@ -167,12 +167,12 @@ async fn a_full_disk() {
         send(&gateway, &format!("full-{sent}"), 50).await;
         sent += 50;
         let store = store(&gateway).await;
-        if store["dropped"].as_u64().unwrap() > 0 {
+        // Rows are dropped before, too, where the writer is slower than those who send.
+        if store["state"] == "holding" && store["dropped"].as_u64().unwrap() > 0 {
             break store["dropped"].as_u64().unwrap();
         }
         assert!(sent < 10_000, "{store}");
     };
-    store_is(&gateway, |store| store["state"] == "holding").await;
     gateway.signal("TERM");
     assert_eq!(gateway.ended().await, Some(0));
     let gateway = Gateway::start(&config);

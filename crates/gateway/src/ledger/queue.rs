@@ -58,7 +58,8 @@ impl Queue {
         pending.rows.push(row);
         let count = pending.rows.len();
         // To ring takes a system call: once for the first row, and once more when the rows should wait no longer.
-        let hurries = count >= ENOUGH && !pending.is_urgent;
+        let enough = ENOUGH.min(self.most.div_ceil(2));
+        let hurries = count >= enough && !pending.is_urgent;
         pending.is_urgent |= hurries;
         drop(pending);
         if count == 1 || hurries {
