@@ -3,16 +3,20 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use arc_swap::ArcSwap;
 use axum::http::HeaderValue;
 use uuid::Uuid;
 
 use crate::caller::Callers;
 use crate::catalog::Catalog;
 use crate::condition::Conditions;
+use crate::config::access::AccessConfig;
 use crate::config::{Config, CorsOrigins, ServerConfig};
 use crate::discovered::Discovered;
 use crate::failure::Failure;
 use crate::ledger::Ledger;
+use crate::limits::Scopes;
+use crate::limits::clock::Clock;
 use crate::single_flight::Flights;
 use crate::upstream::connect::Network;
 use crate::upstream::pool::Pools;
@@ -22,8 +26,10 @@ use crate::upstream::pool::Pools;
 pub struct App {
     /// The public listener's settings.
     pub server: ServerConfig,
-    /// Who may call.
-    pub callers: Callers,
+    /// Who may call. They can be replaced while everything else stays.
+    pub callers: ArcSwap<Callers>,
+    /// What they were made from.
+    pub access: AccessConfig,
     /// What may be asked for.
     pub catalog: Catalog,
     /// Connections to providers.
@@ -41,6 +47,8 @@ pub struct Process {
     pub conditions: Arc<Conditions>,
     /// The calls under way that may be shared.
     pub flights: Arc<Flights>,
+    /// What clients and groups have consumed.
+    pub scopes: Scopes,
     /// Where requests are accounted for, if they are.
     pub ledger: Option<Arc<Ledger>>,
     /// What this process adds to `Via`; unique, so that a request that comes back is recognised.
@@ -57,6 +65,7 @@ impl Process {
             discovered: Arc::default(),
             conditions: Arc::default(),
             flights: Arc::default(),
+            scopes: Scopes::new(Clock::start()),
             ledger,
             via: HeaderValue::try_from(via).unwrap_or(HeaderValue::from_static("1.1 mynah")),
             in_flight: AtomicUsize::new(0),
@@ -98,7 +107,8 @@ impl App {
         let catalog = Catalog::new(&mut config, process.discovered.clone(), process.conditions.clone());
         Self {
             server: config.server,
-            callers: config.callers,
+            callers: ArcSwap::from_pointee(Callers::new(&config.access, &process.scopes)),
+            access: config.access,
             catalog,
             pools,
             process,

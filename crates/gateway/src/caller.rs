@@ -8,7 +8,10 @@ use axum::http::{HeaderMap, HeaderName};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use crate::config::access::{AccessConfig, ClientConfig};
 use crate::failure::Failure;
+use crate::limits::{Allowance, Scopes};
+use crate::operation::Kind;
 
 static X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 static X_GOOG_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
@@ -18,16 +21,24 @@ static API_KEY: HeaderName = HeaderName::from_static("api-key");
 pub type KeyHash = [u8; 32];
 
 /// A client that was let in.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Caller {
     /// The name in the log.
     pub name: String,
     /// Patterns of the models that may be asked for; `None` for all.
     pub models: Option<Vec<String>>,
+    /// What may be asked of them; `None` for everything.
+    pub routes: Option<Vec<Kind>>,
+    /// Words for the ledger.
+    pub tags: Vec<String>,
+    /// When the key is refused from, in milliseconds since 1970.
+    pub expires: Option<u64>,
     /// Came without a key.
     pub anonymous: bool,
     /// Nothing may be lost in translation.
     pub strict: bool,
+    /// How much may be asked for; `None` for as much as there is.
+    pub allowance: Option<Arc<Allowance>>,
 }
 
 impl Caller {
@@ -35,10 +46,34 @@ impl Caller {
     pub fn operator() -> Self {
         Self {
             name: "operator".to_owned(),
-            models: None,
-            anonymous: false,
-            strict: false,
+            ..Self::default()
         }
+    }
+
+    /// A client as it is configured. What it consumes is counted in `scopes`.
+    fn new(client: &ClientConfig, anonymous: bool, scopes: &Scopes) -> Arc<Self> {
+        Arc::new(Self {
+            name: client.name.clone(),
+            models: client.models.clone(),
+            routes: client.routes.clone(),
+            tags: client.tags.clone(),
+            expires: client.expires,
+            anonymous,
+            strict: client.strict,
+            allowance: scopes.allowance(client),
+        })
+    }
+
+    /// Whether the key was refused from a moment before `now`, in milliseconds since 1970, on.
+    pub fn has_expired(&self, now: impl FnOnce() -> u64) -> bool {
+        self.expires.is_some_and(|expires| expires <= now())
+    }
+
+    /// Whether a path below the API's version, or a verb of Gemini's, is allowed.
+    pub fn may_call(&self, below: &str) -> bool {
+        self.routes
+            .as_ref()
+            .is_none_or(|routes| Kind::of(below).is_some_and(|kind| routes.contains(&kind)))
     }
 
     /// Whether a model, under the name asked for or as `provider/model`, is allowed.
@@ -65,23 +100,15 @@ pub struct Callers {
 }
 
 impl Callers {
-    /// Clients by the hash of their key; `anonymous` when callers without a key are let in.
-    pub fn new(clients: impl IntoIterator<Item = (KeyHash, Caller)>, anonymous: bool) -> Self {
-        let by_hash = clients
-            .into_iter()
-            .map(|(hash, caller)| (hash, Arc::new(caller)))
-            .collect();
-        let nobody = || {
-            Arc::new(Caller {
-                name: "anonymous".to_owned(),
-                models: None,
-                anonymous: true,
-                strict: false,
-            })
-        };
+    /// Those who may call. What they consume is counted in `scopes`.
+    pub fn new(access: &AccessConfig, scopes: &Scopes) -> Self {
+        let clients = access.clients.iter();
+        let anonymous = access.anonymous.as_ref();
         Self {
-            by_hash,
-            anonymous: anonymous.then(nobody),
+            by_hash: clients
+                .map(|(hash, client)| (*hash, Caller::new(client, false, scopes)))
+                .collect(),
+            anonymous: anonymous.map(|client| Caller::new(client, true, scopes)),
         }
     }
 
@@ -158,15 +185,27 @@ pub fn matches(pattern: &str, text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::clock::Clock;
+
+    fn callers_of(clients: Vec<(KeyHash, ClientConfig)>, anonymous: bool) -> Callers {
+        let nobody = ClientConfig {
+            name: "anonymous".into(),
+            ..ClientConfig::default()
+        };
+        let access = AccessConfig {
+            clients,
+            anonymous: anonymous.then_some(nobody),
+            groups: Vec::new(),
+        };
+        Callers::new(&access, &Scopes::new(Clock::start()))
+    }
 
     fn callers(anonymous: bool) -> Callers {
-        let caller = Caller {
+        let client = ClientConfig {
             name: "a".into(),
-            models: Some(vec!["smart".into(), "openai/*".into()]),
-            anonymous: false,
-            strict: false,
+            ..ClientConfig::default()
         };
-        Callers::new([(hash(b"key-a"), caller)], anonymous)
+        callers_of(vec![(hash(b"key-a"), client)], anonymous)
     }
 
     fn with(name: &'static str, value: &'static str) -> HeaderMap {
@@ -208,7 +247,7 @@ mod tests {
 
     #[test]
     fn without_clients_any_key_means_nothing() {
-        let callers = Callers::new([], true);
+        let callers = callers_of(Vec::new(), true);
         assert_eq!(
             callers
                 .identify(&with("authorization", "Bearer sk-none"), "")
@@ -240,10 +279,38 @@ mod tests {
         let caller = Caller {
             name: "a".into(),
             models: Some(vec!["smart".into(), "openai/*".into()]),
-            anonymous: false,
-            strict: false,
+            ..Caller::default()
         };
         assert!(caller.may_use_all_of("openai") && !caller.may_use_all_of("groq"));
         assert!(caller.may_use("smart") && caller.may_use("openai/gpt-5") && !caller.may_use("gpt-5"));
+    }
+
+    #[test]
+    fn what_is_allowed_is_allowed_in_every_dialect() {
+        let caller = Caller {
+            routes: Some(vec![Kind::Chat, Kind::Embeddings]),
+            ..Caller::default()
+        };
+        for below in [
+            "/chat/completions",
+            "/messages/count_tokens",
+            "generateContent",
+            "/embed",
+        ] {
+            assert!(caller.may_call(below), "{below}");
+        }
+        for below in ["/messages/batches", "/files", "/unheard/of"] {
+            assert!(!caller.may_call(below) && Caller::default().may_call(below), "{below}");
+        }
+    }
+
+    #[test]
+    fn a_key_expires_to_the_millisecond() {
+        let caller = Caller {
+            expires: Some(1000),
+            ..Caller::default()
+        };
+        assert!(!caller.has_expired(|| 999) && caller.has_expired(|| 1000));
+        assert!(!Caller::default().has_expired(|| u64::MAX));
     }
 }

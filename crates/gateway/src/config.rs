@@ -4,7 +4,9 @@
 //! [`effective`] fills in what the catalog and the environment know, and [`check`] makes the runtime values, [`routing`] those of
 //! the models.
 
+pub mod access;
 pub mod check;
+pub mod clients;
 pub mod document;
 pub mod effective;
 pub mod env;
@@ -26,7 +28,6 @@ use std::time::Duration;
 use axum::http::HeaderValue;
 
 use crate::balance::Strategy;
-use crate::caller::Callers;
 use crate::provider::Provider;
 use crate::route::Rules;
 use problem::Problem;
@@ -43,7 +44,7 @@ pub struct Config {
     /// How far requests for names may go that are not configured.
     pub rules: Rules,
     /// Who may call.
-    pub callers: Callers,
+    pub access: access::AccessConfig,
     /// The provider of routes that name no model.
     pub default_provider: Option<String>,
     /// Where upstream connections go through.

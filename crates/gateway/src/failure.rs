@@ -11,8 +11,11 @@ use mynah_dialect::loss::Unsayable;
 use mynah_dialect::openai_chat::error::ErrorBody;
 use mynah_dialect::{Dialect, Protocol};
 
+use crate::ask::unix_time;
 use crate::course::Outcome;
+use crate::limits::headers::Standing;
 use crate::needs::Unmet;
+use crate::operation::Kind;
 
 /// Whose fault a failure is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +47,8 @@ pub struct Failure {
     pub param: Option<Cow<'static, str>>,
     /// When the same request may succeed, in seconds from now.
     pub retry_after: Option<u32>,
+    /// How far the caller's limits are used up, where these are the reason.
+    pub standing: Option<Box<Standing>>,
 }
 
 impl Failure {
@@ -57,6 +62,7 @@ impl Failure {
             code: Some(code),
             param: None,
             retry_after: None,
+            standing: None,
         }
     }
 
@@ -98,6 +104,45 @@ impl Failure {
     pub fn key_wrong() -> Self {
         let message = "The API key is not one of this gateway's. Ask its operator for a key; a provider's own key does not work here.";
         Self::callers(StatusCode::UNAUTHORIZED, "invalid_api_key", message)
+    }
+
+    /// The request has a key whose time is over.
+    pub fn key_expired() -> Self {
+        let message = "The API key has expired. Ask the operator of this gateway for a new one.";
+        Self::callers(StatusCode::UNAUTHORIZED, "expired_api_key", message)
+    }
+
+    /// The caller may not ask for this kind of thing.
+    pub fn route_forbidden(path: &str, routes: &[Kind]) -> Self {
+        let allowed: Vec<&str> = routes.iter().map(|kind| kind.name()).collect();
+        let message = format!(
+            "Your key may not use {path}. It may be used for: {}.",
+            allowed.join(", ")
+        );
+        Self::callers(StatusCode::FORBIDDEN, "route_not_allowed", message)
+    }
+
+    /// The caller has used up a limit, for so many seconds.
+    pub fn over_limit(message: String, seconds: u32) -> Self {
+        Self {
+            retryable: true,
+            kind: "rate_limit_error",
+            retry_after: Some(seconds),
+            ..Self::callers(StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded", message)
+        }
+    }
+
+    /// The caller has used up a budget. SDKs try again what has status 429, which would help nobody.
+    pub fn over_budget(message: String) -> Self {
+        Self {
+            kind: "insufficient_quota",
+            ..Self::callers(StatusCode::PAYMENT_REQUIRED, "insufficient_quota", message)
+        }
+    }
+
+    /// The request is larger than all that the caller may ever have at a time.
+    pub fn larger_than_limit(message: String) -> Self {
+        Self::callers(StatusCode::BAD_REQUEST, "request_exceeds_limit", message)
     }
 
     /// A web page from an origin that may not call.
@@ -333,9 +378,13 @@ impl Failure {
             Some(codec) => codec.write_error(&self.error(), id),
             None => (self.status.as_u16(), self.body().to_json()),
         };
-        // Only being overloaded has a status of its own in some dialects; else ours says more than that of the class.
-        let overloaded = self.status == StatusCode::SERVICE_UNAVAILABLE;
-        let own = StatusCode::from_u16(status).ok().filter(|_| overloaded);
+        // Being overloaded, and having no money left, have statuses of their own in some dialects; else ours says more than that
+        // of the class.
+        let differs = matches!(
+            self.status,
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::PAYMENT_REQUIRED
+        );
+        let own = StatusCode::from_u16(status).ok().filter(|_| differs);
         let status = own.unwrap_or(self.status);
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
@@ -347,6 +396,9 @@ impl Failure {
         }
         if let Some(seconds) = self.retry_after.filter(|_| self.retryable) {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(standing) = &self.standing {
+            standing.write(dialect, unix_time().saturating_mul(1000), headers);
         }
         response
     }

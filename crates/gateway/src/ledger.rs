@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod ids;
+pub mod past;
 mod queue;
 pub mod record;
 pub mod report;

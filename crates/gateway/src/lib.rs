@@ -29,6 +29,7 @@ pub mod keys;
 pub mod known;
 pub mod latency;
 pub mod ledger;
+pub mod limits;
 pub mod line;
 pub mod needs;
 pub mod operation;

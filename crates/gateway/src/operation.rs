@@ -1,10 +1,14 @@
 //! What can be asked of a model, by the path of the request.
 
+mod kind;
+
 use std::borrow::Cow;
 
 use mynah_dialect::embeddings::Shape;
 use mynah_dialect::{Dialect, Protocol};
 use percent_encoding::percent_decode_str;
+
+pub use self::kind::Kind;
 
 /// What a route that names a model asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

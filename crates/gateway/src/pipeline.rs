@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use crate::answer::Answer;
 use crate::app::App;
-use crate::ask::{Ask, AskBody};
+use crate::ask::{Ask, AskBody, unix_time};
 use crate::attempt::first_success;
 use crate::caller::Caller;
 use crate::config::units::Span;
@@ -27,6 +27,7 @@ use crate::failure::Failure;
 use crate::http::body::{limited, read_whole};
 use crate::http::decode::Encoding;
 use crate::http::reply::{Entry, REQUEST_ID, reply, share};
+use crate::limits::{self, demand::Demand};
 use crate::operation::{Operation, Speech};
 use crate::single_flight::{self, Seat};
 use crate::translation::is_strict;
@@ -73,6 +74,7 @@ where
 {
     let started = Instant::now();
     let caller = identify(app, parts, entry)?;
+    may_call(&caller, operation.below, parts)?;
     let permit = app.admit()?;
     let encoding = Encoding::of(&parts.headers)?;
     let mut bytes = read_whole(body, &parts.headers, app.server.max_body, app.server.body_timeout).await?;
@@ -88,8 +90,8 @@ where
     entry.streams(operation.streamed || body.asks_for_stream());
     let pinned = pinned(&parts.headers)?;
     let route = match named {
-        Some(model) => app.catalog.resolve(model, pinned, caller).await?,
-        None => match app.catalog.resolve_without_model(pinned, caller) {
+        Some(model) => app.catalog.resolve(model, pinned, &caller).await?,
+        None => match app.catalog.resolve_without_model(pinned, &caller) {
             Err(failure) if failure.code == Some("provider_missing") => return Err(Failure::model_missing()),
             route => route?,
         },
@@ -109,16 +111,21 @@ where
         timeout: timeout(&parts.headers)?,
     };
     let mut ask = asking.ask(body);
+    if let Some(allowance) = &caller.allowance {
+        let demand = Demand::of(&ask, &route, allowance);
+        let admitted = limits::admit(allowance, demand, allowance.clock.now()).await?;
+        entry.hold(admitted, parts, operation.dialect());
+    }
     let shared = route
         .rules
         .single_flight
-        .then(|| single_flight::key(&ask, caller))
+        .then(|| single_flight::key(&ask, &caller))
         .flatten();
     let pilot = match shared {
         None => None,
         Some(key) => match app.process.flights.board(key).await {
             Seat::Pilot(pilot) => Some(pilot),
-            Seat::Passenger(shared) => return Ok(share((*shared)?, entry.take(), permit)),
+            Seat::Passenger(shared) => return Ok(share((*shared)?, operation.dialect(), entry.take(), permit)),
         },
     };
     let answer = first_success(app, &route, &mut ask, entry.attempts()).await;
@@ -144,8 +151,9 @@ async fn answer_other(
 ) -> Result<Response, Failure> {
     let started = Instant::now();
     let caller = identify(app, parts, entry)?;
+    may_call(&caller, path, parts)?;
     let permit = app.admit()?;
-    let route = app.catalog.resolve_without_model(pinned(&parts.headers)?, caller)?;
+    let route = app.catalog.resolve_without_model(pinned(&parts.headers)?, &caller)?;
     let nothing = Bytes::new();
     let body = if body.is_end_stream() {
         AskBody::Opaque(&nothing)
@@ -158,6 +166,10 @@ async fn answer_other(
         )?)))
     };
     let dialect = dialect_of(&parts.headers);
+    if let Some(allowance) = &caller.allowance {
+        let admitted = limits::admit(allowance, Demand::default(), allowance.clock.now()).await?;
+        entry.hold(admitted, parts, dialect);
+    }
     let query = without_key(parts.uri.query().unwrap_or_default());
     let mut ask = Ask {
         method: parts.method.clone(),
@@ -183,20 +195,34 @@ async fn answer_other(
 }
 
 /// Who is calling. A web page needs a key, or an origin that may do without.
-pub fn identify<'a>(app: &'a App, parts: &Parts, entry: &mut Entry) -> Result<&'a Caller, Failure> {
+pub fn identify(app: &App, parts: &Parts, entry: &mut Entry) -> Result<Arc<Caller>, Failure> {
     let headers = &parts.headers;
     if headers.get_all(VIA).iter().any(|via| has_been_here(app, via)) {
         return Err(Failure::going_round());
     }
-    let caller = app.callers.identify(headers, parts.uri.query().unwrap_or_default())?;
+    let callers = app.callers.load();
+    let caller = callers
+        .identify(headers, parts.uri.query().unwrap_or_default())?
+        .clone();
+    if caller.has_expired(|| unix_time().saturating_mul(1000)) {
+        return Err(Failure::key_expired());
+    }
     if let Some(origin) = headers.get(ORIGIN)
         && caller.anonymous
         && !app.allows_origin(origin)
     {
         return Err(Failure::origin_refused());
     }
-    entry.called_by(caller);
+    entry.called_by(&caller);
     Ok(caller)
+}
+
+/// Whether the caller may ask for what a path below the API's version asks for.
+fn may_call(caller: &Caller, below: &str, parts: &Parts) -> Result<(), Failure> {
+    match &caller.routes {
+        Some(routes) if !caller.may_call(below) => Err(Failure::route_forbidden(parts.uri.path(), routes)),
+        _ => Ok(()),
+    }
 }
 
 fn has_been_here(app: &App, via: &HeaderValue) -> bool {

@@ -22,6 +22,7 @@ use crate::http::listen::{Site, serve};
 use crate::http::routes::Routes;
 use crate::http::tls;
 use crate::ledger::Ledger;
+use crate::ledger::past::past;
 use crate::probing::keep_probing;
 
 /// How often upstream connections are looked over.
@@ -40,6 +41,10 @@ pub async fn run(loaded: Loaded, file: PathBuf, load: Load, ledger: Option<Arc<L
         bind(listen).map_err(|error| anyhow::anyhow!("cannot listen on {listen}: {error}{}", advice(&error)))?;
     let watched = Watched::new(std::iter::once(file.clone()).chain(check::files(&config)));
     let process = Arc::new(Process::new(ledger));
+    if let Some(store) = &config.store {
+        let now = process.scopes.clock().now();
+        past(store, &config.access, now).restore(&process.scopes, &config.access, now);
+    }
     let site = Arc::new(ArcSwap::from_pointee(build(config, &process, None)?));
     // Listened for before anybody can know that the gateway is there: an unheard signal would end it.
     let hang_up = signal(SignalKind::hangup())?;
@@ -191,7 +196,7 @@ impl Stop {
 /// Where the gateway is, and a command to try.
 fn welcome(site: &Site, listen: SocketAddr) -> std::io::Result<()> {
     let scheme = if site.tls.is_some() { "https" } else { "http" };
-    let key = if site.app.callers.have_keys() {
+    let key = if site.app.callers.load().have_keys() {
         " \\\n    -H 'authorization: Bearer YOUR-KEY'"
     } else {
         ""

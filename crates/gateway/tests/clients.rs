@@ -229,3 +229,100 @@ async fn web_pages_call_only_from_where_they_may() {
     assert_eq!((reply.status, reply.error_code().as_str()), (403, "origin_not_allowed"));
     assert_eq!(understudy.received().len(), 0);
 }
+
+#[tokio::test]
+async fn a_client_may_be_bound_to_kinds_of_routes_and_to_a_time() {
+    let clients = "[[groups]]\nname = 'team'\nroutes = ['chat']\nmodels = ['smart']\n\
+        [[clients]]\nname = 'chats'\nkey = 'key-chats'\ngroup = 'team'\n\
+        [[clients]]\nname = 'late'\nkey = 'key-late'\nexpires = 2020-01-31\n\
+        [[clients]]\nname = 'early'\nkey = 'key-early'\nexpires = 2999-01-31T00:00:00Z\nroutes = ['embeddings', 'files']\n";
+    let (understudy, gateway) = up(clients).await;
+    let send = async |key: &str, request: Request| {
+        let reply = gateway.send(&request.header("authorization", key)).await;
+        (reply.status, reply.error_code())
+    };
+    let embed = || Request::post("/v1/embeddings", r#"{"model":"smart","input":"x"}"#);
+    assert_eq!(send("key-chats", embed()).await, (403, "route_not_allowed".into()));
+    let (status, code) = send("key-chats", chat("secret")).await;
+    assert_eq!(
+        (status, code.as_str()),
+        (403, "model_not_allowed"),
+        "what the group says"
+    );
+    assert_eq!(send("key-late", chat("smart")).await, (401, "expired_api_key".into()));
+    let lists = Request::new("GET", "/v1/models");
+    assert_eq!(send("key-late", lists).await.0, 401);
+    assert_eq!(
+        send("key-early", chat("smart")).await,
+        (403, "route_not_allowed".into())
+    );
+    assert_eq!(understudy.received().len(), 0);
+    for (key, request) in [
+        ("key-chats", chat("smart")),
+        ("key-early", embed()),
+        ("key-early", Request::new("GET", "/v1/files")),
+    ] {
+        assert_eq!(
+            gateway.send(&request.header("authorization", key)).await.status,
+            200,
+            "{key}"
+        );
+    }
+}
+
+#[test]
+fn mistakes_in_clients_and_groups_are_told_with_their_places() {
+    let directory = tempfile::tempdir().unwrap();
+    let check = |config: &str| {
+        std::fs::write(directory.path().join("mynah.toml"), config).unwrap();
+        let output = command(directory.path()).arg("check").output().unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let client = |lines: &str| check(&format!("[[clients]]\nname = 'a'\nkey = 'k'\n{lines}\n"));
+    for (lines, problem) in [
+        (
+            "expires = 'soon'",
+            "mynah.toml:4:1: `clients.0.expires`: `soon` is not a date",
+        ),
+        ("routes = ['chats']", "`chats` is not one of chat, "),
+        (
+            "group = 'x'",
+            "mynah.toml:4:1: `clients.0.group`: there is no group `x`",
+        ),
+        ("requests_per_minute = 0", "must be at least 1"),
+        (
+            "request_per_minute = 5",
+            "unknown key, did you mean `requests_per_minute`?",
+        ),
+        ("budget = { usd = 5 }", "`clients.0.budget.per`: this key is required"),
+        (
+            "budget = { usd = 5, per = 'year' }",
+            "`year` is not one of hour, day, week, month, total",
+        ),
+        ("budget = { usd = 0, per = 'day' }", "is not a sum"),
+        (
+            "budget = [{ usd = 1, per = 'day' }, { usd = 2, per = 'day' }]",
+            "two budgets per day",
+        ),
+        (
+            "[[groups]]\nname = 'g'\ngroup = 'g'",
+            "mynah.toml:6:1: `groups.0.group`: the group `g` belongs to itself",
+        ),
+        (
+            "[[groups]]\nname = 'g'\n[[groups]]\nname = 'g'",
+            "there is another group `g`",
+        ),
+        ("[[clients]]\nname = 'b'", "only the client `anonymous` has none"),
+        (
+            "[[clients]]\nname = 'anonymous'\nkey = 'x'",
+            "stands for callers without a key",
+        ),
+    ] {
+        let problems = client(lines);
+        assert!(problems.contains(problem), "{lines}: {problems}");
+    }
+    let group = |at| format!("[[groups]]\nname = 'g{at}'\ngroup = 'g{}'\n", at + 1);
+    let deep: Vec<String> = (0..6).map(group).collect();
+    let deep = deep.concat();
+    assert!(client(&format!("group = 'g0'\n{deep}[[groups]]\nname = 'g6'")).contains("4 levels at most"));
+}

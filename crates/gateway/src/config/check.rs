@@ -8,13 +8,13 @@ use std::sync::OnceLock;
 use axum::http::{HeaderName, HeaderValue};
 use mynah_dialect::Dialect;
 
+use super::access::have_keys;
 use super::document::{Document, join};
 use super::effective::{Effective, Row};
 use super::file::{self, File};
 use super::model_list::model_list;
 use super::problem::{Problem, did_you_mean};
 use super::{Config, CorsOrigins, NetworkConfig, Proxies, ServerConfig, TlsFiles};
-use crate::caller::{Caller, Callers, KeyHash, hash};
 use crate::keys::KeyPool;
 use crate::known::PathStyle;
 use crate::provider::{Apis, BUILT_IN, Endpoint, Provider, Timeouts};
@@ -35,7 +35,7 @@ pub fn check(effective: &Effective, document: &Document) -> Result<Config, Vec<P
     check.routing();
     let providers = check.providers(&effective.rows);
     let models = check.models();
-    let callers = check.callers();
+    let access = check.access();
     let default_provider = check.default_provider(&providers);
     match server {
         Some(server) if check.problems.is_empty() => Ok(Config {
@@ -43,7 +43,7 @@ pub fn check(effective: &Effective, document: &Document) -> Result<Config, Vec<P
             providers,
             models,
             rules: check.common_rules(),
-            callers,
+            access,
             default_provider,
             network,
             log: effective.file.log.clone(),
@@ -80,7 +80,7 @@ impl Check<'_> {
         let listen = self.take("server.listen", listen_address(&server.listen));
         if let Some(listen) = listen
             && !listen.ip().is_loopback()
-            && self.file.clients.is_empty()
+            && !have_keys(&self.file.clients)
             && !server.allow_anonymous
         {
             let message = "this address can be reached from other machines, so callers need keys: add [[clients]], or set `server.allow_anonymous = true`";
@@ -289,27 +289,6 @@ impl Check<'_> {
         headers
     }
 
-    fn callers(&mut self) -> Callers {
-        let file = self.file;
-        let mut clients: BTreeMap<KeyHash, Caller> = BTreeMap::new();
-        for (index, client) in file.clients.iter().enumerate() {
-            let path = format!("clients.{index}");
-            let Some(hash) = self.take(&path, key_hash(client)) else {
-                continue;
-            };
-            let caller = Caller {
-                name: client.name.clone(),
-                models: client.models.clone(),
-                anonymous: false,
-                strict: client.strict,
-            };
-            if let Some(other) = clients.insert(hash, caller) {
-                self.report(&path, format!("has the same key as the client `{}`", other.name));
-            }
-        }
-        Callers::new(clients, file.clients.is_empty() || file.server.allow_anonymous)
-    }
-
     /// The provider of routes without a model: the named one, or the only one that speaks the dialect of these routes.
     fn default_provider(&mut self, providers: &[Provider]) -> Option<String> {
         if let Some(name) = &self.file.server.default_provider {
@@ -347,26 +326,6 @@ fn listen_address(text: &str) -> Result<SocketAddr, String> {
 fn without_openai(base_url: &str) -> &str {
     let base_url = base_url.trim_end_matches('/');
     base_url.strip_suffix("/openai").unwrap_or(base_url)
-}
-
-fn key_hash(client: &file::Client) -> Result<KeyHash, String> {
-    match (&client.key, &client.key_sha256) {
-        (Some(key), None) if key.expose().trim().is_empty() => Err("`key` is empty".to_owned()),
-        (Some(key), None) => Ok(hash(key.expose().trim().as_bytes())),
-        (None, Some(hex)) => from_hex(hex).ok_or_else(|| "`key_sha256` must be 64 hexadecimal digits".to_owned()),
-        _ => Err("needs either `key` or `key_sha256`".to_owned()),
-    }
-}
-
-fn from_hex(hex: &str) -> Option<KeyHash> {
-    let mut hash = KeyHash::default();
-    if hex.len() != 64 || !hex.is_ascii() {
-        return None;
-    }
-    for (index, byte) in hash.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&hex[index * 2..index * 2 + 2], 16).ok()?;
-    }
-    Some(hash)
 }
 
 /// The files that a configuration depends on, beside itself.

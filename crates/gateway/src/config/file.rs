@@ -9,6 +9,7 @@ use mynah_dialect::quirks::Quirks;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::clients::{Client, Group};
 use super::secret::Secret;
 use super::units::{Size, Span};
 use crate::balance::Strategy;
@@ -38,6 +39,9 @@ pub struct File {
     pub models: IndexMap<String, Model>,
     /// Who may call, each with a key. Without clients, every caller on this machine may.
     pub clients: Vec<Client>,
+    /// Clients that share limits, such as teams.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<Group>,
 }
 
 /// The public listener.
@@ -489,7 +493,8 @@ pub struct Model {
     pub strict: bool,
 }
 
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+/// For fields that are not written when they say nothing.
+pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
@@ -599,24 +604,4 @@ impl Target {
             Self::Table(table) => &table.target,
         }
     }
-}
-
-/// Someone who may call.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Client {
-    /// A name for the log.
-    pub name: String,
-    /// The key. Only its SHA-256 is kept.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key: Option<Secret>,
-    /// The key's SHA-256 in hexadecimal, instead of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key_sha256: Option<String>,
-    /// The models that may be asked for: names, `provider/model`, with `*` for any text. Default: all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub models: Option<Vec<String>>,
-    /// Answer 400 rather than lose a part of a request in translation.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub strict: bool,
 }

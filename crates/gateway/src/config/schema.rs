@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use super::clients::{EXPIRY_FORMAT, Expiry};
 use super::document::{Document, join};
 use super::file::File;
 use super::problem::{Problem, did_you_mean};
@@ -221,6 +222,7 @@ fn check_text(value: &Value, schema: &Value) -> Result<(), String> {
     match schema["format"].as_str() {
         Some(SPAN_FORMAT) => Span::parse(text).map(drop),
         Some(SIZE_FORMAT) => Size::parse(text).map(drop),
+        Some(EXPIRY_FORMAT) => Expiry::parse(text).map(drop),
         _ => Ok(()),
     }
 }

@@ -53,7 +53,7 @@ pub async fn list(State(app): State<Arc<App>>, request: Request<Body>) -> Respon
             last_error: seen.record.last_error.clone(),
         }
     };
-    let endpoints: Vec<Endpoint> = seen_by(&app, caller).into_iter().map(endpoint).collect();
+    let endpoints: Vec<Endpoint> = seen_by(&app, &caller).into_iter().map(endpoint).collect();
     json_reply(&json!({"endpoints": endpoints}))
 }
 

@@ -55,7 +55,7 @@ async fn outlook_of(app: &App, parts: &Parts, entry: &mut Entry) -> Result<Outlo
     let model = model
         .filter(|model| !model.is_empty())
         .ok_or_else(Failure::model_missing)?;
-    explain_model(app, caller, &percent_decode_str(model).decode_utf8_lossy()).await
+    explain_model(app, &caller, &percent_decode_str(model).decode_utf8_lossy()).await
 }
 
 async fn explanation(app: &App, parts: &Parts, body: Body, entry: &mut Entry) -> Result<Explanation, Failure> {
@@ -71,5 +71,5 @@ async fn explanation(app: &App, parts: &Parts, body: Body, entry: &mut Entry) ->
         .parse()
         .map_err(|_| Failure::path_refused(format!("`{path}` is not a path.")))?;
     let headers = &parts.headers;
-    explain(app, caller, &Hypothetical { uri, headers, body }).await
+    explain(app, &caller, &Hypothetical { uri, headers, body }).await
 }

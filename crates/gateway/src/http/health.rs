@@ -115,13 +115,13 @@ pub async fn detailed(State(app): State<Arc<App>>, request: Request<Body>) -> Re
         Err(failure) => return failure.reply_in(dialect_at(&parts.uri, &parts.headers), request_id(&parts)),
     };
     let now = Instant::now();
-    let seen = seen_by(&app, caller);
+    let seen = seen_by(&app, &caller);
     let degraded = seen
         .iter()
         .filter(|seen| !seen.provider.probed && seen.record.is_degraded());
     let detailed = Detailed {
         health: Health::of(&app, degraded.map(|seen| seen.provider.name.clone()).collect()),
-        providers: health_of(&app, caller, &seen, now),
+        providers: health_of(&app, &caller, &seen, now),
         store: app.process.ledger.as_ref().map(|ledger| ledger.status()),
     };
     (status(&app), json_reply(&detailed)).into_response()

@@ -42,7 +42,7 @@ pub async fn one(State(app): State<Arc<App>>, request: Request<Body>) -> Respons
 async fn listed(app: &App, parts: &Parts) -> Result<Vec<Listed>, Failure> {
     let caller = identify(app, parts, &mut Entry::default())?;
     app.process.discovered.completed().await;
-    Ok(app.catalog.list(caller))
+    Ok(app.catalog.list(&caller))
 }
 
 async fn found(app: &App, parts: &Parts) -> Result<Listed, Failure> {
@@ -51,10 +51,10 @@ async fn found(app: &App, parts: &Parts) -> Result<Listed, Failure> {
     let path = parts.uri.path();
     let encoded = path.split_once("/models/").map_or(path, |(_, id)| id);
     let id = percent_decode_str(encoded).decode_utf8().map_err(|_| not_text())?;
-    if let Some(entry) = app.catalog.list(caller).into_iter().find(|entry| entry.id == id) {
+    if let Some(entry) = app.catalog.list(&caller).into_iter().find(|entry| entry.id == id) {
         return Ok(entry);
     }
-    let route = app.catalog.resolve(&id, None, caller).await?;
+    let route = app.catalog.resolve(&id, None, &caller).await?;
     let owner = route
         .targets()
         .next()

@@ -23,6 +23,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::answer::{Answer, AnswerBody, is_events};
 use crate::app::InFlight;
+use crate::ask::unix_time;
 use crate::caller::Caller;
 use crate::condition::Pending;
 use crate::continuation::{Continuation, Rest};
@@ -32,6 +33,7 @@ use crate::http::passage::Passage;
 use crate::ledger::Ledger;
 use crate::ledger::account::{Account, Closing};
 use crate::ledger::record::Attempt;
+use crate::limits::permit::Permit;
 use crate::translated::LOSSY;
 use crate::upstream::send::{BodyError, UpstreamBody};
 
@@ -61,6 +63,7 @@ pub fn reply(
     };
     entry.usage = answer.usage;
     entry.answered(&answer, ours);
+    entry.tell_standing(dialect, &mut answer.headers);
     let finale = (events && answer.must_finish).then(Finale::default);
     let AnswerBody {
         held,
@@ -330,9 +333,10 @@ impl Drop for ReplyBody {
 }
 
 /// The reply to a caller whose request was asked by another one too. It costs nothing of its own.
-pub fn share(response: Response<Reader>, mut entry: Entry, permit: InFlight) -> Response {
-    let (head, reader) = response.into_parts();
+pub fn share(response: Response<Reader>, dialect: Dialect, mut entry: Entry, permit: InFlight) -> Response {
+    let (mut head, reader) = response.into_parts();
     entry.shares(&head);
+    entry.tell_standing(dialect, &mut head.headers);
     let body = SharedBody {
         reader,
         ended: false,
@@ -406,7 +410,7 @@ impl Entry {
     pub fn with_account(parts: &Parts, ledger: Option<&Arc<Ledger>>, dialect: Dialect) -> Self {
         let kept = ledger.is_some() || crate::telemetry::logs_requests();
         let mut entry = Self::kept(parts, kept);
-        entry.account = ledger.map(|ledger| Account::open(ledger, parts, dialect));
+        entry.account = ledger.map(|ledger| Account::open(Some(ledger), parts, dialect));
         entry
     }
 
@@ -442,6 +446,23 @@ impl Entry {
     pub fn called_by(&mut self, caller: &Caller) {
         if self.is_kept() {
             self.client.clone_from(&caller.name);
+        }
+        if let Some(account) = &mut self.account {
+            account.tagged(&caller.tags);
+        }
+    }
+
+    /// Keeps what the request was admitted with. It is settled when the request is over, also where nothing else is kept.
+    pub fn hold(&mut self, permit: Permit, parts: &Parts, dialect: Dialect) {
+        self.begun.get_or_insert_with(Instant::now);
+        let account = self.account.get_or_insert_with(|| Account::open(None, parts, dialect));
+        account.hold(permit);
+    }
+
+    /// Tells how far the caller's limits are used up.
+    fn tell_standing(&self, dialect: Dialect, headers: &mut HeaderMap) {
+        if let Some(standing) = self.account.as_ref().and_then(Account::standing) {
+            standing.write(dialect, unix_time().saturating_mul(1000), headers);
         }
     }
 

@@ -15,15 +15,21 @@ use crate::answer::Answer;
 use crate::course::{Outcome, Turn};
 use crate::failure::Failure;
 use crate::keys::Reason;
+use crate::limits::demand::Used;
+use crate::limits::headers::Standing;
+use crate::limits::permit::Permit;
 use crate::needs::TAGS;
 use crate::prices::{self, Counts, Price};
 
 /// The account of one request. It becomes a row when it is closed.
 #[derive(Debug)]
 pub struct Account {
-    ledger: Arc<Ledger>,
+    /// `None` when only limits want to know.
+    ledger: Option<Arc<Ledger>>,
     record: Box<Record>,
     price: Option<&'static Price>,
+    /// What the request was admitted with.
+    permit: Option<Permit>,
 }
 
 /// What the line of the log knows too, at the end of a request.
@@ -53,7 +59,7 @@ pub struct Begun {
 
 impl Account {
     /// Opens the account of a request.
-    pub fn open(ledger: &Arc<Ledger>, parts: &Parts, dialect: Dialect) -> Self {
+    pub fn open(ledger: Option<&Arc<Ledger>>, parts: &Parts, dialect: Dialect) -> Self {
         let tags = parts
             .headers
             .get_all(&TAGS)
@@ -71,10 +77,33 @@ impl Account {
             ..Record::default()
         };
         Self {
-            ledger: ledger.clone(),
+            ledger: ledger.cloned(),
             record: Box::new(record),
             price: None,
+            permit: None,
         }
+    }
+
+    /// Notes words of the caller's.
+    pub fn tagged(&mut self, tags: &[String]) {
+        for tag in tags {
+            if !self.record.tags.is_empty() {
+                self.record.tags.push(',');
+            }
+            self.record.tags.push_str(tag);
+        }
+    }
+
+    /// Keeps what the request was admitted with until it is over. The row is counted from the moment at which it was admitted,
+    /// so that both belong to the same day.
+    pub fn hold(&mut self, permit: Permit) {
+        self.record.time = permit.admitted.unix;
+        self.permit = Some(permit);
+    }
+
+    /// How far the caller's limits are used up.
+    pub fn standing(&self) -> Option<Standing> {
+        self.permit.as_ref().map(Permit::standing)
     }
 
     /// Notes whether a stream is asked for.
@@ -109,7 +138,13 @@ impl Account {
             .map(|(counts, price)| price.cost(counts));
         closing.lost.unwrap_or_default().clone_into(&mut record.lost);
         record.shorten();
-        self.ledger.push(self.record);
+        if let Some(permit) = self.permit {
+            let now = permit.now();
+            permit.settle(used(record), now);
+        }
+        if let Some(ledger) = self.ledger {
+            ledger.push(self.record);
+        }
     }
 }
 
@@ -142,6 +177,17 @@ pub fn settle(
         attempt.status = asked.as_ref().ok().map(|answer| answer.status.as_u16());
         attempt.latency = Some(microseconds(taken));
     }
+}
+
+/// What limits count of a row.
+fn used(record: &Record) -> Used {
+    let tokens = record.tokens.unwrap_or_default();
+    let answer = record.tokens.map(|tokens| tokens.answer());
+    Used::new(
+        tokens.prompt().saturating_add(tokens.answer()),
+        answer,
+        record.cost.unwrap_or(0),
+    )
 }
 
 fn name(outcome: Outcome) -> &'static str {

@@ -188,6 +188,22 @@ impl Record {
     }
 }
 
+impl Tokens {
+    /// All of the prompt.
+    pub fn prompt(&self) -> u64 {
+        [self.cached, self.cache_write, self.audio_input, self.image_input]
+            .iter()
+            .fold(self.input, |sum, count| sum.saturating_add(*count))
+    }
+
+    /// All of the answer.
+    pub fn answer(&self) -> u64 {
+        self.output
+            .saturating_add(self.reasoning)
+            .saturating_add(self.audio_output)
+    }
+}
+
 impl From<&Counts> for Tokens {
     fn from(counts: &Counts) -> Self {
         Self {

@@ -218,7 +218,7 @@ fn line(row: &Brief) -> String {
 }
 
 /// Nano-dollars as dollars, with as many decimals as there are, but not fewer than two.
-fn dollars(nano: u64) -> String {
+pub fn dollars(nano: u64) -> String {
     let text = format!("{}.{:09}", nano / 1_000_000_000, nano % 1_000_000_000);
     let zeros = text.bytes().rev().take_while(|&digit| digit == b'0').count().min(7);
     text[..text.len() - zeros].to_owned()

@@ -45,6 +45,30 @@ pub struct Usage {
     pub unpriced: u64,
 }
 
+/// What a client consumed within a short time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Consumed {
+    /// The client.
+    pub client: String,
+    /// Requests that somebody was asked.
+    pub requests: u64,
+    /// Tokens of their prompts and answers.
+    pub tokens: u64,
+    /// When the first of them came, in milliseconds since 1970.
+    pub first: u64,
+    /// When the last of them came.
+    pub last: u64,
+}
+
+/// What a client spent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// The client.
+    pub client: String,
+    /// In nano-dollars.
+    pub cost: u64,
+}
+
 /// Some of the requests that were looked for, the newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Page {
@@ -270,6 +294,29 @@ fn moment(row: &Row, milliseconds: i64, format: &str) -> String {
     let number = row.integer("name").unwrap_or(0);
     let begins = Timestamp::from_millisecond(number.saturating_mul(milliseconds)).unwrap_or_default();
     begins.strftime(format).to_string()
+}
+
+// === impl Consumed, Spent ===
+
+impl From<&Row> for Consumed {
+    fn from(row: &Row) -> Self {
+        Self {
+            client: row.text("client"),
+            requests: row.count("requests"),
+            tokens: row.count("tokens"),
+            first: row.count("first"),
+            last: row.count("last"),
+        }
+    }
+}
+
+impl From<&Row> for Spent {
+    fn from(row: &Row) -> Self {
+        Self {
+            client: row.text("client"),
+            cost: row.count("cost"),
+        }
+    }
 }
 
 // === impl Brief, Whole, Tried ===

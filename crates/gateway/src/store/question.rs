@@ -181,6 +181,37 @@ pub fn attempts(id: i64) -> Query {
     query
 }
 
+/// What each client consumed after a moment, in pieces of so many milliseconds, the oldest first. Only requests count that
+/// somebody was asked.
+pub fn consumed(since: u64, piece: u64) -> Query {
+    let mut query = Query::new(
+        "SELECT client, count(*) AS requests, min(time) AS first, max(time) AS last,
+            CAST(coalesce(sum(input + cached + cache_write + audio_input + image_input + output + reasoning + audio_output), 0)
+                AS BIGINT) AS tokens
+         FROM requests WHERE attempts > 0 AND client IS NOT NULL"
+            .to_owned(),
+    );
+    query.only(&Scope {
+        since: Some(since),
+        ..Scope::default()
+    });
+    let piece = query.place(Value::count(piece.max(1)));
+    let _ = write!(query.sql, " GROUP BY client, time / {piece} ORDER BY first");
+    query
+}
+
+/// What each client spent since a moment, in nano-dollars.
+pub fn spent(since: u64) -> Query {
+    let sum = "SELECT client, CAST(sum(cost) AS BIGINT) AS cost FROM requests WHERE cost > 0 AND client IS NOT NULL";
+    let mut query = Query::new(sum.to_owned());
+    query.only(&Scope {
+        since: Some(since),
+        ..Scope::default()
+    });
+    query.sql += " GROUP BY client";
+    query
+}
+
 fn text(text: &str) -> Value<'static> {
     Value::Text(text.to_owned().into())
 }

@@ -1,8 +1,11 @@
 //! The ledger as it is read, whichever database it is in: by commands, and by whoever asks over HTTP. Every call waits for the
 //! database, so it is for threads that may.
 
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
 use super::Error;
-use super::findings::{Brief, Page, Row, Usage, Whole};
+use super::findings::{Brief, Consumed, Page, Row, Spent, Usage, Whole};
 use super::question::{self, By, LARGEST_PAGE, Query, Scope, Search};
 use super::sqlite::Sqlite;
 use crate::config::StoreConfig;
@@ -50,6 +53,38 @@ impl Reader {
         let Some(row) = rows.first() else { return Ok(None) };
         let attempts = self.select(&question::attempts(Brief::from(row).id))?;
         Ok(Some(Whole::read(row, &attempts)))
+    }
+
+    /// What each client consumed after a moment (in milliseconds since 1970), in pieces of so many milliseconds, the oldest first.
+    pub fn consumed(&mut self, since: u64, piece: u64) -> Result<Vec<Consumed>, Error> {
+        let rows = self.select(&question::consumed(since, piece))?;
+        Ok(rows.iter().map(Consumed::from).collect())
+    }
+
+    /// What each client spent since a moment.
+    pub fn spent(&mut self, since: u64) -> Result<Vec<Spent>, Error> {
+        let rows = self.select(&question::spent(since))?;
+        Ok(rows.iter().map(Spent::from).collect())
+    }
+
+    /// Asks what has to be known soon: a question that takes longer is given up.
+    pub fn within<T>(
+        &mut self,
+        patience: Duration,
+        ask: impl FnOnce(&mut Self) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let interrupt = self.database.interrupt();
+        let (done, is_done) = channel::<()>();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                if is_done.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
+                    interrupt.interrupt();
+                }
+            });
+            let answer = ask(self);
+            drop(done);
+            answer
+        })
     }
 
     fn select(&mut self, query: &Query) -> Result<Vec<Row>, Error> {

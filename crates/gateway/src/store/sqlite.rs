@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{Connection, OpenFlags, params_from_iter};
+use rusqlite::{Connection, InterruptHandle, OpenFlags, params_from_iter};
 
 use super::Value;
 use super::findings::Row;
@@ -48,6 +48,11 @@ impl Sqlite {
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(PATIENCE)?;
         Ok(Self { connection })
+    }
+
+    /// What ends a query that takes too long.
+    pub(super) fn interrupt(&self) -> InterruptHandle {
+        self.connection.get_interrupt_handle()
     }
 
     fn migrate(&mut self) -> Result<(), Error> {

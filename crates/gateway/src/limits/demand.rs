@@ -1,0 +1,104 @@
+//! What a request will probably come to, and what it came to.
+
+use mynah_dialect::estimate;
+
+use super::Allowance;
+use crate::ask::{Ask, AskBody};
+use crate::operation::Speech;
+use crate::prices::{self, Counts};
+use crate::route::Route;
+use crate::translation::Conversation;
+
+/// Nothing is larger than this. What says that it is lies, and must not overflow a sum.
+const MOST: u64 = 1 << 40;
+
+/// What a request will probably come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Demand {
+    /// Tokens of the prompt and the answer.
+    pub tokens: u64,
+    /// In nano-dollars; 0 where no price is known.
+    pub cost: u64,
+}
+
+/// What a request came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// Tokens of the prompt and the answer.
+    pub tokens: u64,
+    /// Of these, tokens of the answer, where it has been told.
+    pub answer: Option<u64>,
+    /// In nano-dollars; 0 where no price is known.
+    pub cost: u64,
+}
+
+impl Demand {
+    /// What a request will probably come to that goes along a route. Nothing is estimated that nobody limits.
+    pub fn of(ask: &Ask<'_>, route: &Route, allowance: &Allowance) -> Self {
+        let money = allowance.counts_money();
+        if !money && !allowance.counts_tokens() {
+            return Self::default();
+        }
+        let (prompt, answer) = tokens(ask, allowance.client.usual_answer());
+        let counts = Counts {
+            input: prompt,
+            output: answer,
+            requests: 1,
+            images: u64::from(matches!(ask.operation.map(|it| it.speech), Some(Speech::Images))),
+            ..Counts::default()
+        };
+        let price = |target: &crate::route::Target| prices::of(&target.provider.kind, &target.model);
+        // The dearest of those who may answer: what is not spent is given back.
+        let dearest = || route.targets().filter_map(price).map(|price| price.cost(&counts)).max();
+        Self::new(
+            prompt.saturating_add(answer),
+            money.then(dearest).flatten().unwrap_or(0),
+        )
+    }
+
+    /// So many tokens, at so many nano-dollars.
+    pub fn new(tokens: u64, cost: u64) -> Self {
+        Self {
+            tokens: tokens.min(MOST),
+            cost: cost.min(MOST),
+        }
+    }
+}
+
+impl Used {
+    /// So many tokens, of which so many of the answer, at so many nano-dollars.
+    pub fn new(tokens: u64, answer: Option<u64>, cost: u64) -> Self {
+        Self {
+            tokens: tokens.min(MOST),
+            answer: answer.map(|answer| answer.min(MOST)),
+            cost,
+        }
+    }
+}
+
+/// The tokens of the prompt, and those that the answer may have: as many as the caller allows it, or as answers usually have.
+fn tokens(ask: &Ask<'_>, usual: u64) -> (u64, u64) {
+    match ask.operation.map(|operation| operation.speech) {
+        None | Some(Speech::Count(_)) => return (0, 0),
+        Some(Speech::Conversation(_) | Speech::Completions) => {}
+        Some(_) => return (length(ask) / 4, 0),
+    }
+    // What cannot be read is for the provider to judge.
+    let conversation = ask.conversation().ok().flatten().map(Conversation::request);
+    match conversation {
+        Some(request) => {
+            let answer = request.max_tokens.unwrap_or(usual);
+            let answers = u64::from(request.candidates.unwrap_or(1).max(1));
+            (estimate::input_tokens(request), answer.saturating_mul(answers))
+        }
+        None => (length(ask) / 4, usual),
+    }
+}
+
+/// The bytes of what is text. How many tokens are in other things is seen when they are counted.
+fn length(ask: &Ask<'_>) -> u64 {
+    match &ask.body {
+        AskBody::Json(bytes, _) => bytes.len() as u64,
+        AskBody::Form(..) | AskBody::Opaque(_) | AskBody::Streamed(_) => 0,
+    }
+}

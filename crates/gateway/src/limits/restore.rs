@@ -1,0 +1,88 @@
+//! What was consumed before the process began, as far as the ledger knows.
+
+use std::collections::HashMap;
+
+use super::clock::Now;
+use super::period::bounds;
+use super::scope::{DAY, MINUTE};
+use super::{Limits, Scopes};
+use crate::config::access::{AccessConfig, LevelConfig};
+use crate::config::clients::Period;
+use crate::store::Error;
+use crate::store::findings::{Consumed, Spent};
+use crate::store::reader::Reader;
+
+/// What the ledger is asked for in pieces so many of which are a window.
+const PIECES: u64 = 256;
+
+/// What clients consumed, the oldest first.
+#[derive(Debug, Default)]
+pub struct Past {
+    /// In the last minute and day.
+    windows: Vec<(u64, Vec<Consumed>)>,
+    /// In nano-dollars in each period, by client.
+    spent: Vec<(Period, Vec<Spent>)>,
+}
+
+impl Past {
+    /// Reads what the limits of some clients depend on, and nothing else.
+    pub fn read(ledger: &mut Reader, access: &AccessConfig, now: Now) -> Result<Self, Error> {
+        let limits: Vec<&Limits> = access.limits().collect();
+        let any = |is: fn(&Limits) -> bool| limits.iter().any(|limits| is(limits));
+        let mut past = Self::default();
+        let windows = [
+            (
+                MINUTE,
+                any(|it| it.requests_per_minute.or(it.tokens_per_minute).is_some()),
+            ),
+            (DAY, any(|it| it.requests_per_day.or(it.tokens_per_day).is_some())),
+        ];
+        for (length, is_needed) in windows {
+            if is_needed {
+                let since = now.unix.saturating_sub(length);
+                past.windows.push((length, ledger.consumed(since, length / PIECES)?));
+            }
+        }
+        let budgets = || limits.iter().flat_map(|limits| &limits.budgets);
+        for period in Period::ALL {
+            if budgets().any(|budget| budget.period == period) {
+                let (begins, _) = bounds(period, now.unix);
+                past.spent.push((period, ledger.spent(begins)?));
+            }
+        }
+        Ok(past)
+    }
+
+    /// Notes all of it where it counts: with each client, and with its groups.
+    pub fn restore(&self, scopes: &Scopes, access: &AccessConfig, now: Now) {
+        let by_name = levels_by_name(access);
+        let levels = |client: &str| by_name.get(client).copied().unwrap_or_default().iter();
+        for (length, pieces) in &self.windows {
+            for piece in pieces {
+                let time = (piece.first, piece.last.max(piece.first));
+                for level in levels(&piece.client) {
+                    let scope = scopes.scope(&level.scope);
+                    scope.lock().restore_window(*length, piece.requests, piece.tokens, time);
+                }
+            }
+        }
+        for (period, clients) in &self.spent {
+            for Spent { client, cost } in clients {
+                for level in levels(client) {
+                    scopes
+                        .scope(&level.scope)
+                        .lock()
+                        .restore_spent(*period, *cost, now.unix);
+                }
+            }
+        }
+    }
+}
+
+/// Where what a client consumed is counted. Several keys of one name are one client.
+fn levels_by_name(access: &AccessConfig) -> HashMap<&str, &[LevelConfig]> {
+    access
+        .all()
+        .map(|client| (client.name.as_str(), client.levels.as_slice()))
+        .collect()
+}

@@ -1,0 +1,231 @@
+//! What the requests of one client, or of one group, come to.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::Limits;
+use super::clock::Now;
+use super::demand::{Demand, Used};
+use super::headers::{Gauge, Standing};
+use super::period::{Since, Spent};
+use super::refusal::{Obstacle, What};
+use super::window::{Full, Mark, Window};
+use crate::config::clients::Period;
+
+/// Milliseconds of a minute.
+pub(super) const MINUTE: u64 = 60 * 1000;
+/// Milliseconds of a day.
+pub(super) const DAY: u64 = 24 * 60 * MINUTE;
+
+/// Tokens that an answer is expected to have whose length nobody limits, before any was seen.
+const USUAL_ANSWER: u64 = 512;
+
+/// The counters of a client or a group.
+#[derive(Debug)]
+pub struct Scope {
+    /// `client:NAME` or `group:NAME`.
+    pub name: String,
+    /// Its place in the order in which scopes are locked.
+    pub number: u64,
+    /// How many tokens its answers have, on an average that forgets.
+    usual_answer: AtomicU64,
+    state: Mutex<State>,
+}
+
+/// What is counted.
+#[derive(Debug)]
+pub struct State {
+    requests_minute: Window,
+    requests_day: Window,
+    tokens_minute: Window,
+    tokens_day: Window,
+    concurrent: u32,
+    /// By the place of the period in [`Period::ALL`].
+    spent: [Spent; Period::ALL.len()],
+}
+
+/// What a request consumed when it was admitted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Charge {
+    tokens_minute: Option<Mark>,
+    tokens_day: Option<Mark>,
+    spent: [Option<Since>; Period::ALL.len()],
+}
+
+static SCOPES: AtomicU64 = AtomicU64::new(0);
+
+impl Scope {
+    /// A scope in which nothing was counted yet.
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            number: SCOPES.fetch_add(1, Ordering::Relaxed),
+            usual_answer: AtomicU64::new(USUAL_ANSWER),
+            state: Mutex::new(State::new()),
+        }
+    }
+
+    /// How many tokens an answer will probably have.
+    pub fn usual_answer(&self) -> u64 {
+        self.usual_answer.load(Ordering::Relaxed)
+    }
+
+    /// Learns from an answer how long answers are.
+    pub fn saw_answer(&self, tokens: u64) {
+        let before = self.usual_answer();
+        // One that gets lost between two others does no harm.
+        let after = (before.saturating_mul(7).saturating_add(tokens)).div_ceil(8);
+        self.usual_answer.store(after, Ordering::Relaxed);
+    }
+
+    /// The counters, for one who decides.
+    pub fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn new() -> Self {
+        Self {
+            requests_minute: Window::new(MINUTE),
+            requests_day: Window::new(DAY),
+            tokens_minute: Window::new(MINUTE),
+            tokens_day: Window::new(DAY),
+            concurrent: 0,
+            spent: [Spent::default(); Period::ALL.len()],
+        }
+    }
+
+    /// Hands everything to `found` that stands in the way of a request.
+    pub fn obstacles(&mut self, limits: &Limits, demand: &Demand, now: Now, mut found: impl FnMut(Obstacle)) {
+        if let Some(limit) = limits.max_concurrent
+            && self.concurrent >= limit
+        {
+            found(Obstacle::concurrent(limit.into()));
+        }
+        let windows = [
+            (
+                What::RequestsPerMinute,
+                &mut self.requests_minute,
+                limits.requests_per_minute,
+                1,
+            ),
+            (What::RequestsPerDay, &mut self.requests_day, limits.requests_per_day, 1),
+            (
+                What::TokensPerMinute,
+                &mut self.tokens_minute,
+                limits.tokens_per_minute,
+                demand.tokens,
+            ),
+            (
+                What::TokensPerDay,
+                &mut self.tokens_day,
+                limits.tokens_per_day,
+                demand.tokens,
+            ),
+        ];
+        for (what, window, limit, amount) in windows {
+            if let Some(limit) = limit
+                && let Err(Full { used, until }) = window.fits(amount, limit, now.steady)
+            {
+                let wait = until.map(|until| until.saturating_sub(now.steady));
+                found(Obstacle::window(what, limit, used, amount, wait));
+            }
+        }
+        for budget in &limits.budgets {
+            let spent = &mut self.spent[budget.period as usize];
+            if let Err(over) = spent.fits(demand.cost, budget.nano, budget.period, now.unix) {
+                found(Obstacle::budget(*budget, over, demand.cost));
+            }
+        }
+    }
+
+    /// Consumes what a request will probably come to.
+    pub fn take(&mut self, limits: &Limits, demand: &Demand, now: Now) -> Charge {
+        self.concurrent = self.concurrent.saturating_add(1);
+        if limits.requests_per_minute.is_some() {
+            self.requests_minute.add(1, now.steady);
+        }
+        if limits.requests_per_day.is_some() {
+            self.requests_day.add(1, now.steady);
+        }
+        let mut charge = Charge::default();
+        if limits.tokens_per_minute.is_some() {
+            charge.tokens_minute = Some(self.tokens_minute.add(demand.tokens, now.steady));
+        }
+        if limits.tokens_per_day.is_some() {
+            charge.tokens_day = Some(self.tokens_day.add(demand.tokens, now.steady));
+        }
+        for budget in &limits.budgets {
+            let at = budget.period as usize;
+            charge.spent[at] = Some(self.spent[at].reserve(demand.cost, budget.period, now.unix));
+        }
+        charge
+    }
+
+    /// Puts what a request really came to in the place of what it was thought to come to. Fewer tokens are given back as of when
+    /// it was admitted; more of them count from now on.
+    pub fn settle(&mut self, charge: &Charge, demand: &Demand, used: &Used, now: Now) {
+        self.concurrent = self.concurrent.saturating_sub(1);
+        let windows = [
+            (&mut self.tokens_minute, charge.tokens_minute),
+            (&mut self.tokens_day, charge.tokens_day),
+        ];
+        for (window, mark) in windows {
+            match mark {
+                Some(mark) if used.tokens < demand.tokens => window.give_back(demand.tokens - used.tokens, mark),
+                Some(_) if used.tokens > demand.tokens => {
+                    window.add(used.tokens - demand.tokens, now.steady);
+                }
+                _ => {}
+            }
+        }
+        for (spent, since) in self.spent.iter_mut().zip(charge.spent) {
+            if let Some(since) = since {
+                spent.settle(demand.cost, used.cost, since);
+            }
+        }
+    }
+
+    /// How far the limits are used up.
+    pub fn standing(&mut self, limits: &Limits, now: Now) -> Standing {
+        let gauge = |window: &mut Window, limit: Option<u64>| {
+            limit.map(|limit| Gauge {
+                limit,
+                remaining: limit.saturating_sub(window.used(now.steady)),
+                resets_in: window.empty_at().unwrap_or(now.steady).saturating_sub(now.steady),
+            })
+        };
+        Standing {
+            requests: Gauge::tighter(
+                gauge(&mut self.requests_minute, limits.requests_per_minute),
+                gauge(&mut self.requests_day, limits.requests_per_day),
+            ),
+            tokens: Gauge::tighter(
+                gauge(&mut self.tokens_minute, limits.tokens_per_minute),
+                gauge(&mut self.tokens_day, limits.tokens_per_day),
+            ),
+        }
+    }
+
+    /// Notes what was consumed from `first` to `last` before the process began, the oldest first.
+    pub fn restore_window(&mut self, length: u64, requests: u64, tokens: u64, (first, last): (u64, u64)) {
+        let (of_requests, of_tokens) = if length == DAY {
+            (&mut self.requests_day, &mut self.tokens_day)
+        } else {
+            (&mut self.requests_minute, &mut self.tokens_minute)
+        };
+        of_requests.add_since(requests, first, last);
+        of_tokens.add_since(tokens, first, last);
+    }
+
+    /// Notes what was spent before the process began.
+    pub fn restore_spent(&mut self, period: Period, sum: u64, now: u64) {
+        self.spent[period as usize].restore(sum, period, now);
+    }
+
+    /// What is spent and what is reserved in a period, in nano-dollars.
+    pub fn spent(&mut self, period: Period, now: u64) -> (u64, u64) {
+        self.spent[period as usize].standing(period, now)
+    }
+}

@@ -1,0 +1,249 @@
+//! No client spends more than its budgets, whatever happens.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failing helper is a failing test"
+)]
+
+mod support;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use mynah_understudy::{Reply, Rule, Script, Understudy};
+use rusqlite::Connection;
+use serde_json::json;
+use support::dialects::{CALLERS, ask, error, of};
+use support::{Gateway, Request};
+use tokio::io::AsyncWriteExt as _;
+use tokio::task::JoinSet;
+
+/// What [`completion`] costs of gpt-4o, in nano-dollars.
+const COST: u64 = 10 * 2_500 + 5 * 10_000;
+
+fn completion() -> Reply {
+    Reply::json(&json!({
+        "id": "c", "object": "chat.completion", "created": 1, "model": "m",
+        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "hi"}}],
+        "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
+    }))
+}
+
+fn config(understudy: &Understudy, database: &Path, budget: &str) -> String {
+    format!(
+        "[store]\nurl = 'sqlite://{}'\nflush = '20ms'\n[providers.openai]\nbase_url = '{}'\napi_key = 'k'\nmodels = []\n\
+         [[clients]]\nname = 'a'\nkey = 'key-a'\n{budget}\n",
+        database.display(),
+        understudy.url(),
+    )
+}
+
+/// A request of gpt-4o that is thought to need somewhat more than [`completion`] says that it did.
+fn chat(more: &str) -> Request {
+    let words = "Somewhat more than ten tokens of a prompt, which is answered by two letters.";
+    let body = format!(
+        r#"{{"model":"openai/gpt-4o","max_tokens":10,"messages":[{{"role":"user","content":"{words}"}}]{more}}}"#
+    );
+    Request::chat(&body).header("authorization", "Bearer key-a")
+}
+
+fn query(database: &Path, query: &str) -> u64 {
+    let connection = Connection::open_with_flags(database, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY);
+    let found = connection.and_then(|connection| connection.query_row(query, (), |row| row.get::<_, Option<u64>>(0)));
+    found.ok().flatten().unwrap_or(0)
+}
+
+/// Waits until the ledger has so many requests that were answered.
+async fn answered(database: &Path, count: u64) {
+    let has = || query(database, "SELECT count(*) FROM requests WHERE status = 200") == count;
+    support::until(has, || format!("there are not {count} rows")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_requests_at_once_do_not_overspend() {
+    let understudy = Understudy::start(completion()).await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("kept.db");
+    // Of a thousand, some three hundred fit.
+    let limit = 300 * COST;
+    let usd = format!("0.{limit:09}");
+    let gateway = Arc::new(Gateway::start(&config(
+        &understudy,
+        &database,
+        &format!("budget = {{ usd = {usd}, per = 'total' }}"),
+    )));
+    let mut sending = JoinSet::new();
+    for _ in 0..1000 {
+        let gateway = gateway.clone();
+        sending.spawn(async move { gateway.send(&chat("")).await.status });
+    }
+    let statuses = sending.join_all().await;
+    let count = |status: u16| statuses.iter().filter(|found| **found == status).count() as u64;
+    assert_eq!(count(200) + count(402) + count(429), 1000, "{statuses:?}");
+    // What is reserved in vain is free again: now the budget can be spent to its edge.
+    loop {
+        let reply = gateway.send(&chat("")).await;
+        if reply.status == 402 {
+            break;
+        }
+        assert_eq!(reply.status, 200, "{}", reply.text());
+    }
+    let answers = understudy.received().len() as u64;
+    answered(&database, answers).await;
+    let spent = query(&database, "SELECT sum(cost) FROM requests");
+    assert_eq!(spent, answers * COST);
+    let estimate_at_most = 3 * COST;
+    assert!(spent <= limit && spent + estimate_at_most > limit, "{spent} of {limit}");
+}
+
+#[tokio::test]
+async fn being_killed_with_requests_under_way_changes_no_total() {
+    let endless = Reply::stream([
+        "data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\n",
+        "data: 2\n\n",
+    ])
+    .hang_after(60);
+    let script = Script::new()
+        .rule(Rule::any().asks_for_stream().reply(endless))
+        .rule(Rule::any().reply(completion()));
+    let understudy = Understudy::start(script).await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("kept.db");
+    let limits = "requests_per_day = 100\ntokens_per_day = 100000\nbudget = [{ usd = 1, per = 'day' }, { usd = 0.001, per = 'total' }]";
+    let config = config(&understudy, &database, limits);
+    let mut total = 0;
+    for round in 1..=3 {
+        let gateway = Gateway::start(&config);
+        for _ in 0..2 {
+            let reply = gateway.send(&chat("")).await;
+            total += 1;
+            assert_eq!(reply.status, 200, "{}", reply.text());
+            let left = reply.header("x-ratelimit-remaining-requests").unwrap().to_owned();
+            assert_eq!(left, (100 - total).to_string(), "round {round}");
+        }
+        answered(&database, total).await;
+        let mut stream = gateway.connect().await;
+        stream.write_all(&chat(r#","stream":true"#).bytes()).await.unwrap();
+        support::read_head(&mut stream).await.unwrap();
+        gateway.signal("KILL");
+    }
+    let gateway = Gateway::start(&config);
+    let reply = gateway.send(&chat(r#","n":5"#)).await;
+    assert_eq!(reply.status, 402, "{}", reply.text());
+    let spent = format!(
+        "${:.5} of $0.001 in total are spent",
+        6.0 * f64::from(u32::try_from(COST).unwrap()) / 1e9
+    );
+    assert!(reply.text().contains(&spent), "{spent} not in {}", reply.text());
+    assert_eq!(reply.header("x-ratelimit-remaining-requests"), Some("94"));
+    assert_eq!(reply.header("x-ratelimit-remaining-tokens"), Some("99910"));
+}
+
+#[tokio::test]
+async fn who_is_over_budget_is_told_which_and_until_when() {
+    let understudy = Understudy::start(completion()).await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let config = config(&understudy, &directory.path().join("kept.db"), "group = 'team'");
+    let gateway = Gateway::start(&format!(
+        "{config}[[groups]]\nname = 'team'\nbudget = {{ usd = 0.003, per = 'day' }}\n"
+    ));
+    while gateway.send(&chat("")).await.status == 200 {}
+    for caller in CALLERS {
+        let request = of(caller, ask(caller, "openai/gpt-4o", &"word ".repeat(40), false));
+        let reply = gateway.send(&request.header("authorization", "Bearer key-a")).await;
+        let (class, message) = error(caller, &reply);
+        let status = if caller == "gemini" { 429 } else { 402 };
+        assert_eq!(reply.status, status, "{caller}: {message}");
+        let expected = match caller {
+            "anthropic" => "billing_error",
+            "gemini" => "RESOURCE_EXHAUSTED",
+            _ => "insufficient_quota",
+        };
+        assert_eq!(class, expected, "{message}");
+        assert!(
+            message.starts_with("The budget of the group `team` is used up: $0.0"),
+            "{message}"
+        );
+        assert!(
+            message.contains(" of $0.003 per day are spent") && message.contains("T00:00:00Z."),
+            "{message}"
+        );
+        assert_eq!(reply.header("retry-after"), None);
+    }
+    // What the whole budget is too small for is another matter.
+    let reply = gateway.send(&chat(r#","n":50"#)).await;
+    assert_eq!(
+        (reply.status, reply.error_code().as_str()),
+        (400, "request_exceeds_limit")
+    );
+}
+
+#[tokio::test]
+async fn who_hangs_up_leaves_no_reservation() {
+    let event = "data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\n";
+    let script = Script::new()
+        .rule(
+            Rule::any()
+                .asks_for_stream()
+                .reply(Reply::stream([event, event]).hang_after(event.len())),
+        )
+        .rule(Rule::any().reply(completion()));
+    let understudy = Understudy::start(script).await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("kept.db");
+    // Two at a time are thought to fit, but not three.
+    let gateway = Gateway::start(&config(
+        &understudy,
+        &database,
+        "budget = { usd = 0.0004, per = 'month' }",
+    ));
+    let mut streams = Vec::new();
+    for _ in 0..2 {
+        let mut stream = gateway.connect().await;
+        stream.write_all(&chat(r#","stream":true"#).bytes()).await.unwrap();
+        assert_eq!(support::read_head(&mut stream).await.unwrap().status, 200);
+        streams.push(stream);
+    }
+    let reply = gateway.send(&chat("")).await;
+    assert_eq!(
+        (reply.status, reply.error_code().as_str()),
+        (429, "rate_limit_exceeded"),
+        "{}",
+        reply.text()
+    );
+    assert!(reply.text().contains("reserved for requests under way"));
+    drop(streams);
+    understudy.wait_aborted(2).await;
+    let hung_up = || {
+        query(
+            &database,
+            "SELECT count(*) FROM requests WHERE error = 'caller_hung_up'",
+        ) == 2
+    };
+    support::until(hung_up, || "the rows of those who hung up are missing".to_owned()).await;
+    let spent = query(&database, "SELECT sum(cost) FROM requests");
+    let reply = gateway.send(&chat("")).await;
+    assert_eq!(reply.status, 200, "{spent} were spent: {}", reply.text());
+}
+
+#[tokio::test]
+async fn what_has_no_price_counts_nothing() {
+    let understudy = Understudy::start(completion()).await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("kept.db");
+    let config = config(&understudy, &database, "budget = { usd = 0.0001, per = 'hour' }");
+    let gateway = Gateway::start(&config);
+    for _ in 0..5 {
+        let request = Request::chat(r#"{"model":"openai/no-such-price","messages":[]}"#);
+        assert_eq!(
+            gateway
+                .send(&request.header("authorization", "Bearer key-a"))
+                .await
+                .status,
+            200
+        );
+    }
+    answered(&database, 5).await;
+    assert_eq!(query(&database, "SELECT count(*) FROM requests WHERE cost IS NULL"), 5);
+}
