@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use http::Method;
-use mynah::upstream::http1::Malformed;
-use mynah::upstream::http1::body::{Decoder, Step};
+use mynah::http1::Malformed;
+use mynah::http1::body::{Decoder, Step};
 use mynah::upstream::http1::head::HeadReader;
 
 /// The first byte chooses the method and the size of the pieces; the rest is what the provider sends until it closes the

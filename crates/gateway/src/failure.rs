@@ -1,6 +1,7 @@
 //! What can go wrong here, whose fault it is, and the one place where that becomes an HTTP reply.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
@@ -250,6 +251,19 @@ impl Failure {
             param: Some(Cow::Owned(field.to_owned())),
             ..Self::callers(StatusCode::BAD_REQUEST, code, message)
         }
+    }
+
+    /// The head is no HTTP, or ambiguous.
+    pub fn head_unreadable(why: &impl Display) -> Self {
+        let message = format!("The request cannot be read as HTTP/1.1: {why}.");
+        Self::callers(StatusCode::BAD_REQUEST, "invalid_request", message)
+    }
+
+    /// The head is larger than is taken.
+    pub fn head_too_large(why: &impl Display) -> Self {
+        let message = format!("The request cannot be taken: {why}.");
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        Self::callers(status, "request_head_too_large", message)
     }
 
     /// The body cannot be read.

@@ -24,6 +24,7 @@ pub mod explain;
 pub mod failure;
 pub mod hedge;
 pub mod http;
+pub mod http1;
 pub mod judgement;
 pub mod keys;
 pub mod known;

@@ -1,7 +1,6 @@
 //! The straight line: who asks, for what, where it may go, who answers, and back.
 
 use std::borrow::Cow;
-use std::fmt::Display;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -24,7 +23,7 @@ use crate::caller::Caller;
 use crate::config::units::Span;
 use crate::continuation::Continuation;
 use crate::failure::Failure;
-use crate::http::body::{limited, read_whole};
+use crate::http::body::{RequestBody, limited, read_whole};
 use crate::http::decode::Encoding;
 use crate::http::reply::{Entry, REQUEST_ID, reply, share};
 use crate::limits::{self, demand::Demand};
@@ -41,7 +40,7 @@ pub static TIMEOUT: HeaderName = HeaderName::from_static("x-mynah-timeout");
 /// Answers a request that names a model, in its body or, as Gemini's do, in its path.
 pub async fn answer<B>(app: Arc<App>, operation: Operation, model: Option<String>, request: Request<B>) -> Response
 where
-    B: HttpBody<Data = Bytes, Error: Display> + Unpin,
+    B: RequestBody,
 {
     let (mut parts, body) = request.into_parts();
     let mut entry = Entry::with_account(&parts, app.process.ledger.as_ref(), operation.dialect());
@@ -70,7 +69,7 @@ async fn answer_model<B>(
     entry: &mut Entry,
 ) -> Result<Response, Failure>
 where
-    B: HttpBody<Data = Bytes, Error: Display> + Unpin,
+    B: RequestBody,
 {
     let started = Instant::now();
     let caller = identify(app, parts, entry)?;
@@ -291,7 +290,7 @@ fn capitalized(error: &impl ToString) -> String {
 /// Reads a body to its end, and unpacks it if it came compressed.
 pub async fn read_unpacked<B>(app: &App, parts: &Parts, body: B) -> Result<Bytes, Failure>
 where
-    B: HttpBody<Data = Bytes, Error: Display> + Unpin,
+    B: RequestBody,
 {
     let (headers, limit) = (&parts.headers, app.server.max_body);
     let encoding = Encoding::of(headers)?;

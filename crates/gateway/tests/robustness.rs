@@ -225,6 +225,78 @@ async fn requests_at_a_time_are_bounded() {
 }
 
 #[tokio::test]
+async fn what_is_no_request_gets_an_error_and_ends_the_connection() {
+    let (understudy, gateway) = up("").await;
+    let post = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n";
+    let hidden = "GET /hidden HTTP/1.1\r\nhost: x\r\n\r\n";
+    let large = format!("x: {}\r\n", "x".repeat(70_000));
+    let many = "x: y\r\n".repeat(101);
+    for (head, status, code) in [
+        ("GET / HTTP/9.9\r\n", 400, "invalid_request"),
+        ("GET /a b HTTP/1.1\r\n", 400, "invalid_request"),
+        (&format!("{post}x: y\r\n z\r\n"), 400, "invalid_request"),
+        (&format!("{post}x : y\r\n"), 400, "invalid_request"),
+        (&format!("{post}x: a\rb\r\n"), 400, "invalid_request"),
+        (
+            &format!("{post}content-length: 5\r\ncontent-length: 6\r\n"),
+            400,
+            "invalid_request",
+        ),
+        (&format!("{post}content-length: +5\r\n"), 400, "invalid_request"),
+        (
+            &format!("{post}content-length: 5\r\ntransfer-encoding: chunked\r\n"),
+            400,
+            "invalid_request",
+        ),
+        (
+            &format!("{post}transfer-encoding: x, chunked\r\n"),
+            400,
+            "invalid_request",
+        ),
+        (&format!("{post}{large}"), 431, "request_head_too_large"),
+        (&format!("{post}{many}"), 431, "request_head_too_large"),
+    ] {
+        let mut stream = gateway.connect().await;
+        stream
+            .write_all(format!("{head}\r\n{hidden}").as_bytes())
+            .await
+            .unwrap();
+        let reply = read_reply(&mut stream).await.unwrap();
+        let head: String = head.chars().take(200).collect();
+        assert_eq!((reply.status, reply.error_code().as_str()), (status, code), "{head}");
+        assert_eq!(reply.header("connection"), Some("close"));
+        assert!(reply.header("x-request-id").is_some());
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).await.unwrap();
+        assert!(rest.is_empty(), "{head}");
+    }
+    assert_eq!(understudy.received().len(), 0);
+}
+
+#[tokio::test]
+async fn a_chunk_of_nonsense_is_told_from_a_request() {
+    let (understudy, gateway) = up("").await;
+    let body = r#"{"model":"m"}"#;
+    for size in ["xx", "-d", "0xd", "d d", "10000000000000000d", "d\n"] {
+        let mut stream = gateway.connect().await;
+        let text = format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n{size}\r\n{body}\r\n0\r\n\r\n"
+        );
+        stream.write_all(text.as_bytes()).await.unwrap();
+        let reply = read_reply(&mut stream).await.unwrap();
+        assert_eq!(
+            (reply.status, reply.error_code().as_str()),
+            (400, "invalid_body"),
+            "{size}"
+        );
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).await.unwrap();
+        assert!(rest.is_empty(), "{size}");
+    }
+    assert_eq!(understudy.received().len(), 0);
+}
+
+#[tokio::test]
 async fn garbage_on_the_wire_does_no_harm() {
     let (_understudy, gateway) = up("").await;
     for garbage in [

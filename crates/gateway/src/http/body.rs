@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -19,18 +19,38 @@ use crate::failure::Failure;
 /// However steadily it trickles, a body that is held must be there after this many pauses' worth of time.
 const PATIENCE: u32 = 10;
 
+/// A request body that can be read straight to where it belongs.
+pub trait RequestBody: HttpBody<Data = Bytes, Error: Display> + Unpin {
+    /// Appends what comes next to what there is; `false` at the end.
+    fn poll_into(&mut self, whole: &mut BytesMut, cx: &mut Context<'_>) -> Poll<Result<bool, Self::Error>>;
+}
+
+impl RequestBody for Body {
+    fn poll_into(&mut self, whole: &mut BytesMut, cx: &mut Context<'_>) -> Poll<Result<bool, axum::Error>> {
+        let Some(frame) = ready!(Pin::new(self).poll_frame(cx)).transpose()? else {
+            return Poll::Ready(Ok(false));
+        };
+        if let Ok(piece) = frame.into_data() {
+            whole.extend_from_slice(&piece);
+        }
+        Poll::Ready(Ok(true))
+    }
+}
+
 /// Reads a body to its end.
-pub async fn read_whole<B>(mut body: B, headers: &HeaderMap, limit: usize, pause: Duration) -> Result<Bytes, Failure>
-where
-    B: HttpBody<Data = Bytes, Error: Display> + Unpin,
-{
+pub async fn read_whole(
+    mut body: impl RequestBody,
+    headers: &HeaderMap,
+    limit: usize,
+    pause: Duration,
+) -> Result<Bytes, Failure> {
     let too_large = || Failure::body_too_large(limit as u64);
     let announced = content_length(headers);
     if announced.is_some_and(|length| length > limit as u64) {
         return Err(too_large());
     }
     let mut patience = Patience::new(pause);
-    let Some(first) = patience.next(&mut body).await? else {
+    let Some(first) = patience.wait(|cx| poll_piece(&mut body, cx)).await? else {
         return Ok(Bytes::new());
     };
     if body.is_end_stream() && first.len() <= limit {
@@ -41,12 +61,21 @@ where
     whole.extend_from_slice(&first);
     drop(first);
     while whole.len() <= limit {
-        match patience.next(&mut body).await? {
-            Some(piece) => whole.extend_from_slice(&piece),
-            None => return Ok(whole.freeze()),
+        if !patience.wait(|cx| body.poll_into(&mut whole, cx)).await? {
+            return Ok(whole.freeze());
         }
     }
     Err(too_large())
+}
+
+fn poll_piece<B: RequestBody>(body: &mut B, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, B::Error>> {
+    loop {
+        let frame = ready!(Pin::new(&mut *body).poll_frame(cx)).transpose()?;
+        match frame.map(Frame::into_data) {
+            Some(Err(_trailers)) => {}
+            piece => return Poll::Ready(Ok(piece.and_then(Result::ok))),
+        }
+    }
 }
 
 /// How long a body may keep the gateway waiting.
@@ -66,37 +95,24 @@ impl Patience {
         }
     }
 
-    async fn next<B>(&mut self, body: &mut B) -> Result<Option<Bytes>, Failure>
-    where
-        B: HttpBody<Data = Bytes, Error: Display> + Unpin,
-    {
+    /// Waits for what the body has next.
+    async fn wait<R, E: Display>(
+        &mut self,
+        mut poll: impl FnMut(&mut Context<'_>) -> Poll<Result<R, E>>,
+    ) -> Result<R, Failure> {
         let mut since = None;
-        loop {
-            let frame = poll_fn(|cx| match Pin::new(&mut *body).poll_frame(cx) {
-                Poll::Ready(frame) => Poll::Ready(Ok(frame)),
-                Poll::Pending => self.poll_stalled(&mut since, cx).map(Err),
-            });
-            match frame.await? {
-                None => return Ok(None),
-                Some(Err(error)) => {
-                    return Err(Failure::body_unreadable(
-                        format!("The request body broke off: {error}."),
-                        None,
-                    ));
-                }
-                Some(Ok(frame)) => {
-                    if let Ok(data) = frame.into_data() {
-                        return Ok(Some(data));
-                    }
-                }
-            }
-        }
+        let next = poll_fn(|cx| match poll(cx) {
+            Poll::Ready(next) => Poll::Ready(Ok(next)),
+            Poll::Pending => self.poll_stalled(&mut since, cx).map(Err),
+        });
+        let broken = |error| Failure::body_unreadable(format!("The request body broke off: {error}."), None);
+        next.await?.map_err(broken)
     }
 
     fn poll_stalled(&mut self, since: &mut Option<Instant>, cx: &mut Context<'_>) -> Poll<Failure> {
         let since = *since.get_or_insert_with(Instant::now);
         let Some(deadline) = self.deadline else {
-            // hyper hands out what has come already when it is asked for the second time: most bodies need no timer.
+            // What is on its way has mostly come when it is asked for again: most bodies need no timer.
             self.deadline = Some(after(since, self.pause * PATIENCE));
             cx.waker().wake_by_ref();
             return Poll::Pending;

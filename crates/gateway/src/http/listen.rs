@@ -1,40 +1,41 @@
 //! Accepts connections and serves them until the gateway stops.
 
-use std::convert::Infallible;
 use std::future::poll_fn;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use axum::BoxError;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
-use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulConnection;
+use bytes::{Bytes, BytesMut};
+use mynah_dialect::Dialect;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use uuid::Uuid;
 
-use super::head_timeout::{Busy, Limits, Sent, Watched, in_time};
+use super::body::RequestBody;
+use super::http2;
 use super::reply::REQUEST_ID;
 use super::routes::Routes;
+use super::server1::connection::{self, Limits};
+use super::server1::head::Refused;
+use crate::alarm::{Alarm, after};
 use crate::app::App;
+use crate::http1::reading::{SMALL_READ, poll_read};
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-
-/// The most that is read at once or held of a head. More would save few system calls, and be held for each connection.
-const MAX_BUFFER: usize = 64 * 1024;
-
-/// What a client sends first that speaks HTTP/2 without having asked.
-const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// One configuration as it is served.
 pub struct Site {
@@ -92,129 +93,124 @@ async fn connection(tcp: TcpStream, peer: SocketAddr, site: Arc<ArcSwap<Site>>, 
         tracing::debug!(%error, %peer, "connection lost");
         return;
     }
+    let stopping = AtomicBool::new(false);
     let tls = site.load().tls.clone();
     let result = match tls {
-        None => http(TokioIo::new(tcp), None, site, stop).await,
+        None => {
+            let serving = pin!(in_clear(tcp, site, &stopping));
+            until_stopped(serving, &stopping, stop).await
+        }
         // In a box, which connections without TLS do not have to carry.
-        Some(tls) => Box::pin(https(tcp, tls, site, stop)).await,
+        Some(tls) => {
+            let mut serving = Box::pin(over_tls(tcp, tls, site, &stopping));
+            until_stopped(serving.as_mut(), &stopping, stop).await
+        }
     };
     if let Err(error) = result {
         tracing::debug!(%error, %peer, "connection ended");
     }
 }
 
-async fn https(
+/// Runs a connection, and tells it when the gateway stops.
+///
+/// It is pinned by the caller, as a future that is handed over is kept twice.
+async fn until_stopped<F: Future>(
+    mut serving: Pin<&mut F>,
+    stopping: &AtomicBool,
+    stop: watch::Receiver<()>,
+) -> F::Output {
+    let mut told = pin!(told(stop.clone()));
+    let mut is_registered = false;
+    poll_fn(|cx| {
+        // Asked once, to be woken, and then only when there is news: asking takes a lock that all connections share.
+        if !is_registered || (stop.has_changed().unwrap_or(true) && !stopping.load(Ordering::Relaxed)) {
+            is_registered = true;
+            if told.as_mut().poll(cx).is_ready() {
+                stopping.store(true, Ordering::Relaxed);
+            }
+        }
+        serving.as_mut().poll(cx)
+    })
+    .await
+}
+
+async fn over_tls(
     tcp: TcpStream,
     tls: TlsAcceptor,
     site: Arc<ArcSwap<Site>>,
-    stop: watch::Receiver<()>,
+    stopping: &AtomicBool,
 ) -> Result<(), ConnectionError> {
     let stream = tokio::time::timeout(HANDSHAKE, tls.accept(tcp)).await??;
-    let agreed = stream.get_ref().1.alpn_protocol().map(|protocol| protocol == b"h2");
-    http(TokioIo::new(stream), agreed, site, stop).await
-}
-
-async fn http<T>(
-    io: T,
-    agreed_on_http2: Option<bool>,
-    site: Arc<ArcSwap<Site>>,
-    stop: watch::Receiver<()>,
-) -> Result<(), ConnectionError>
-where
-    T: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static,
-{
-    let limits = {
-        let settings = &site.load().app.server;
-        Limits {
-            head: settings.header_timeout,
-            idle: settings.keep_alive,
-        }
-    };
-    let busy = Busy::default();
-    let io = Watched::new(io, busy.clone());
-    let serving = pin!(answer_all(io, agreed_on_http2, busy.clone(), site, stop));
-    in_time(serving, busy, limits).await
-}
-
-/// Speaks HTTP/1.1, or HTTP/2 where TLS agreed on it or the client begins with it.
-async fn answer_all<T>(
-    mut io: Watched<T>,
-    agreed_on_http2: Option<bool>,
-    busy: Busy,
-    site: Arc<ArcSwap<Site>>,
-    stop: watch::Receiver<()>,
-) -> Result<(), ConnectionError>
-where
-    T: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static,
-{
-    let is_http2 = if let Some(agreed) = agreed_on_http2 {
-        agreed
-    } else {
-        tokio::select! {
-            begins = io.begins_with(HTTP2_PREFACE) => begins?,
-            () = told(stop.clone()) => return Ok(()),
-        }
-    };
-    let service = service_fn(move |request: Request<Incoming>| {
-        let in_flight = busy.begin();
-        if is_http2 {
-            busy.for_ever();
-        }
-        let response = respond(&site.load(), request);
-        async move {
-            Ok::<_, Infallible>(response.await.map(|body| Sent {
-                body,
-                request: in_flight,
-            }))
-        }
-    });
-    if is_http2 {
-        let mut connection = Box::pin(HTTP2.serve_connection(io, service));
-        until_stopped(connection.as_mut(), stop).await?;
-    } else {
-        let connection = pin!(HTTP1.serve_connection(io, service));
-        until_stopped(connection, stop).await?;
+    if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+        return http2(stream, Bytes::new(), site, stopping).await;
     }
-    Ok(())
+    http1(stream, Bytes::new(), site, stopping).await
 }
 
-static HTTP1: LazyLock<http1::Builder> = LazyLock::new(|| {
-    let mut builder = http1::Builder::new();
-    builder.header_read_timeout(None).max_buf_size(MAX_BUFFER);
-    builder
-});
+/// Speaks HTTP/1.1, or HTTP/2 where the client begins with it.
+async fn in_clear(mut tcp: TcpStream, site: Arc<ArcSwap<Site>>, stopping: &AtomicBool) -> Result<(), ConnectionError> {
+    let come = opening(&mut tcp, limits(&site), stopping).await?;
+    if come.starts_with(http2::PREFACE) {
+        return Box::pin(http2(tcp, come, site, stopping)).await;
+    }
+    http1(tcp, come, site, stopping).await
+}
 
-static HTTP2: LazyLock<http2::Builder<TokioExecutor>> = LazyLock::new(|| {
-    let mut builder = http2::Builder::new(TokioExecutor::new());
-    builder
-        .timer(TokioTimer::new())
-        .keep_alive_interval(Duration::from_secs(30))
-        .keep_alive_timeout(Duration::from_secs(20))
-        .max_concurrent_streams(1_000)
-        .max_header_list_size(64 * 1024)
-        .adaptive_window(true);
-    builder
-});
-
-/// Runs a connection. When the gateway stops, the connection ends after what is in flight on it.
-///
-/// It is pinned by the caller, as a future that is handed over is kept twice, in each task.
-async fn until_stopped<C: GracefulConnection>(mut connection: Pin<&mut C>, stop: watch::Receiver<()>) -> C::Output {
-    let mut told = pin!(told(stop.clone()));
-    let mut is_registered = false;
-    let mut is_stopping = false;
-    poll_fn(|cx| {
-        // Asked once, to be woken, and then only when there is news: asking takes a lock that all connections share.
-        if !is_registered || (!is_stopping && stop.has_changed().unwrap_or(true)) {
-            is_registered = true;
-            if told.as_mut().poll(cx).is_ready() {
-                is_stopping = true;
-                connection.as_mut().graceful_shutdown();
+/// The first bytes that come, as many as it takes to see what the client speaks.
+async fn opening(tcp: &mut TcpStream, limits: Limits, stopping: &AtomicBool) -> Result<Bytes, ConnectionError> {
+    let mut alarm = Alarm::default();
+    let mut come = BytesMut::new();
+    let mut deadline = after(Instant::now(), limits.idle);
+    loop {
+        let piece = poll_fn(|cx| {
+            let read = poll_read(tcp, SMALL_READ, cx);
+            if read.is_ready() {
+                return read;
             }
+            if come.is_empty() && stopping.load(Ordering::Relaxed) {
+                return Poll::Ready(Ok(Bytes::new()));
+            }
+            let late = || Err(io::Error::new(io::ErrorKind::TimedOut, "no request came in time"));
+            alarm.poll(deadline, cx).map(|()| late())
+        });
+        let piece = piece.await?;
+        let is_end = piece.is_empty();
+        if come.is_empty() {
+            deadline = after(Instant::now(), limits.head);
+            come = piece.into();
+        } else {
+            come.extend_from_slice(&piece);
         }
-        connection.as_mut().poll(cx)
-    })
-    .await
+        if is_end || come.len() >= http2::PREFACE.len() || !http2::PREFACE.starts_with(&come) {
+            return Ok(come.freeze());
+        }
+    }
+}
+
+fn limits(site: &ArcSwap<Site>) -> Limits {
+    let settings = &site.load().app.server;
+    Limits {
+        head: settings.header_timeout,
+        idle: settings.keep_alive,
+    }
+}
+
+async fn http1<T>(io: T, come: Bytes, site: Arc<ArcSwap<Site>>, stopping: &AtomicBool) -> Result<(), ConnectionError>
+where
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let limits = limits(&site);
+    let answer = |request| respond(&site.load(), request);
+    Ok(connection::serve(io, come, limits, stopping, answer, refuse).await?)
+}
+
+async fn http2<T>(io: T, come: Bytes, site: Arc<ArcSwap<Site>>, stopping: &AtomicBool) -> Result<(), ConnectionError>
+where
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let patience = limits(&site).head;
+    let answer = |request| respond(&site.load(), request);
+    Ok(http2::serve(io, come, patience, stopping, answer).await?)
 }
 
 /// Waits until the gateway stops.
@@ -227,7 +223,10 @@ async fn told(mut stop: watch::Receiver<()>) {
 ///
 /// The id of the reply is the caller's own when it sent a sane one, else the provider's, else ours; where it is not
 /// ours, ours is there under a name of its own.
-fn respond(site: &Site, mut request: Request<Incoming>) -> impl Future<Output = Response<Body>> + use<> {
+fn respond<B>(site: &Site, mut request: Request<B>) -> impl Future<Output = Response<Body>> + use<B>
+where
+    B: RequestBody<Error: Into<BoxError>> + Send + 'static,
+{
     let callers = request.headers().get(&X_REQUEST_ID).filter(|id| is_sane(id)).cloned();
     let ours = callers.clone().unwrap_or_else(new_id);
     request.headers_mut().insert(REQUEST_ID.clone(), ours.clone());
@@ -237,6 +236,13 @@ fn respond(site: &Site, mut request: Request<Incoming>) -> impl Future<Output = 
         name(response.headers_mut(), callers, ours);
         response
     }
+}
+
+/// Answers what is no request, in OpenAI's shape: which dialect was meant nobody knows.
+fn refuse(refused: Refused) -> Response<Body> {
+    let mut response = refused.failure().reply_in(Dialect::OpenAi, "");
+    name(response.headers_mut(), None, new_id());
+    response
 }
 
 fn name(headers: &mut HeaderMap, callers: Option<HeaderValue>, ours: HeaderValue) {

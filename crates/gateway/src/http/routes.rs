@@ -4,20 +4,20 @@ use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{ALLOW, CONTENT_TYPE, ORIGIN, UPGRADE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use axum::response::Response;
 use axum::routing::{any, get, post};
-use hyper::body::Incoming;
+use axum::{BoxError, Router};
 use mynah_dialect::Dialect;
 use serde::Serialize;
 use serde_json::json;
 use tower::ServiceExt as _;
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer, ExposeHeaders};
 
+use super::body::RequestBody;
 use super::{endpoints, explain, health, models};
 use crate::app::App;
 use crate::config::CorsOrigins;
@@ -42,7 +42,10 @@ impl Routes {
 
     /// Answers a request. One that names a model does not pass through the router, which would take longer to find its
     /// way than the rest of the gateway takes for all it does.
-    pub fn answer(&self, request: Request<Incoming>) -> Pin<Box<dyn Future<Output = Response> + Send>> {
+    pub fn answer<B>(&self, request: Request<B>) -> Pin<Box<dyn Future<Output = Response> + Send>>
+    where
+        B: RequestBody<Error: Into<BoxError>> + Send + 'static,
+    {
         // The router knows what web pages have to be told.
         let is_page = request.headers().contains_key(ORIGIN);
         let operation = if is_page { None } else { operation(&request) };

@@ -2,9 +2,8 @@
 //!
 //! There is no task behind a connection and nothing between them: what is sent goes out in one write where that is
 //! possible, and what comes is read when it is asked for. What the bytes mean is decided without any connection, in
-//! [`head`] and [`body`].
+//! [`head`] and [`crate::http1::body`].
 
-pub mod body;
 pub mod exchange;
 pub mod head;
 pub mod reading;
@@ -12,32 +11,3 @@ pub mod request;
 #[cfg(test)]
 mod script;
 pub mod sending;
-
-/// Why the bytes that came are no answer that could be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Malformed {
-    /// Not a head.
-    #[error("its head is not HTTP: {0}")]
-    Head(#[from] httparse::Error),
-    /// A head without an end.
-    #[error("its head is larger than {0} bytes")]
-    HeadTooLarge(usize),
-    /// Another protocol, for which nobody asked.
-    #[error("it switches to another protocol")]
-    Switching,
-    /// Lengths that are no numbers, or differ.
-    #[error("its content-length makes no sense")]
-    ContentLength,
-    /// Chunks in an answer of HTTP/1.0, which has none.
-    #[error("it has a transfer-encoding, but is HTTP/1.0")]
-    TransferEncoding,
-    /// Something else where the size or the end of a chunk should be.
-    #[error("its chunks are malformed")]
-    Chunk,
-    /// Extensions of chunks or trailers without an end.
-    #[error("it has more than {0} bytes of chunk extensions or trailers")]
-    ExtrasTooLarge(usize),
-    /// The connection ended before the body did.
-    #[error("the connection ended before the body")]
-    Cut,
-}

@@ -1,24 +1,16 @@
 //! A request and the head of its answer, on one connection.
 
 use std::io;
-use std::mem::MaybeUninit;
-use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use axum::http::Method;
-use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::Malformed;
 use super::head::{Head, HeadReader};
 use super::sending::{NotSent, Sending};
-
-/// Up to this size, what comes is read to the stack and copied, so that nothing is held for what has not come yet, and
-/// nothing more than what has come.
-pub const SMALL_READ: usize = 16 * 1024;
-
-/// The most that is read at once.
-pub const LARGE_READ: usize = 128 * 1024;
+use crate::http1::Malformed;
+use crate::http1::reading::{SMALL_READ, poll_read};
 
 /// Sends a request and waits for the head of its answer, which may come before the request is sent whole.
 #[derive(Debug)]
@@ -124,28 +116,6 @@ pub fn is_gone(error: &io::Error) -> bool {
     )
 }
 
-/// Reads what has come, up to `most`. Nothing means the end of the connection.
-pub fn poll_read<T: AsyncRead + Unpin>(io: &mut T, most: usize, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
-    if most <= SMALL_READ {
-        return poll_read_small(io, cx);
-    }
-    let mut space = BytesMut::with_capacity(most);
-    let length = ready!(pin!(io.read_buf(&mut space)).poll(cx))?;
-    // A large piece of memory must not be held for a small piece of an answer.
-    Poll::Ready(Ok(if length < most / 4 {
-        Bytes::copy_from_slice(&space)
-    } else {
-        space.freeze()
-    }))
-}
-
-fn poll_read_small<T: AsyncRead + Unpin>(io: &mut T, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
-    let mut space = [const { MaybeUninit::uninit() }; SMALL_READ];
-    let mut come = ReadBuf::uninit(&mut space);
-    ready!(Pin::new(io).poll_read(cx, &mut come))?;
-    Poll::Ready(Ok(Bytes::copy_from_slice(come.filled())))
-}
-
 #[cfg(test)]
 mod tests {
     use axum::http::StatusCode;
@@ -217,23 +187,5 @@ mod tests {
         assert!(!gone(Scripted::new([says("H"), Cue::Fails(ConnectionReset)])));
         assert!(!gone(Scripted::says("220 mail.example ESMTP\r\n")));
         assert!(!gone(Scripted::default()));
-    }
-
-    #[test]
-    fn what_is_read_is_as_large_as_what_came() {
-        let mut cx = Context::from_waker(std::task::Waker::noop());
-        for (length, most) in [
-            (10, SMALL_READ),
-            (10, LARGE_READ),
-            (LARGE_READ, LARGE_READ),
-            (LARGE_READ * 2, LARGE_READ),
-        ] {
-            let mut io = Scripted::new([Cue::Says(Bytes::from(vec![b'x'; length]))]);
-            let Poll::Ready(Ok(read)) = poll_read(&mut io, most, &mut cx) else {
-                panic!("nothing was read");
-            };
-            assert_eq!(read.len(), length.min(most));
-        }
-        assert!(poll_read(&mut Scripted::default(), LARGE_READ, &mut cx).is_pending());
     }
 }

@@ -2,16 +2,14 @@
 
 use std::mem::MaybeUninit;
 
-use axum::http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
-use bytes::{Buf as _, Bytes, BytesMut};
+use axum::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use axum::http::{HeaderMap, Method, StatusCode, Version};
+use bytes::{Buf as _, Bytes};
 use httparse::Status;
 
-use super::Malformed;
-use super::body::Framing;
-
-/// The most headers of one answer.
-pub const MAX_HEADERS: usize = 100;
+use crate::http1::Malformed;
+use crate::http1::body::Framing;
+use crate::http1::head::{Gathering, MAX_HEADERS, content_length, headers, keeps_connection, version};
 
 /// The most bytes of a head, with the interim answers before it.
 pub const MAX_HEAD: usize = 400 * 1024;
@@ -36,8 +34,7 @@ pub struct Head {
 pub struct HeadReader {
     /// Nothing but a head will come.
     asked_for_head: bool,
-    /// What has come, as long as it is not a whole head.
-    partial: BytesMut,
+    gathering: Gathering,
     /// How much has come.
     taken: usize,
 }
@@ -47,7 +44,7 @@ impl HeadReader {
     pub fn new(method: &Method) -> Self {
         Self {
             asked_for_head: method == Method::HEAD,
-            partial: BytesMut::new(),
+            gathering: Gathering::default(),
             taken: 0,
         }
     }
@@ -60,16 +57,8 @@ impl HeadReader {
     /// Takes what has come. With a head comes what follows it.
     pub fn push(&mut self, piece: Bytes) -> Result<Option<(Head, Bytes)>, Malformed> {
         self.taken += piece.len();
-        let mut come = if self.partial.is_empty() {
-            piece
-        } else {
-            // The end of a head may be spread over two pieces.
-            let unseen = self.partial.len().saturating_sub(3);
-            self.partial.extend_from_slice(&piece);
-            if !has_empty_line(&self.partial[unseen..]) {
-                return self.wants_more();
-            }
-            std::mem::take(&mut self.partial).freeze()
+        let Some(mut come) = self.gathering.push(piece) else {
+            return self.wants_more();
         };
         while let Some((length, head)) = parse(&come, self.asked_for_head)? {
             come.advance(length);
@@ -80,7 +69,7 @@ impl HeadReader {
                     .ok_or(Malformed::HeadTooLarge(MAX_HEAD));
             }
         }
-        self.partial = BytesMut::from(come);
+        self.gathering.put_back(come);
         self.wants_more()
     }
 
@@ -90,13 +79,6 @@ impl HeadReader {
         }
         Ok(None)
     }
-}
-
-fn has_empty_line(text: &[u8]) -> bool {
-    memchr::memchr_iter(b'\n', text).any(|at| {
-        let next = &text[at + 1..];
-        next.starts_with(b"\n") || next.starts_with(b"\r\n")
-    })
 }
 
 /// The length of a head and what it says, which is nothing if it is that of an interim answer; `None` if it is not whole.
@@ -118,17 +100,8 @@ fn parse(text: &Bytes, asked_for_head: bool) -> Result<Option<(usize, Option<Hea
     if status.is_informational() {
         return Ok(Some((length, None)));
     }
-    let version = if answer.version == Some(0) {
-        Version::HTTP_10
-    } else {
-        Version::HTTP_11
-    };
-    let mut headers = HeaderMap::with_capacity(answer.headers.len());
-    for header in answer.headers.iter() {
-        let name = HeaderName::from_bytes(header.name.as_bytes()).map_err(|_| httparse::Error::HeaderName)?;
-        let value = HeaderValue::from_maybe_shared(text.slice_ref(header.value));
-        headers.append(name, value.map_err(|_| httparse::Error::HeaderValue)?);
-    }
+    let version = version(answer.version);
+    let mut headers = headers(text, answer.headers)?;
     let has_both = headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH);
     let keeps_connection = keeps_connection(version, &headers) && !has_both;
     if has_both {
@@ -164,32 +137,7 @@ fn framing(version: Version, headers: &HeaderMap) -> Result<Framing, Malformed> 
             Framing::UntilClose
         });
     }
-    let mut length = None;
-    for value in headers.get_all(CONTENT_LENGTH) {
-        for text in value.as_bytes().split(|&byte| byte == b',') {
-            let stated = digits(text.trim_ascii()).ok_or(Malformed::ContentLength)?;
-            if *length.get_or_insert(stated) != stated {
-                return Err(Malformed::ContentLength);
-            }
-        }
-    }
-    Ok(length.map_or(Framing::UntilClose, Framing::Length))
-}
-
-/// A number without a sign, which `parse` would allow.
-fn digits(text: &[u8]) -> Option<u64> {
-    let is_number = text.iter().all(u8::is_ascii_digit);
-    std::str::from_utf8(text).ok().filter(|_| is_number)?.parse().ok()
-}
-
-fn keeps_connection(version: Version, headers: &HeaderMap) -> bool {
-    let says = |word: &str| {
-        headers.get_all(CONNECTION).iter().any(|value| {
-            let mut words = value.as_bytes().split(|&byte| byte == b',');
-            words.any(|said| said.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
-        })
-    };
-    !says("close") && (version == Version::HTTP_11 || says("keep-alive"))
+    Ok(content_length(headers)?.map_or(Framing::UntilClose, Framing::Length))
 }
 
 #[cfg(test)]

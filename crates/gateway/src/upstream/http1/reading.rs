@@ -5,10 +5,11 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::Malformed;
-use super::body::{Decoder, Step};
-use super::exchange::{Answered, LARGE_READ, SMALL_READ, poll_read};
+use super::exchange::Answered;
 use super::sending::{NotSent, Sending};
+use crate::http1::Malformed;
+use crate::http1::body::{Decoder, Step};
+use crate::http1::reading::{Appetite, poll_read};
 
 /// A body that is being read.
 #[derive(Debug)]
@@ -16,8 +17,7 @@ pub struct Reading {
     decoder: Decoder,
     /// What has come, and was not taken yet.
     come: Bytes,
-    /// How much is read at once.
-    appetite: usize,
+    appetite: Appetite,
     /// What is still to be sent of the request.
     sending: Option<Box<Sending>>,
     keeps_connection: bool,
@@ -49,7 +49,7 @@ impl Reading {
         let reading = Self {
             decoder: Decoder::new(head.framing),
             come: rest,
-            appetite: SMALL_READ,
+            appetite: Appetite::default(),
             sending: sending.map(Box::new),
             keeps_connection: head.keeps_connection && is_sound,
         };
@@ -71,7 +71,7 @@ impl Reading {
                 Ok(Step::Data(piece)) => return Poll::Ready(Some(Ok(piece))),
                 Ok(Step::Wanting) => {}
             }
-            match ready!(poll_read(io, self.most(), cx)) {
+            match ready!(poll_read(io, self.appetite.most(self.decoder.next_bytes()), cx)) {
                 Err(error) => return Poll::Ready(Some(Err(error.into()))),
                 Ok(piece) if piece.is_empty() => {
                     self.keeps_connection = false;
@@ -80,7 +80,7 @@ impl Reading {
                     }
                 }
                 Ok(piece) => {
-                    self.adapt(piece.len());
+                    self.appetite.adapt(piece.len());
                     self.come = piece;
                 }
             }
@@ -101,21 +101,6 @@ impl Reading {
         }
         self.sending = None;
         Ok(())
-    }
-
-    /// How much to read: what is certain to come, or else as much as came before. One byte more, so that what should not
-    /// be there shows, and so that the connection is known to be empty.
-    fn most(&self) -> usize {
-        let certain = usize::try_from(self.decoder.next_bytes()).unwrap_or(usize::MAX);
-        self.appetite.max(certain.saturating_add(1)).min(LARGE_READ)
-    }
-
-    fn adapt(&mut self, came: usize) {
-        if came >= self.appetite {
-            self.appetite = (self.appetite * 2).min(LARGE_READ);
-        } else if came < self.appetite / 4 {
-            self.appetite = (self.appetite / 2).max(SMALL_READ);
-        }
     }
 
     /// Whether the body was read to its end.
@@ -140,6 +125,7 @@ mod tests {
 
     use super::super::script::{Cue, Scripted};
     use super::*;
+    use crate::http1::reading::{LARGE_READ, SMALL_READ};
     use crate::upstream::outgoing::Outgoing;
 
     fn get(mut io: Scripted, method: &Method) -> (Reading, Scripted) {

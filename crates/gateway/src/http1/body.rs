@@ -1,4 +1,4 @@
-//! Where the body of an answer begins and ends, without any connection.
+//! Where a body begins and ends, without any connection.
 
 use bytes::{Buf as _, Bytes};
 
@@ -135,6 +135,21 @@ impl Decoder {
     /// How many bytes of the body are certain to come next.
     pub fn next_bytes(&self) -> u64 {
         self.left
+    }
+
+    /// Whether the rest of the body can never come.
+    pub fn is_broken(&self) -> bool {
+        matches!(self.state, State::Broken(_))
+    }
+
+    /// Says that this many bytes of a body with a length were taken past the decoder.
+    pub fn skip(&mut self, taken: u64) {
+        if self.state == State::Counted {
+            self.left = self.left.saturating_sub(taken);
+            if self.left == 0 {
+                self.state = State::End;
+            }
+        }
     }
 
     /// Passes over what stands between pieces.
