@@ -11,9 +11,10 @@ use crate::caller::Callers;
 use crate::catalog::Catalog;
 use crate::condition::Conditions;
 use crate::config::access::AccessConfig;
-use crate::config::{Config, CorsOrigins, ServerConfig};
+use crate::config::{AdminConfig, Config, CorsOrigins, ServerConfig};
 use crate::discovered::Discovered;
 use crate::failure::Failure;
+use crate::holds::Holds;
 use crate::ledger::Ledger;
 use crate::limits::Scopes;
 use crate::limits::clock::Clock;
@@ -26,6 +27,8 @@ use crate::upstream::pool::Pools;
 pub struct App {
     /// The public listener's settings.
     pub server: ServerConfig,
+    /// The admin listener's settings, if there is one.
+    pub admin: Option<AdminConfig>,
     /// Who may call. They can be replaced while everything else stays.
     pub callers: ArcSwap<Callers>,
     /// What they were made from.
@@ -45,6 +48,8 @@ pub struct Process {
     pub discovered: Arc<Discovered>,
     /// How targets and keys are doing.
     pub conditions: Arc<Conditions>,
+    /// What the operator has taken out of the rotation.
+    pub holds: Holds,
     /// The calls under way that may be shared.
     pub flights: Arc<Flights>,
     /// What clients and groups have consumed.
@@ -64,6 +69,7 @@ impl Process {
         Self {
             discovered: Arc::default(),
             conditions: Arc::default(),
+            holds: Holds::default(),
             flights: Arc::default(),
             scopes: Scopes::new(Clock::start()),
             ledger,
@@ -76,6 +82,11 @@ impl Process {
     /// Says that no new work should come.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Requests in flight.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
     }
 
     /// Whether no new work should come.
@@ -107,6 +118,7 @@ impl App {
         let catalog = Catalog::new(&mut config, process.discovered.clone(), process.conditions.clone());
         Self {
             server: config.server,
+            admin: config.admin,
             callers: ArcSwap::from_pointee(Callers::new(&config.access, &process.scopes)),
             access: config.access,
             catalog,

@@ -52,7 +52,7 @@ pub async fn first_success<'a>(
         attempts,
     };
     if !search.course.has_fitting() {
-        return Err(needs.unmet(route, ask));
+        return Err(held(app, route).unwrap_or_else(|| needs.unmet(route, ask)));
     }
     let outcome = search.run(ask).await;
     ask.attempts = search.course.asked();
@@ -102,7 +102,8 @@ fn limits(route: &Route, ask: &Ask<'_>, needs: &Needs, now: Instant) -> Limits {
 
 /// How a target suits what is asked.
 pub fn fit(app: &App, target: &Target, needs: &Needs, ask: &Ask<'_>) -> Fit {
-    if needs.unmet_by(target).is_some() {
+    let holds = &app.process.holds;
+    if needs.unmet_by(target).is_some() || holds.are_any() && holds.over(target, Instant::now()).is_some() {
         return Fit::Unfit;
     }
     if target.provider.is_built_in() {
@@ -115,6 +116,14 @@ pub fn fit(app: &App, target: &Target, needs: &Needs, ask: &Ask<'_>) -> Fit {
         Some(Way::Translate(_, protocol)) if ask.is_in(protocol) => Fit::Native,
         Some(Way::Translate(..)) => Fit::Translated,
     }
+}
+
+/// The failure of a request for which nobody is left but those that the operator has taken out of the rotation.
+fn held(app: &App, route: &Route) -> Option<Failure> {
+    let now = Instant::now();
+    let is_held =
+        |target: &Target| app.process.holds.over(target, now).is_some() || target.provider.keys.are_all_held(now);
+    route.targets().any(is_held).then(|| Failure::all_held(&route.name))
 }
 
 /// A request on its way from one target to the next.
@@ -292,7 +301,7 @@ impl<'a, 'p> Search<'a, 'p> {
                     resting.reason.name(),
                     whole_seconds(left),
                 )),
-                _ => Err(Failure::model_unknown(&self.route.name, "")),
+                _ => Err(held(self.app, self.route).unwrap_or_else(|| Failure::model_unknown(&self.route.name, ""))),
             },
         }
     }

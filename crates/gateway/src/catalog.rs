@@ -112,6 +112,13 @@ impl Catalog {
         &self.providers
     }
 
+    /// The configured names, in alphabetical order.
+    pub fn configured(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.routes.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+
     fn provider(&self, name: &str) -> Option<&Arc<Provider>> {
         self.providers.iter().find(|provider| provider.name == name)
     }

@@ -181,21 +181,20 @@ fn serve_command(source: &Source) -> anyhow::Result<()> {
     let env = environment()?;
     let loaded = source
         .load(file.as_deref(), &env)
-        .map_err(|problems| report_all(&problems))?
-        .1;
-    telemetry::start(&loaded.config.log, &env).map_err(anyhow::Error::msg)?;
+        .map_err(|problems| report_all(&problems))?;
+    telemetry::start(&loaded.1.config.log, &env).map_err(anyhow::Error::msg)?;
     // A default file that is not there yet may come, and go again.
     let watched = file.unwrap_or_else(|| PathBuf::from(DEFAULT_FILE));
     let source = source.clone();
-    let load: serve::Load = Box::new(move || {
+    let load: serve::Load = Arc::new(move || {
         let env = Env::read(Path::new("."))?;
         let file = source
             .file()
             .map_err(|error| vec![Problem::without_place(error.to_string())])?;
-        source.load(file.as_deref(), &env).map(|(_, loaded)| loaded)
+        source.load(file.as_deref(), &env)
     });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let ledger = loaded.config.store.clone().map(Ledger::start).transpose()?;
+    let ledger = loaded.1.config.store.clone().map(Ledger::start).transpose()?;
     let served = runtime.block_on(serve::run(loaded, watched, load, ledger.clone()));
     // Requests that were cut off end here, and their rows are to be written too.
     runtime.shutdown_timeout(LAST);

@@ -5,6 +5,7 @@
 //! the models.
 
 pub mod access;
+mod admin;
 pub mod check;
 pub mod clients;
 pub mod document;
@@ -28,6 +29,7 @@ use std::time::Duration;
 use axum::http::HeaderValue;
 
 use crate::balance::Strategy;
+use crate::caller::KeyHash;
 use crate::provider::Provider;
 use crate::route::Rules;
 use problem::Problem;
@@ -37,6 +39,8 @@ use problem::Problem;
 pub struct Config {
     /// The public listener.
     pub server: ServerConfig,
+    /// The admin listener; `None` when there is none.
+    pub admin: Option<AdminConfig>,
     /// Providers by the order in which they were named.
     pub providers: Vec<Provider>,
     /// Configured model names.
@@ -115,6 +119,8 @@ pub struct ServerConfig {
     pub listen: SocketAddr,
     /// Certificate and key files.
     pub tls: Option<TlsFiles>,
+    /// Whether the public routes are described.
+    pub docs: bool,
     /// Web origins that browsers may call from.
     pub cors_origins: CorsOrigins,
     /// The largest body that is held in memory, in bytes.
@@ -133,6 +139,17 @@ pub struct ServerConfig {
     pub keep_alive: Duration,
     /// How long requests in flight may take after the signal to stop.
     pub drain: Duration,
+}
+
+/// The admin listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminConfig {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The hash of the key; `None` when none is asked for.
+    pub key: Option<KeyHash>,
+    /// Certificate and key files.
+    pub tls: Option<TlsFiles>,
 }
 
 /// A certificate chain and its private key, PEM.

@@ -18,6 +18,7 @@ use crate::caller::Caller;
 use crate::course::Fit;
 use crate::exchange::Exchange;
 use crate::failure::Failure;
+use crate::holds::Hold;
 use crate::needs::Needs;
 use crate::operation::Operation;
 use crate::outlook::{Outlook, TargetOutlook, TierOutlook, outlook};
@@ -136,9 +137,11 @@ pub async fn explain(app: &App, caller: &Caller, asked: &Hypothetical<'_>) -> Re
     let mut ask = asking.ask(body);
     ask.heed(&route.rules);
     let needs = Needs::of(&route, &ask);
-    let why = |target: &Target| match needs.unmet_by(target) {
-        Some(unmet) => unmet.to_string(),
-        None => "the request cannot be put to it".to_owned(),
+    let now = Instant::now();
+    let why = |target: &Target| match (needs.unmet_by(target), app.process.holds.over(target, now)) {
+        (Some(unmet), _) => unmet.to_string(),
+        (None, Some(hold)) => held(hold, now),
+        (None, None) => "the request cannot be put to it".to_owned(),
     };
     let outlook = outlook(&route, needs.conversation, |target| fit(app, target, &needs, &ask), why);
     let tiers = outlook.tiers.iter().zip(&route.tiers);
@@ -159,8 +162,24 @@ pub async fn explain(app: &App, caller: &Caller, asked: &Hypothetical<'_>) -> Re
 pub async fn explain_model(app: &App, caller: &Caller, model: &str) -> Result<Outlook, Failure> {
     let route = app.catalog.resolve(model, None, caller).await?;
     let is_down = |target: &Target| app.process.discovered.is_down(&target.provider.name);
-    let fit = |target: &Target| if is_down(target) { Fit::Down } else { Fit::Native };
-    Ok(outlook(&route, None, fit, |_| String::new()))
+    let now = Instant::now();
+    let hold = |target: &Target| app.process.holds.over(target, now);
+    let fit = |target: &Target| match () {
+        () if hold(target).is_some() => Fit::Unfit,
+        () if is_down(target) => Fit::Down,
+        () => Fit::Native,
+    };
+    let why = |target: &Target| hold(target).map_or_else(String::new, |hold| held(hold, now));
+    Ok(outlook(&route, None, fit, why))
+}
+
+/// Why a target that the operator has taken out of the rotation is passed over.
+fn held(hold: Hold, now: Instant) -> String {
+    let left = match hold.left(now) {
+        Some(left) => format!("for {:.1} s", left.as_secs_f64()),
+        None => "until it is enabled again".to_owned(),
+    };
+    format!("the operator has taken it out of the rotation {left}")
 }
 
 fn at_target(app: &App, target: &Target, ask: &Ask<'_>) -> Explained {

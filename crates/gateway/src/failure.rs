@@ -1,5 +1,7 @@
 //! What can go wrong here, whose fault it is, and the one place where that becomes an HTTP reply.
 
+mod operator;
+
 use std::borrow::Cow;
 use std::fmt::Display;
 
@@ -365,6 +367,17 @@ impl Failure {
             kind: "rate_limit_error",
             retry_after: Some(seconds),
             ..Self::upstreams(StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded", message)
+        }
+    }
+
+    /// The operator has taken everybody out of the rotation who might answer.
+    pub fn all_held(model: &str) -> Self {
+        let message = format!(
+            "The operator of this gateway has taken the targets of `{model}` out of the rotation that suit this request. Try again later."
+        );
+        Self {
+            retry_after: Some(30),
+            ..Self::ours(StatusCode::SERVICE_UNAVAILABLE, "targets_held", message)
         }
     }
 

@@ -2,6 +2,7 @@
 
 pub mod body;
 pub mod decode;
+pub mod docs;
 pub mod endpoints;
 pub mod explain;
 pub mod fan_out;
@@ -9,6 +10,7 @@ pub mod health;
 pub mod http2;
 pub mod listen;
 pub mod models;
+pub mod openapi;
 pub mod passage;
 pub mod reply;
 pub mod routes;

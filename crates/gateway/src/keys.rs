@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::holds::Hold;
+
 /// Rests that are kept for one key at most.
 const MAX_RESTS: usize = 1024;
 
@@ -31,6 +33,8 @@ pub enum Reason {
     Exhausted,
     /// It is not accepted (401, 403).
     Rejected,
+    /// The operator has taken it out of the rotation.
+    Held,
 }
 
 impl Reason {
@@ -39,7 +43,7 @@ impl Reason {
         match self {
             Self::Throttled => (Duration::from_secs(1), Duration::from_mins(1)),
             Self::Exhausted => (Duration::from_mins(5), Duration::from_hours(1)),
-            Self::Rejected => (Duration::from_mins(1), Duration::from_mins(15)),
+            Self::Rejected | Self::Held => (Duration::from_mins(1), Duration::from_mins(15)),
         }
     }
 
@@ -49,6 +53,7 @@ impl Reason {
             Self::Throttled => "throttled",
             Self::Exhausted => "exhausted",
             Self::Rejected => "rejected",
+            Self::Held => "held",
         }
     }
 }
@@ -71,8 +76,8 @@ pub struct ListedRest {
     pub model: Option<String>,
     /// Why.
     pub reason: Reason,
-    /// For how much longer.
-    pub left: Duration,
+    /// For how much longer; `None` until the operator says otherwise.
+    pub left: Option<Duration>,
 }
 
 /// One rest.
@@ -99,6 +104,8 @@ pub struct Key {
 
 #[derive(Debug, Default)]
 struct Rests {
+    /// What the operator said.
+    held: Option<Hold>,
     everywhere: Option<Rest>,
     by_model: HashMap<String, Rest>,
 }
@@ -177,7 +184,7 @@ impl KeyPool {
     pub fn lease_at_a_guess(&self, model: &str, now: Instant) -> Option<Lease> {
         let mut is_told = false;
         let mut first: Option<(bool, Instant, usize, &Arc<Key>)> = None;
-        for (index, key) in self.keys.iter().enumerate() {
+        for (index, key) in self.keys.iter().enumerate().filter(|(_, key)| key.held(now).is_none()) {
             let Some((is_rejected, until)) = key.guessed_until(model, now) else {
                 is_told = true;
                 continue;
@@ -188,6 +195,26 @@ impl KeyPool {
         }
         let (.., index, key) = first.filter(|(is_rejected, ..)| !(*is_rejected && is_told))?;
         Some(self.leased(index, key, now, false))
+    }
+
+    /// Takes a key out of the rotation, or with `None` puts it back. Returns whether there is such a key.
+    pub fn hold(&self, index: usize, hold: Option<Hold>) -> bool {
+        let key = self.keys.get(index).filter(|_| self.are_keys);
+        if let Some(key) = key {
+            key.hold(hold);
+        }
+        key.is_some()
+    }
+
+    /// Which of the keys the operator has taken out of the rotation.
+    pub fn holds(&self, now: Instant) -> Vec<(usize, Hold)> {
+        let keys = self.keys.iter().enumerate();
+        keys.filter_map(|(index, key)| Some((index, key.held(now)?))).collect()
+    }
+
+    /// Whether the operator has left none of the keys.
+    pub fn are_all_held(&self, now: Instant) -> bool {
+        self.keys.iter().all(|key| key.held(now).is_some())
     }
 
     /// How many of the keys do not rest, for whichever model.
@@ -240,7 +267,7 @@ impl KeyPool {
 impl AllResting {
     /// Whether there is hope when the rest is over: a key that is refused does not do better with time.
     pub fn is_worth_waiting(self) -> bool {
-        self.is_probed || self.reason != Reason::Rejected
+        self.is_probed || !matches!(self.reason, Reason::Rejected | Reason::Held)
     }
 
     fn is_better_than(self, other: Self) -> bool {
@@ -301,6 +328,13 @@ impl Key {
             return Stands::Ready;
         }
         let mut rests = self.lock();
+        if let Some(hold) = rests.held.filter(|hold| hold.holds(now)) {
+            return Stands::Resting(AllResting {
+                until: hold.until.unwrap_or(now + LONGEST),
+                reason: Reason::Held,
+                is_probed: false,
+            });
+        }
         let mut stands = Stands::Ready;
         let mut latest = now;
         for rest in rests.that_hold(model) {
@@ -323,6 +357,19 @@ impl Key {
             }
         }
         stands
+    }
+
+    fn hold(&self, hold: Option<Hold>) {
+        let mut rests = self.lock();
+        rests.held = hold;
+        self.may_rest.store(!rests.is_empty(), Ordering::Relaxed);
+    }
+
+    fn held(&self, now: Instant) -> Option<Hold> {
+        if !self.may_rest.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.lock().held.filter(|hold| hold.holds(now))
     }
 
     /// The end of its rest, and whether it is not accepted, where nobody has said how long it rests.
@@ -349,8 +396,7 @@ impl Key {
         if rests.by_model.get(model).is_some_and(|rest| rest.begun <= by) {
             rests.by_model.remove(model);
         }
-        let may_rest = rests.everywhere.is_some() || !rests.by_model.is_empty();
-        self.may_rest.store(may_rest, Ordering::Relaxed);
+        self.may_rest.store(!rests.is_empty(), Ordering::Relaxed);
     }
 
     fn rest(&self, model: &str, reason: Reason, asked: Option<Duration>, cooldown: Option<Duration>, now: Instant) {
@@ -407,15 +453,18 @@ impl Key {
         let rests = self.lock();
         let everywhere = rests.everywhere.iter().map(|rest| (None, rest));
         let by_model = rests.by_model.iter().map(|(model, rest)| (Some(model.clone()), rest));
-        everywhere
-            .chain(by_model)
-            .filter(|(_, rest)| rest.until > now)
-            .map(|(model, rest)| ListedRest {
-                model,
-                reason: rest.reason,
-                left: rest.until.duration_since(now),
-            })
-            .collect()
+        let resting = everywhere.chain(by_model).filter(|(_, rest)| rest.until > now);
+        let resting = resting.map(|(model, rest)| ListedRest {
+            model,
+            reason: rest.reason,
+            left: Some(rest.until.duration_since(now)),
+        });
+        let held = rests.held.filter(|hold| hold.holds(now)).map(|hold| ListedRest {
+            model: None,
+            reason: Reason::Held,
+            left: hold.left(now),
+        });
+        held.into_iter().chain(resting).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Rests> {
@@ -424,6 +473,10 @@ impl Key {
 }
 
 impl Rests {
+    fn is_empty(&self) -> bool {
+        self.held.is_none() && self.everywhere.is_none() && self.by_model.is_empty()
+    }
+
     fn that_hold(&mut self, model: &str) -> impl Iterator<Item = &mut Rest> {
         self.everywhere.iter_mut().chain(self.by_model.get_mut(model))
     }

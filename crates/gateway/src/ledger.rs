@@ -15,6 +15,7 @@ mod writer;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use self::queue::Queue;
@@ -35,7 +36,8 @@ pub struct Ledger {
 }
 
 /// How the ledger is doing.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
+#[schemars(rename = "LedgerStatus")]
 pub struct Status {
     /// Where rows go.
     pub state: State,
@@ -54,8 +56,9 @@ pub struct Status {
 }
 
 /// Where rows go.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "LedgerState")]
 pub enum State {
     /// To the database.
     #[default]

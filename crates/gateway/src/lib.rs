@@ -1,5 +1,6 @@
 //! Mynah, an LLM inference gateway. ARCHITECTURE.md shows the way of a request through these modules.
 
+pub mod admin;
 pub mod alarm;
 pub mod answer;
 pub mod app;
@@ -23,6 +24,7 @@ pub mod exchange;
 pub mod explain;
 pub mod failure;
 pub mod hedge;
+pub mod holds;
 pub mod http;
 pub mod http1;
 pub mod judgement;
@@ -33,6 +35,7 @@ pub mod ledger;
 pub mod limits;
 pub mod line;
 pub mod needs;
+pub mod openapi;
 pub mod operation;
 pub mod outlook;
 pub mod pipeline;

@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::alarm::after;
 use crate::course::{Course, Fit, Limits, Obstacle, Prospect};
+use crate::keys::Reason;
 use crate::route::{Route, Target};
 
 /// Where a request for a model would go now.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Outlook {
     /// The name that was asked for.
     pub model: String,
@@ -19,7 +21,7 @@ pub struct Outlook {
 }
 
 /// One tier.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct TierOutlook {
     /// The model whose targets they are.
     pub model: String,
@@ -30,7 +32,7 @@ pub struct TierOutlook {
 }
 
 /// One target.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct TargetOutlook {
     /// `provider/model`.
     pub target: String,
@@ -85,6 +87,9 @@ fn target(prospect: &Prospect<'_>, why: &impl Fn(&Target) -> String, now: Instan
             report.consecutive_failures,
             seconds(until, now)
         )),
+        (_, Some(Obstacle::Resting(resting))) if resting.reason == Reason::Held => {
+            Some("the operator has taken all its keys out of the rotation".to_owned())
+        }
         (_, Some(Obstacle::Resting(resting))) => Some(format!(
             "all its keys rest ({}), the first of them for {}",
             resting.reason.name(),

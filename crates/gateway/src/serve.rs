@@ -9,14 +9,17 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
+use crate::admin::{self, Admin, InUse, Reload};
 use crate::app::{App, Process};
+use crate::config::document::Document;
 use crate::config::problem::Problem;
 use crate::config::reload::{self, Watched};
-use crate::config::{Config, Loaded, check};
+use crate::config::{AdminConfig, Config, Loaded, TlsFiles, check};
 use crate::discovering::keep_discovering;
 use crate::http::listen::{Site, serve};
 use crate::http::routes::Routes;
@@ -31,28 +34,57 @@ const EXPIRE: Duration = Duration::from_secs(10);
 const BACKLOG: u32 = 4096;
 
 /// Where a configuration comes from, for loading it again.
-pub type Load = Box<dyn Fn() -> Result<Loaded, Vec<Problem>> + Send>;
+pub type Load = Arc<dyn Fn() -> Result<(Document, Loaded), Vec<Problem>> + Send + Sync>;
+
+/// As many wait at a time for the configuration to be read anew.
+const MAX_RELOADS: usize = 16;
+
+/// What is served at both listeners.
+#[derive(Clone)]
+struct Sites {
+    public: Arc<ArcSwap<Site>>,
+    admin: Arc<ArcSwap<Site>>,
+}
 
 /// Serves until SIGTERM or SIGINT. `file` is the configuration file, or where one may appear.
-pub async fn run(loaded: Loaded, file: PathBuf, load: Load, ledger: Option<Arc<Ledger>>) -> anyhow::Result<()> {
-    let config = loaded.config;
-    let listen = config.server.listen;
-    let listener =
-        bind(listen).map_err(|error| anyhow::anyhow!("cannot listen on {listen}: {error}{}", advice(&error)))?;
+pub async fn run(
+    (document, loaded): (Document, Loaded),
+    file: PathBuf,
+    load: Load,
+    ledger: Option<Arc<Ledger>>,
+) -> anyhow::Result<()> {
+    let Loaded { config, effective } = loaded;
+    let listener = bind(config.server.listen, "server.listen")?;
+    let admin_listener = config.admin.as_ref().map(|admin| bind(admin.listen, "admin.listen"));
+    let admin_listener = admin_listener.transpose()?;
     let watched = Watched::new(std::iter::once(file.clone()).chain(check::files(&config)));
     let process = Arc::new(Process::new(ledger));
     if let Some(store) = &config.store {
         let now = process.scopes.clock().now();
         past(store, &config.access, now).restore(&process.scopes, &config.access, now);
     }
-    let site = Arc::new(ArcSwap::from_pointee(build(config, &process, None)?));
+    let (reload, reloads) = mpsc::channel(MAX_RELOADS);
+    let admin = Arc::new(Admin::new(InUse::now(document, effective), file, load, reload));
+    let sites = Sites::build(config, &process, &admin)?;
     // Listened for before anybody can know that the gateway is there: an unheard signal would end it.
     let hang_up = signal(SignalKind::hangup())?;
     let mut stop = Stop::listen()?;
-    welcome(&site.load(), listener.local_addr()?)?;
-    let looking = tokio::spawn(keep_looking(site.load().app.clone()));
-    tokio::spawn(keep_expiring(site.clone()));
-    tokio::spawn(keep_reloading(site.clone(), looking, watched, (file, load), hang_up));
+    let admin_address = admin_listener.as_ref().map(TcpListener::local_addr).transpose()?;
+    welcome(&sites.public.load(), listener.local_addr()?, admin_address)?;
+    let looking = tokio::spawn(keep_looking(sites.public.load().app.clone()));
+    tokio::spawn(keep_expiring(sites.public.clone()));
+    tokio::spawn(keep_reloading(
+        sites.clone(),
+        admin,
+        looking,
+        watched,
+        (hang_up, reloads),
+    ));
+    let (ended, end) = oneshot::channel::<()>();
+    let operating = admin_listener.map(|listener| {
+        let end = async move { drop(end.await) };
+        tokio::spawn(serve(listener, sites.admin.clone(), end))
+    });
     let draining = process.clone();
     let stopped = async move {
         stop.asked().await;
@@ -63,11 +95,23 @@ pub async fn run(loaded: Loaded, file: PathBuf, load: Load, ledger: Option<Arc<L
             std::process::exit(130);
         });
     };
-    serve(listener, site, stopped).await;
+    serve(listener, sites.public, stopped).await;
+    // The operator may look on until the last request is over.
+    drop(ended);
+    if let Some(operating) = operating {
+        operating.await?;
+    }
     Ok(())
 }
 
-fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
+    try_bind(address).map_err(|error| {
+        let advice = advice(&error, setting);
+        anyhow::anyhow!("cannot listen on {address}: {error}{advice}")
+    })
+}
+
+fn try_bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()
     } else {
@@ -78,28 +122,52 @@ fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-fn advice(error: &std::io::Error) -> &'static str {
+fn advice(error: &std::io::Error, setting: &str) -> String {
     match error.kind() {
-        std::io::ErrorKind::AddrInUse => "; choose another with `--listen 127.0.0.1:PORT` or `server.listen`",
-        std::io::ErrorKind::PermissionDenied => "; ports below 1024 need privileges",
-        _ => "",
+        std::io::ErrorKind::AddrInUse if setting == "server.listen" => {
+            "; choose another with `--listen 127.0.0.1:PORT` or `server.listen`".to_owned()
+        }
+        std::io::ErrorKind::AddrInUse => format!("; choose another with `{setting}`"),
+        std::io::ErrorKind::PermissionDenied => "; ports below 1024 need privileges".to_owned(),
+        _ => String::new(),
     }
 }
 
-fn build(config: Config, process: &Arc<Process>, before: Option<&App>) -> anyhow::Result<Site> {
-    let acceptor = config
-        .server
-        .tls
-        .as_ref()
-        .map(tls::load)
-        .transpose()
-        .map_err(anyhow::Error::msg)?;
+impl Sites {
+    fn build(config: Config, process: &Arc<Process>, admin: &Arc<Admin>) -> anyhow::Result<Self> {
+        let (public, operators) = build(config, process, admin, None)?;
+        Ok(Self {
+            public: Arc::new(ArcSwap::from_pointee(public)),
+            admin: Arc::new(ArcSwap::from_pointee(operators)),
+        })
+    }
+}
+
+/// What a configuration amounts to, for the public and for the operator.
+fn build(
+    config: Config,
+    process: &Arc<Process>,
+    admin: &Arc<Admin>,
+    before: Option<&App>,
+) -> anyhow::Result<(Site, Site)> {
+    let acceptor = |files: Option<&TlsFiles>| {
+        let loaded = files.map(tls::load).transpose().map_err(anyhow::Error::msg)?;
+        anyhow::Ok(loaded.map(TlsAcceptor::from))
+    };
+    let public_tls = acceptor(config.server.tls.as_ref())?;
+    let admin_tls = acceptor(config.admin.as_ref().and_then(|admin| admin.tls.as_ref()))?;
     let app = Arc::new(App::new(config, process.clone(), before));
-    Ok(Site {
+    let operators = Site {
+        routes: Routes::only(&app, admin::answer::router(admin, &app)),
+        app: app.clone(),
+        tls: admin_tls,
+    };
+    let public = Site {
         routes: Routes::new(&app),
         app,
-        tls: acceptor.map(TlsAcceptor::from),
-    })
+        tls: public_tls,
+    };
+    Ok((public, operators))
 }
 
 async fn keep_expiring(site: Arc<ArcSwap<Site>>) {
@@ -116,58 +184,63 @@ async fn keep_looking(app: Arc<App>) {
 
 /// Swaps in a changed configuration; a bad one is reported and the old one stays.
 async fn keep_reloading(
-    site: Arc<ArcSwap<Site>>,
+    sites: Sites,
+    admin: Arc<Admin>,
     mut looking: JoinHandle<()>,
     mut watched: Watched,
-    (file, load): (PathBuf, Load),
-    mut hang_up: Signal,
+    (mut hang_up, mut reloads): (Signal, mpsc::Receiver<Reload>),
 ) {
     loop {
         let asked = tokio::select! {
-            _ = hang_up.recv() => true,
-            () = tokio::time::sleep(reload::INTERVAL) => false,
+            _ = hang_up.recv() => Some(None),
+            Some(asked) = reloads.recv() => Some(Some(asked)),
+            () = tokio::time::sleep(reload::INTERVAL) => None,
         };
-        if !watched.changed() && !asked {
+        if !watched.changed() && asked.is_none() {
             continue;
         }
-        match load() {
+        let swapped = (admin.load)().and_then(|(document, loaded)| {
+            watched = Watched::new(std::iter::once(admin.file.clone()).chain(check::files(&loaded.config)));
+            let app = swap(&sites, &admin, loaded.config)?;
+            admin.in_use.store(InUse::now(document, loaded.effective));
+            looking.abort();
+            looking = tokio::spawn(keep_looking(app));
+            Ok(())
+        });
+        match &swapped {
+            Ok(()) => tracing::info!("the changed configuration is in use"),
             Err(problems) => {
                 for problem in problems {
                     tracing::error!(%problem, "the changed configuration is not used");
                 }
             }
-            Ok(loaded) => {
-                watched = Watched::new(std::iter::once(file.clone()).chain(check::files(&loaded.config)));
-                if let Some(app) = swap(&site, loaded.config) {
-                    looking.abort();
-                    looking = tokio::spawn(keep_looking(app));
-                }
-            }
+        }
+        if let Some(Some(asked)) = asked {
+            // Whoever asked may have gone.
+            let _ = asked.send(swapped);
         }
     }
 }
 
 /// Puts a configuration to use; returns what it amounts to.
-fn swap(site: &ArcSwap<Site>, config: Config) -> Option<Arc<App>> {
-    let before = site.load_full();
+fn swap(sites: &Sites, admin: &Arc<Admin>, config: Config) -> Result<Arc<App>, Vec<Problem>> {
+    let before = sites.public.load_full();
     if before.app.server.listen != config.server.listen {
         tracing::warn!("`server.listen` takes effect at the next start");
+    }
+    let place = |admin: &Option<AdminConfig>| admin.as_ref().map(|admin| admin.listen);
+    if place(&before.app.admin) != place(&config.admin) {
+        tracing::warn!("`admin.listen` takes effect at the next start");
     }
     if before.app.process.ledger.as_ref().map(|ledger| ledger.config()) != config.store.as_ref() {
         tracing::warn!("`store` takes effect at the next start");
     }
-    match build(config, &before.app.process, Some(&before.app)) {
-        Err(error) => {
-            tracing::error!(%error, "the changed configuration is not used");
-            None
-        }
-        Ok(new) => {
-            let app = new.app.clone();
-            site.store(Arc::new(new));
-            tracing::info!("the changed configuration is in use");
-            Some(app)
-        }
-    }
+    let built = build(config, &before.app.process, admin, Some(&before.app));
+    let (public, operators) = built.map_err(|error| vec![Problem::without_place(error.to_string())])?;
+    let app = public.app.clone();
+    sites.public.store(Arc::new(public));
+    sites.admin.store(Arc::new(operators));
+    Ok(app)
 }
 
 /// The signals to stop.
@@ -194,7 +267,7 @@ impl Stop {
 }
 
 /// Where the gateway is, and a command to try.
-fn welcome(site: &Site, listen: SocketAddr) -> std::io::Result<()> {
+fn welcome(site: &Site, listen: SocketAddr, admin: Option<SocketAddr>) -> std::io::Result<()> {
     let scheme = if site.tls.is_some() { "https" } else { "http" };
     let key = if site.app.callers.load().have_keys() {
         " \\\n    -H 'authorization: Bearer YOUR-KEY'"
@@ -207,6 +280,15 @@ fn welcome(site: &Site, listen: SocketAddr) -> std::io::Result<()> {
         "mynah {} is listening on {scheme}://{listen}\n",
         env!("CARGO_PKG_VERSION")
     )?;
+    if let Some(address) = admin {
+        let settings = site.app.admin.as_ref();
+        let scheme = if settings.is_some_and(|admin| admin.tls.is_some()) {
+            "https"
+        } else {
+            "http"
+        };
+        writeln!(out, "The admin API is on {scheme}://{address}/docs\n")?;
+    }
     writeln!(
         out,
         "Try it:\n  curl {scheme}://{listen}/v1/chat/completions{key} \\\n    -H 'content-type: application/json' \\"

@@ -14,6 +14,7 @@ use super::effective::{Effective, Row};
 use super::file::{self, File};
 use super::model_list::model_list;
 use super::problem::{Problem, did_you_mean};
+use super::secret::{MASKED, is_masked};
 use super::{Config, CorsOrigins, NetworkConfig, Proxies, ServerConfig, TlsFiles};
 use crate::keys::KeyPool;
 use crate::known::PathStyle;
@@ -31,6 +32,7 @@ pub fn check(effective: &Effective, document: &Document) -> Result<Config, Vec<P
     let server = check.server();
     let network = check.network(&effective.proxies);
     check.log();
+    let admin = check.admin();
     let store = check.store();
     check.routing();
     let providers = check.providers(&effective.rows);
@@ -40,6 +42,7 @@ pub fn check(effective: &Effective, document: &Document) -> Result<Config, Vec<P
     match server {
         Some(server) if check.problems.is_empty() => Ok(Config {
             server,
+            admin,
             providers,
             models,
             rules: check.common_rules(),
@@ -94,17 +97,12 @@ impl Check<'_> {
                 self.report(path, "must be at least 1");
             }
         }
-        let tls = server.tls.as_ref().map(|tls| TlsFiles {
-            cert: tls.cert.clone(),
-            key: tls.key.clone(),
-        });
-        if let Some(tls) = &tls {
-            self.take("server.tls", crate::http::tls::load(tls).map(drop));
-        }
+        let tls = self.tls("server.tls", server.tls.as_ref());
         let cors_origins = self.cors_origins();
         Some(ServerConfig {
             listen: listen?,
             tls,
+            docs: server.docs,
             cors_origins,
             max_body: usize::try_from(server.max_body.0).unwrap_or(usize::MAX),
             max_upload: server.max_upload.0,
@@ -115,6 +113,16 @@ impl Check<'_> {
             keep_alive: server.keep_alive.0,
             drain: server.drain.0,
         })
+    }
+
+    /// The files of a listener's certificate, which must be there.
+    pub(super) fn tls(&mut self, path: &str, tls: Option<&file::Tls>) -> Option<TlsFiles> {
+        let tls = tls.map(|tls| TlsFiles {
+            cert: tls.cert.clone(),
+            key: tls.key.clone(),
+        })?;
+        self.take(path, crate::http::tls::load(&tls).map(drop));
+        Some(tls)
     }
 
     fn cors_origins(&mut self) -> CorsOrigins {
@@ -282,6 +290,7 @@ impl Check<'_> {
         let mut headers = Vec::new();
         for (name, value) in &provider.headers {
             match (name.parse(), HeaderValue::try_from(value.as_str())) {
+                _ if is_masked(value) => self.report(&format!("{path}.headers.{name}"), MASKED),
                 (Ok(name), Ok(value)) => headers.push((name, value)),
                 _ => self.report(&format!("{path}.headers.{name}"), "is not a header that can be sent"),
             }
@@ -310,7 +319,7 @@ impl Check<'_> {
 }
 
 /// An address to listen on: `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080`, `:8080`.
-fn listen_address(text: &str) -> Result<SocketAddr, String> {
+pub(super) fn listen_address(text: &str) -> Result<SocketAddr, String> {
     let wrong = || format!("`{text}` is not an address and port such as 127.0.0.1:8080");
     if let Ok(address) = text.parse() {
         return Ok(address);
@@ -330,10 +339,8 @@ fn without_openai(base_url: &str) -> &str {
 
 /// The files that a configuration depends on, beside itself.
 pub fn files(config: &Config) -> Vec<PathBuf> {
-    let tls = config
-        .server
-        .tls
-        .iter()
-        .flat_map(|tls| [tls.cert.clone(), tls.key.clone()]);
+    let admin = config.admin.as_ref().and_then(|admin| admin.tls.as_ref());
+    let tls = config.server.tls.iter().chain(admin);
+    let tls = tls.flat_map(|tls| [tls.cert.clone(), tls.key.clone()]);
     tls.chain(config.network.ca.iter().cloned()).collect()
 }

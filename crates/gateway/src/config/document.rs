@@ -58,6 +58,17 @@ impl Document {
         }
     }
 
+    /// Values that stand in no text.
+    pub fn of_values(root: Value) -> Self {
+        Self {
+            root,
+            name: String::new(),
+            lines: Vec::new(),
+            places: BTreeMap::new(),
+            variables: BTreeMap::new(),
+        }
+    }
+
     /// A problem with the value at `path`, or with the nearest value around it.
     pub fn problem(&self, path: &str, message: impl Into<String>) -> Problem {
         let at = self.offset(path);

@@ -23,6 +23,9 @@ use crate::known;
 pub struct File {
     /// The public listener.
     pub server: Server,
+    /// The admin listener, with the admin API. Without this table there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin: Option<Admin>,
     /// How upstream connections are made.
     pub network: Network,
     /// What is logged.
@@ -59,6 +62,8 @@ pub struct Server {
     /// The provider for routes that name no model (files, batches, …). Default: the only OpenAI-compatible one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_provider: Option<String>,
+    /// Describe the public routes at `/openapi.json`, with a page to try them at `/docs`.
+    pub docs: bool,
     /// Web origins whose pages may call, or `*`.
     pub cors_origins: Vec<String>,
     /// Serve HTTPS with these files, which are read again when they change.
@@ -89,6 +94,7 @@ impl Default for Server {
             allow_anonymous: false,
             detect: None,
             default_provider: None,
+            docs: false,
             cors_origins: Vec::new(),
             tls: None,
             max_body: Size::mebibytes(32),
@@ -99,6 +105,30 @@ impl Default for Server {
             body_timeout: Span::seconds(30),
             keep_alive: Span::seconds(90),
             drain: Span::seconds(30),
+        }
+    }
+}
+
+/// The admin listener.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Admin {
+    /// Address and port. An address other than loopback needs a `key`.
+    pub listen: String,
+    /// What has to be presented, as `Authorization: Bearer KEY`. Without one, whoever is on this machine is the operator.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<Secret>,
+    /// Serve HTTPS with these files, which are read again when they change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8081".to_owned(),
+            key: None,
+            tls: None,
         }
     }
 }

@@ -1,12 +1,15 @@
 //! Holds a document against the JSON Schema of [`File`], so that every mistake is reported, with
 //! its place, and not just the first.
 
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::clients::{EXPIRY_FORMAT, Expiry};
 use super::document::{Document, join};
 use super::file::File;
 use super::problem::{Problem, did_you_mean};
+use super::secret::{MASKED, SECRET_FORMAT, is_masked};
 use super::units::{SIZE_FORMAT, SPAN_FORMAT, Size, Span};
 
 /// The JSON Schema of `mynah.toml`.
@@ -14,9 +17,14 @@ pub fn schema() -> Value {
     schemars::schema_for!(File).to_value()
 }
 
-/// The typed file, or everything in the document that does not fit the schema.
+/// The typed file, or everything in the document that does not fit its schema.
 pub fn read(document: &Document) -> Result<File, Vec<Problem>> {
-    let schema = schema();
+    read_as(document)
+}
+
+/// A document as a type, or everything in it that does not fit the type's schema.
+pub fn read_as<T: JsonSchema + DeserializeOwned>(document: &Document) -> Result<T, Vec<Problem>> {
+    let schema = schemars::schema_for!(T).to_value();
     let mut walk = Walk {
         schema: &schema,
         document,
@@ -220,6 +228,7 @@ fn check_text(value: &Value, schema: &Value) -> Result<(), String> {
         return Err(not_one_of(text, &words));
     }
     match schema["format"].as_str() {
+        Some(SECRET_FORMAT) if is_masked(text) => Err(MASKED.to_owned()),
         Some(SPAN_FORMAT) => Span::parse(text).map(drop),
         Some(SIZE_FORMAT) => Size::parse(text).map(drop),
         Some(EXPIRY_FORMAT) => Expiry::parse(text).map(drop),

@@ -7,6 +7,23 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
+/// The `format` in the JSON Schema of a [`Secret`].
+pub const SECRET_FORMAT: &str = "mynah-secret";
+
+/// What is wrong with a credential that is masked.
+pub const MASKED: &str =
+    "this is how a credential is shown, not the credential itself: write the whole of it, or `${NAME}`";
+
+/// Whether a text is what stands in place of a credential where one is shown, here or by others: `sk-…abcd`, `***`,
+/// `redacted:sha256:…`. Written back, it would replace the credential.
+pub fn is_masked(text: &str) -> bool {
+    ["…", "...", "***", "•••"].iter().any(|mask| text.contains(mask))
+        || text
+            .trim_start_matches('[')
+            .to_ascii_lowercase()
+            .starts_with("redacted")
+}
+
 /// A credential. It can be compared and used, but its `Debug` and `Serialize` forms show only a fingerprint.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 pub struct Secret(String);
@@ -55,13 +72,36 @@ impl JsonSchema for Secret {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "description": "A credential; best given as \"${NAME}\"." })
+        json_schema!({
+            "type": "string",
+            "format": SECRET_FORMAT,
+            "description": "A credential; best given as \"${NAME}\".",
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_shown_in_place_of_a_credential_is_not_one() {
+        let shown = Secret::new("sk-very-secret").fingerprint();
+        for masked in [
+            "sk-…abcd",
+            "sk-...abcd",
+            "***",
+            "sk-***",
+            "[REDACTED]",
+            "••••••",
+            &shown,
+        ] {
+            assert!(is_masked(masked), "{masked}");
+        }
+        for credential in ["sk-proj-a_b-c.d", "AIza..x", "k", "", "ya29.a0"] {
+            assert!(!is_masked(credential), "{credential}");
+        }
+    }
 
     #[test]
     fn neither_form_shows_the_credential() {

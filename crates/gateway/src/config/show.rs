@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::Value;
 
 use super::document::{Document, join};
@@ -20,6 +22,30 @@ pub fn show(effective: &Effective, document: &Document) -> String {
     show.out
 }
 
+/// A setting as it takes effect.
+#[derive(Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Setting {
+    /// Where it stands, such as `providers.openai.base_url`.
+    pub path: String,
+    /// Its value; in place of a secret, a fingerprint.
+    pub value: Value,
+    /// Where the value comes from.
+    pub origin: String,
+}
+
+/// The same as a list.
+pub fn settings(effective: &Effective, document: &Document) -> Vec<Setting> {
+    let root = serde_json::to_value(&effective.file).unwrap_or_default();
+    let show = Show {
+        effective,
+        document,
+        out: String::new(),
+    };
+    let mut settings = Vec::new();
+    show.list("", &root, &mut settings);
+    settings
+}
+
 struct Show<'a> {
     effective: &'a Effective,
     document: &'a Document,
@@ -33,7 +59,7 @@ impl Show<'_> {
         let (tables, values): (Vec<_>, Vec<_>) = members.iter().partition(|(_, value)| is_table(value));
         for (key, value) in values {
             let path = join(path, key);
-            let line = format!("{} = {}", quoted(key), self.shown(&path, value));
+            let line = format!("{} = {}", quoted(key), inline(&self.shown(&path, value)));
             let origin = self.origin(&path, value);
             let _ = writeln!(self.out, "{line:<60} # {origin}");
         }
@@ -57,13 +83,33 @@ impl Show<'_> {
         }
     }
 
+    fn list(&self, path: &str, value: &Value, settings: &mut Vec<Setting>) {
+        let members: Vec<(String, &Value)> = match value {
+            Value::Object(members) => members.iter().map(|(key, value)| (join(path, key), value)).collect(),
+            Value::Array(items) if is_table(value) => {
+                let items = items.iter().enumerate();
+                items
+                    .map(|(index, item)| (join(path, &index.to_string()), item))
+                    .collect()
+            }
+            _ => {
+                let (value, origin) = (self.shown(path, value), self.origin(path, value));
+                let path = path.to_owned();
+                return settings.push(Setting { path, value, origin });
+            }
+        };
+        for (path, value) in members {
+            self.list(&path, value, settings);
+        }
+    }
+
     /// A value; one of a header that the operator set may be a credential.
-    fn shown(&self, path: &str, value: &Value) -> String {
+    fn shown(&self, path: &str, value: &Value) -> Value {
         match value.as_str() {
             Some(text) if path.contains(".headers.") && self.document.contains(path) => {
-                inline(&Value::from(Secret::new(text).fingerprint()))
+                Value::from(Secret::new(text).fingerprint())
             }
-            _ => inline(value),
+            _ => value.clone(),
         }
     }
 
@@ -200,5 +246,15 @@ mod tests {
             "{shown}"
         );
         toml::from_str::<toml::Table>(&shown).unwrap();
+        let all = settings(&effective, &document);
+        let text = serde_json::to_string(&all).unwrap();
+        assert!(!text.contains("secret"), "{text}");
+        let listen = Setting {
+            path: "server.listen".to_owned(),
+            value: "127.0.0.1:9000".into(),
+            origin: "mynah.toml:2:1".to_owned(),
+        };
+        assert!(all.contains(&listen), "{text}");
+        assert!(all.iter().any(|setting| setting.path == "clients.0.name"), "{text}");
     }
 }

@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::{Request, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -46,9 +47,10 @@ struct Detailed {
 }
 
 /// How a provider is.
-#[derive(Debug, Serialize)]
-struct ProviderHealth {
-    name: String,
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ProviderHealth {
+    /// Its name.
+    pub name: String,
     state: discovered::State,
     /// When it came into this state.
     since: Option<String>,
@@ -57,6 +59,9 @@ struct ProviderHealth {
     /// Seconds since then.
     list_age: Option<u64>,
     last_error: Option<String>,
+    /// The operator has taken it out of the rotation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<Held>,
     /// How many models there are for the caller.
     models: usize,
     /// How many keys there are.
@@ -70,22 +75,32 @@ struct ProviderHealth {
 }
 
 /// A key that rests.
-#[derive(Debug, Serialize)]
-struct RestingKey {
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct RestingKey {
     /// Its number in the order of the configuration, from 0.
-    key: usize,
+    pub key: usize,
     /// For which model; `null` for all.
     model: Option<String>,
-    /// `throttled`, `exhausted` or `rejected`.
+    /// `throttled`, `exhausted` or `rejected` by its provider, or `held` by the operator.
     reason: &'static str,
-    /// For how much longer, in seconds.
-    seconds: u64,
+    /// For how much longer, in seconds; `null` until the operator says otherwise.
+    seconds: Option<u64>,
+}
+
+/// How long something is out of the rotation.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Held {
+    /// For how much longer, in seconds; `null` until the operator says otherwise.
+    pub seconds: Option<u64>,
 }
 
 /// How a target is.
-#[derive(Debug, Serialize)]
-struct TargetHealth {
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct TargetHealth {
     target: String,
+    /// The operator has taken it out of the rotation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<Held>,
     /// `closed`: it is asked. `half-open`: a request finds out whether it has recovered. `open`: it is left alone.
     breaker: &'static str,
     /// For how much longer it is left alone, in seconds.
@@ -127,16 +142,17 @@ pub async fn detailed(State(app): State<Arc<App>>, request: Request<Body>) -> Re
     (status(&app), json_reply(&detailed)).into_response()
 }
 
-fn health_of(app: &App, caller: &Caller, seen: &[Seen<'_>], now: Instant) -> Vec<ProviderHealth> {
+/// How the providers are, as far as a caller may use them.
+pub fn health_of(app: &App, caller: &Caller, seen: &[Seen<'_>], now: Instant) -> Vec<ProviderHealth> {
     let mut targets = app.process.conditions.report(now);
     targets.retain(|(target, _)| caller.may_use(target));
     let of_provider = |provider: &str| {
         let is_its = |target: &str| target.split('/').next() == Some(provider);
         let its = targets.iter().filter(|(target, _)| is_its(target));
-        its.map(|(target, report)| TargetHealth::of(target, report, now))
+        its.map(|(target, report)| TargetHealth::of(app, target, report, now))
             .collect()
     };
-    let health = |seen: &Seen<'_>| ProviderHealth::of(seen, of_provider(&seen.provider.name), now);
+    let health = |seen: &Seen<'_>| ProviderHealth::of(app, seen, of_provider(&seen.provider.name), now);
     seen.iter().map(health).collect()
 }
 
@@ -159,7 +175,7 @@ impl Health {
 }
 
 impl ProviderHealth {
-    fn of(seen: &Seen<'_>, targets: Vec<TargetHealth>, now: Instant) -> Self {
+    fn of(app: &App, seen: &Seen<'_>, targets: Vec<TargetHealth>, now: Instant) -> Self {
         let date = |moment: Moment| Timestamp::from_second(moment.unix).unwrap_or_default().to_string();
         Self {
             name: seen.provider.name.clone(),
@@ -168,6 +184,7 @@ impl ProviderHealth {
             last_success: seen.record.last_success.map(date),
             list_age: seen.list_age(now),
             last_error: seen.record.last_error.clone(),
+            held: Held::of(app, &seen.provider.name, now),
             models: seen.models().count(),
             keys: seen.provider.secrets.len(),
             keys_available: seen.provider.keys.available(now),
@@ -177,7 +194,8 @@ impl ProviderHealth {
     }
 }
 
-fn resting(keys: &KeyPool, now: Instant) -> Vec<RestingKey> {
+/// What the keys of a pool rest for.
+pub fn resting(keys: &KeyPool, now: Instant) -> Vec<RestingKey> {
     let rests = keys.rests(now).into_iter().enumerate();
     let rests = rests.flat_map(|(key, rests)| rests.into_iter().map(move |rest| (key, rest)));
     rests
@@ -185,13 +203,23 @@ fn resting(keys: &KeyPool, now: Instant) -> Vec<RestingKey> {
             key,
             model: rest.model,
             reason: rest.reason.name(),
-            seconds: whole_seconds(rest.left),
+            seconds: rest.left.map(whole_seconds),
         })
         .collect()
 }
 
+impl Held {
+    /// Whether, and for how long, the operator has taken a provider or a target out of the rotation.
+    fn of(app: &App, name: &str, now: Instant) -> Option<Self> {
+        let hold = app.process.holds.on(name, now)?;
+        Some(Self {
+            seconds: hold.left(now).map(whole_seconds),
+        })
+    }
+}
+
 impl TargetHealth {
-    fn of(target: &str, report: &Report, now: Instant) -> Self {
+    fn of(app: &App, target: &str, report: &Report, now: Instant) -> Self {
         let (breaker, until) = match report.admission {
             Admission::Yes => ("closed", None),
             Admission::Probe => ("half-open", None),
@@ -199,6 +227,7 @@ impl TargetHealth {
         };
         Self {
             target: target.to_owned(),
+            held: Held::of(app, target, now),
             breaker,
             seconds: until.map(|until| whole_seconds(until.saturating_duration_since(now))),
             consecutive_failures: report.consecutive_failures,
@@ -211,6 +240,6 @@ impl TargetHealth {
 }
 
 /// A time in seconds that is not over before they are.
-fn whole_seconds(left: Duration) -> u64 {
+pub fn whole_seconds(left: Duration) -> u64 {
     left.as_secs() + u64::from(left.subsec_nanos() > 0)
 }

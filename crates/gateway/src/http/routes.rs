@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::header::{ALLOW, CONTENT_TYPE, ORIGIN, UPGRADE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use axum::response::Response;
@@ -18,25 +18,37 @@ use tower::ServiceExt as _;
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer, ExposeHeaders};
 
 use super::body::RequestBody;
-use super::{endpoints, explain, health, models};
+use super::{docs, endpoints, explain, health, models, openapi};
 use crate::app::App;
 use crate::config::CorsOrigins;
 use crate::failure::Failure;
 use crate::operation::{FAMILIES, OPERATIONS, Operation};
 use crate::pipeline;
 
-/// The routes of one configuration.
+/// The routes of one configuration, at one listener.
 pub struct Routes {
     app: Arc<App>,
     router: Router,
+    /// Whether models can be asked here.
+    is_public: bool,
 }
 
 impl Routes {
-    /// The routes of a configuration.
+    /// The public routes of a configuration.
     pub fn new(app: &Arc<App>) -> Self {
         Self {
             app: app.clone(),
             router: router(app),
+            is_public: true,
+        }
+    }
+
+    /// Those of another listener: what the router has, and nothing else.
+    pub fn only(app: &Arc<App>, router: Router) -> Self {
+        Self {
+            app: app.clone(),
+            router,
+            is_public: false,
         }
     }
 
@@ -48,7 +60,11 @@ impl Routes {
     {
         // The router knows what web pages have to be told.
         let is_page = request.headers().contains_key(ORIGIN);
-        let operation = if is_page { None } else { operation(&request) };
+        let operation = if is_page || !self.is_public {
+            None
+        } else {
+            operation(&request)
+        };
         if let Some((operation, model)) = operation {
             return Box::pin(pipeline::answer(self.app.clone(), operation, model, request));
         }
@@ -104,6 +120,12 @@ fn router(app: &Arc<App>) -> Router {
         }
         router = router.route(&format!("/v1{family}/{{*below}}"), any(pass_through));
     }
+    if app.server.docs {
+        router = router
+            .route("/openapi.json", get(openapi::document).fallback(method_refused))
+            .route("/docs", get(docs_page).fallback(method_refused))
+            .route("/docs/{file}", get(docs_file).fallback(method_refused));
+    }
     let router = router.fallback(route_unknown).with_state(app.clone());
     router.layer(cors(app))
 }
@@ -158,6 +180,17 @@ async fn stored(state: State<Arc<App>>, request: Request<Body>) -> Response {
         return pass_through(state, request).await;
     }
     method_refused(request).await
+}
+
+async fn docs_page() -> Response {
+    docs::page()
+}
+
+async fn docs_file(Path(name): Path<String>, request: Request<Body>) -> Response {
+    match docs::file(&name, request.headers()) {
+        Some(response) => response,
+        None => route_unknown(request).await,
+    }
 }
 
 async fn welcome() -> Response {

@@ -189,3 +189,27 @@ fn rests_are_bounded() {
     }
     assert_eq!(pool.rests(now)[0].len(), MAX_RESTS);
 }
+
+#[test]
+fn what_the_operator_holds_is_not_leased_whatever_happens() {
+    let (pool, now) = (pool(2), Instant::now());
+    let mut before = pool.lease("m", now).unwrap();
+    let held = before.index.unwrap();
+    assert!(pool.hold(held, Some(Hold { until: None })) && !pool.hold(2, None));
+    // A request that was under way does not end the hold.
+    before.accepted("m");
+    for _ in 0..4 {
+        assert_ne!(pool.lease("m", now).unwrap().index, Some(held));
+    }
+    let until = now + second(10);
+    assert!(pool.hold(1 - held, Some(Hold { until: Some(until) })));
+    assert!(pool.are_all_held(now) && pool.holds(now).len() == 2);
+    let refused = pool.lease("m", now).unwrap_err();
+    assert_eq!(
+        (refused.reason, refused.until, refused.is_worth_waiting()),
+        (Reason::Held, until, false)
+    );
+    assert!(pool.lease_at_a_guess("m", now).is_none());
+    assert_eq!(pool.lease("m", until).unwrap().index, Some(1 - held));
+    assert!(pool.hold(held, None) && pool.available(until) == 2);
+}

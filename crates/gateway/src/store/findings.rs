@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use super::Value;
@@ -10,7 +11,7 @@ use super::question::By;
 use crate::ledger::record::Tokens;
 
 /// What some requests came to. Tokens are in buckets of which none includes another.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Usage {
     /// The client, model, provider, day (`2026-11-21`), hour (`2026-11-21T10:00Z`) or tag; empty for requests that have none.
     pub name: String,
@@ -70,20 +71,23 @@ pub struct Spent {
 }
 
 /// Some of the requests that were looked for, the newest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Page {
     /// The requests.
     pub requests: Vec<Brief>,
     /// The row before which the next page begins, if there may be one.
     #[serde(serialize_with = "as_text_if_any")]
+    #[schemars(with = "Option<String>")]
     pub next: Option<i64>,
 }
 
 /// A request in a list.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "Request")]
 pub struct Brief {
     /// The row's id; in JSON as text, as JavaScript has no numbers that large.
     #[serde(serialize_with = "as_text")]
+    #[schemars(with = "String")]
     pub id: i64,
     /// The id in `x-request-id`.
     pub request: String,
@@ -135,7 +139,8 @@ pub struct Brief {
 }
 
 /// All that is known of a request.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "WholeRequest")]
 pub struct Whole {
     /// What a list tells too.
     #[serde(flatten)]
@@ -149,7 +154,8 @@ pub struct Whole {
 }
 
 /// Somebody who was asked.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "Attempt")]
 pub struct Tried {
     /// `provider/model`.
     pub target: String,

@@ -3,6 +3,9 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::Value;
 use crate::ledger::ids::first_of;
 
@@ -19,7 +22,8 @@ const BRIEF: &str =
     input + cached + cache_write + audio_input + image_input AS prompt, output + reasoning + audio_output AS answer";
 
 /// By what usage is added up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum By {
     /// Who called.
     Client,

@@ -201,10 +201,15 @@ pub struct Request {
 
 impl Request {
     pub fn new(method: &str, path: &str) -> Self {
+        Self::to("gateway", method, path)
+    }
+
+    /// A request for a host.
+    pub fn to(host: &str, method: &str, path: &str) -> Self {
         Self {
             method: method.into(),
             path: path.into(),
-            headers: vec![("host".into(), "gateway".into())],
+            headers: vec![("host".into(), host.into())],
             body: Vec::new(),
         }
     }
