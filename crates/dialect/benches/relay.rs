@@ -8,9 +8,12 @@
     reason = "a benchmark that fails shall stop"
 )]
 
+use bytes::Bytes;
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use mynah_dialect::closing::Finale;
+use mynah_dialect::relay::Relay;
+use mynah_dialect::usage::Body;
 use mynah_dialect::whole::{Whole, judge};
 
 #[global_allocator]
@@ -20,10 +23,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const EVENTS: usize = 1000;
 
 /// Events as they come in the middle of a stream.
-const DELTAS: [(&str, &str); 4] = [
+const DELTAS: [(&str, &str); 5] = [
     (
         "chat",
         "data: {\"id\":\"chatcmpl-AbCdEfGhIjKlMnOpQrStUvWxYz012\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":\"gpt-4o-mini\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\" word\"},\"finish_reason\":null}]}\n\n",
+    ),
+    (
+        "chat with usage",
+        "data: {\"id\":\"chatcmpl-AbCdEfGhIjKlMnOpQrStUvWxYz012\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":\"some/model\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\" word\"},\"finish_reason\":null}],\"usage\":{\"prompt_tokens\":117,\"total_tokens\":202,\"completion_tokens\":85}}\n\n",
     ),
     (
         "responses",
@@ -41,6 +48,46 @@ const DELTAS: [(&str, &str); 4] = [
 
 fn main() {
     divan::main();
+}
+
+/// Passing a stream on while its usage is read, each event in a chunk of its own. Items are events.
+#[divan::bench(args = DELTAS.map(|(name, _)| name))]
+fn relay(bencher: Bencher<'_, '_>, name: &str) {
+    let event = Bytes::from_static(event(name).as_bytes());
+    bencher.counter(ItemsCount::new(EVENTS)).bench(|| {
+        let mut relay = Relay::events().metered(Body::Text);
+        for _ in 0..EVENTS {
+            black_box(relay.push(black_box(event.clone())));
+        }
+        relay.seen()
+    });
+}
+
+/// The same where nobody wants to know the usage.
+#[divan::bench(args = DELTAS.map(|(name, _)| name))]
+fn relay_unmetered(bencher: Bencher<'_, '_>, name: &str) {
+    let event = Bytes::from_static(event(name).as_bytes());
+    bencher.counter(ItemsCount::new(EVENTS)).bench(|| {
+        let mut relay = Relay::events();
+        for _ in 0..EVENTS {
+            black_box(relay.push(black_box(event.clone())));
+        }
+        relay.seen()
+    });
+}
+
+/// With chunks of 1,000 bytes, in which events begin and end anywhere.
+#[divan::bench(args = DELTAS.map(|(name, _)| name))]
+fn relay_unaligned(bencher: Bencher<'_, '_>, name: &str) {
+    let stream = Bytes::from(event(name).repeat(EVENTS));
+    bencher.counter(ItemsCount::new(EVENTS)).bench(|| {
+        let mut relay = Relay::events().metered(Body::Text);
+        let mut rest = stream.clone();
+        while !rest.is_empty() {
+            black_box(relay.push(rest.split_to(rest.len().min(1000))));
+        }
+        relay.seen()
+    });
 }
 
 /// Looking for the end of a stream, each event in a chunk of its own. Items are events.

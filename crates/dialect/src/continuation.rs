@@ -11,7 +11,7 @@ mod seam;
 mod tally;
 
 use crate::estimate::text_tokens;
-use crate::ir::{Delta, Error, Event, Format, Message, Opened, Part, Request, Role, Usage};
+use crate::ir::{Delta, Error, Event, Format, Message, Opened, Part, Request, Role};
 use crate::protocol::Protocol;
 use crate::quirks::{Prefill, Quirks};
 use crate::stored;
@@ -118,11 +118,6 @@ impl Thread {
         self.seam = Some(Seam::new(&self.text, repeats));
         self.heard = None;
         self.is_muted = false;
-    }
-
-    /// The counts for the client, and all that was spent: both are those of the provider's while there was but one.
-    pub fn spent(&self) -> Option<Usage> {
-        self.tally.spent()
     }
 
     /// Takes an event of the provider at hand, and adds what it means for the client.

@@ -11,6 +11,12 @@ const IMAGE: u64 = 1600;
 /// Bytes of base64 that amount to one token of a document or a sound.
 const ENCODED_BYTES_PER_TOKEN: u64 = 64;
 
+/// A string without a space in so many bytes is no text.
+const LONGEST_WORD: usize = 1024;
+
+/// How encoded pictures begin: as a data URI, or PNG, JPEG and GIF in base64.
+const PICTURES: [&[u8]; 4] = [b"data:image/", b"iVBOR", b"/9j/", b"R0lGOD"];
+
 /// Tokens by which a message, a tool or a part is framed.
 const FRAME: u64 = 4;
 
@@ -22,18 +28,94 @@ pub fn input_tokens(request: &Request) -> u64 {
     (system + messages + tools).max(1)
 }
 
+/// The tokens of a prompt in a body that is not read: of all its strings, names included, since those of tools count too and
+/// those of messages stand for what frames them. Long strings without a space are taken for pictures or other files.
+pub fn body_tokens(body: &[u8]) -> u64 {
+    let (mut letters, mut files) = (Letters::default(), 0_u64);
+    let mut rest = body;
+    while let Some(start) = memchr::memchr(b'"', rest) {
+        let (_, string) = rest.split_at(start + 1);
+        let (string, after) = string.split_at(string_end(string));
+        if is_file(string) {
+            files = files.saturating_add(file_tokens(string));
+        } else {
+            letters = letters + Letters::of(string);
+        }
+        rest = after.get(1..).unwrap_or_default();
+    }
+    letters.tokens().saturating_add(files).max(1)
+}
+
+/// The length of the string that begins here, without its closing quote.
+fn string_end(string: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(found) = string.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
+        at += found;
+        if string.get(at) == Some(&b'"') {
+            return at;
+        }
+        at += 2;
+    }
+    string.len()
+}
+
+/// Whether a string is an encoded file: nobody writes that much without a space.
+fn is_file(string: &[u8]) -> bool {
+    string.len() > LONGEST_WORD && !string.iter().take(LONGEST_WORD).any(u8::is_ascii_whitespace) && string.is_ascii()
+}
+
+fn file_tokens(string: &[u8]) -> u64 {
+    let is_picture = PICTURES.iter().any(|beginning| string.starts_with(beginning));
+    if is_picture {
+        IMAGE
+    } else {
+        (string.len() as u64).div_ceil(ENCODED_BYTES_PER_TOKEN)
+    }
+}
+
 /// The tokens of a text: about four Latin letters, or one letter of another script.
 pub fn text_tokens(text: &str) -> u64 {
-    let (mut ascii, mut others) = (0_u64, 0_u64);
-    for letter in text.chars() {
-        if letter.is_ascii() {
-            ascii += 1;
-        } else {
-            others += 1;
+    Letters::of(text.as_bytes()).tokens()
+}
+
+/// The letters of a text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Letters {
+    ascii: u64,
+    others: u64,
+}
+
+impl Letters {
+    /// Those of a text in UTF-8.
+    pub(crate) fn of(text: &[u8]) -> Self {
+        if text.is_ascii() {
+            return Self {
+                ascii: text.len() as u64,
+                others: 0,
+            };
+        }
+        Self {
+            ascii: text.iter().filter(|byte| byte.is_ascii()).count() as u64,
+            // The first byte of each.
+            others: text.iter().filter(|byte| **byte >= 0xC0).count() as u64,
         }
     }
-    // 3.5 ASCII letters to a token.
-    (ascii * 2).div_ceil(7) + others
+
+    /// 3.5 letters of ASCII to a token, and one of the others.
+    pub(crate) fn tokens(self) -> u64 {
+        self.ascii.saturating_mul(2).div_ceil(7).saturating_add(self.others)
+    }
+}
+
+impl std::ops::Add for Letters {
+    type Output = Self;
+
+    fn add(self, more: Self) -> Self {
+        Self {
+            ascii: self.ascii.saturating_add(more.ascii),
+            others: self.others.saturating_add(more.others),
+        }
+    }
 }
 
 fn message(message: &Message) -> u64 {
@@ -81,6 +163,26 @@ mod tests {
     use super::*;
     use crate::Protocol;
     use crate::ir::Role;
+
+    #[test]
+    fn a_body_is_estimated_without_being_read() {
+        let body = |content: &str| format!(r#"{{"model":"m","messages":[{{"role":"user","content":{content}}}]}}"#);
+        let short = body_tokens(body(r#""Hi""#).as_bytes());
+        assert_eq!(short, text_tokens("modelmmessagesroleusercontentHi"));
+        let long = body_tokens(body(&format!(r#""{}""#, "word ".repeat(7_000))).as_bytes());
+        assert!((10_000..10_020).contains(&long), "{long}");
+        let picture = format!(
+            r#"[{{"type":"image_url","image_url":{{"url":"data:image/png;base64,{}"}}}}]"#,
+            "A".repeat(1 << 20)
+        );
+        let seen = body_tokens(body(&picture).as_bytes());
+        assert!((IMAGE..IMAGE + 40).contains(&seen), "{seen}");
+        let document = format!(r#"{{"data":"JVBERi{}"}}"#, "A".repeat(64_000));
+        assert!(body_tokens(document.as_bytes()) >= 1_000);
+        for odd in ["", "\"", "\"\\", "{\"a\\\""] {
+            assert!(body_tokens(odd.as_bytes()) >= 1);
+        }
+    }
 
     #[test]
     fn every_part_of_a_prompt_counts() {

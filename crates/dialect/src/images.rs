@@ -16,6 +16,7 @@ mod tests;
 use crate::codec::Malformed;
 use crate::ir::{Error, Extra};
 use crate::loss::{Losses, Unsayable};
+use crate::usage::Usage;
 
 pub use size::Size;
 
@@ -89,15 +90,6 @@ pub struct Picture {
     pub mime: Option<String>,
     /// The prompt as the provider rewrote it.
     pub revised_prompt: Option<String>,
-}
-
-/// Token counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// Of the prompt.
-    pub input: u64,
-    /// Of the pictures, and of thoughts about them.
-    pub output: u64,
 }
 
 /// Reads a request.

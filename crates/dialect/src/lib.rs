@@ -6,7 +6,8 @@
 //! In the order in which a request meets them: [`peek`] and [`multipart`] find which model a body asks for, [`splice`]
 //! edits just those spans, [`verdict`] judges what the provider answered and [`delay`] how long it wants to be left
 //! alone, [`opening`] says when a stream has begun to carry content and [`whole`] whether another body is an answer,
-//! [`relay`] passes it on while [`usage`] reads the token counts from it, [`closing`] says whether it came to its end.
+//! [`relay`] passes it on while [`gauge`] reads along ([`usage`] reads the token counts, [`generated`] counts the text), [`closing`]
+//! says whether it came to its end.
 
 mod complaint;
 mod date;
@@ -28,7 +29,9 @@ pub mod embeddings;
 pub mod estimate;
 pub mod field;
 pub mod frame;
+pub mod gauge;
 pub mod gemini;
+pub mod generated;
 pub mod images;
 pub mod ir;
 pub mod loss;

@@ -10,15 +10,16 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use memchr::memmem;
 
 use crate::frame::{Frame, Splitter};
-use crate::usage::{Usage, UsageTap};
+use crate::gauge::{Gauge, Seen};
+use crate::usage::Body;
 
 /// A partial event larger than this is passed on rather than held.
 const MAX_HELD: usize = 64 * 1024;
 
-/// Passes a reply on and reads the usage from it.
+/// Passes a reply on, and reads along if somebody wants to know what it used.
 #[derive(Debug, Default)]
 pub struct Relay {
-    tap: UsageTap,
+    gauge: Option<Box<Gauge>>,
     events: Option<Events>,
 }
 
@@ -31,8 +32,8 @@ impl Relay {
     /// A relay for a stream of events.
     pub fn events() -> Self {
         Self {
+            gauge: None,
             events: Some(Events::default()),
-            ..Self::default()
         }
     }
 
@@ -43,17 +44,34 @@ impl Relay {
                 withholds_usage: true,
                 ..Events::default()
             }),
-            ..Self::default()
+            gauge: None,
+        }
+    }
+
+    /// The same relay, which reads along in a reply of this kind.
+    #[must_use]
+    pub fn metered(self, body: Body) -> Self {
+        let gauge = match self.events {
+            Some(_) => Gauge::events(body),
+            None => Gauge::json(body),
+        };
+        Self {
+            gauge: Some(Box::new(gauge)),
+            ..self
         }
     }
 
     /// Takes a chunk and returns what can be sent on now (which may be nothing).
     pub fn push(&mut self, chunk: Bytes) -> Bytes {
-        self.tap.push(&chunk);
-        match &mut self.events {
-            None => chunk,
+        let told = self.gauge.as_mut().is_some_and(|gauge| gauge.read(&chunk));
+        let passed = match &mut self.events {
             Some(events) => events.push(chunk),
+            None => chunk,
+        };
+        if let Some(gauge) = &mut self.gauge {
+            gauge.count(&passed, told);
         }
+        passed
     }
 
     /// What is left at the end of the stream.
@@ -71,9 +89,9 @@ impl Relay {
         self.events.as_ref().is_some_and(|events| !events.passing)
     }
 
-    /// The last usage that passed by.
-    pub fn usage(&self) -> Option<Usage> {
-        self.tap.usage()
+    /// What the reply used so far, as far as that was to be read.
+    pub fn seen(&self) -> Seen {
+        self.gauge.as_ref().map(|gauge| gauge.seen()).unwrap_or_default()
     }
 }
 
@@ -172,6 +190,7 @@ fn is_usage_event(event: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::usage::Usage;
     use proptest::prelude::*;
 
     const CONTENT: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"h\u{e9}\"}}],\"usage\":null}\n\n";
@@ -181,13 +200,13 @@ mod tests {
         "data: {\"id\":\"c\",\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":1}}\n\n";
     const DONE: &str = "data: [DONE]\n\n";
 
-    fn relayed(mut relay: Relay, chunks: &[&[u8]]) -> (Vec<u8>, Option<Usage>) {
-        let mut out = Vec::new();
+    fn relayed(relay: Relay, chunks: &[&[u8]]) -> (Vec<u8>, Option<Usage>) {
+        let (mut relay, mut out) = (relay.metered(Body::Text), Vec::new());
         for chunk in chunks {
             out.extend_from_slice(&relay.push(Bytes::copy_from_slice(chunk)));
         }
         out.extend_from_slice(&relay.finish());
-        (out, relay.usage())
+        (out, relay.seen().told)
     }
 
     fn chunked(bytes: &[u8], mut cuts: Vec<usize>) -> Vec<&[u8]> {
@@ -278,7 +297,7 @@ mod tests {
             }
             let (out, usage) = relayed(Relay::events_without_usage(), &chunked(stream.as_bytes(), cuts));
             prop_assert_eq!(String::from_utf8(out).unwrap(), expected);
-            prop_assert_eq!(usage, relayed(Relay::bytes(), &[stream.as_bytes()]).1);
+            prop_assert_eq!(usage, relayed(Relay::events(), &[stream.as_bytes()]).1);
         }
     }
 }

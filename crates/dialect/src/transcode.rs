@@ -7,8 +7,11 @@ use crate::codec::{Asked, ClientSide, EventReader, EventWriter, Malformed, Memo,
 use crate::collect::Collector;
 use crate::continuation::Thread;
 use crate::frame::{Frame, Splitter};
-use crate::ir::{Class, Delta, Error, Event, Opened, Response, Usage};
+use crate::gauge::Seen;
+use crate::generated::Generated;
+use crate::ir::{self, Class, Delta, Error, Event, Opened, Response};
 use crate::loss::Losses;
+use crate::usage::Usage;
 
 /// Understands a stream of a provider: bytes in, events out.
 pub struct Listener {
@@ -70,7 +73,7 @@ impl Listener {
     }
 
     /// The counts so far.
-    pub fn usage(&self) -> Option<&Usage> {
+    pub fn usage(&self) -> Option<&ir::Usage> {
         self.assembly.counted()
     }
 
@@ -173,6 +176,7 @@ pub struct Transcoder {
     thread: Option<Thread>,
     /// Why it was cut, until it goes on.
     cut: Option<Error>,
+    generated: Generated,
 }
 
 impl std::fmt::Debug for Transcoder {
@@ -194,6 +198,7 @@ impl Transcoder {
             standing: Standing::Waiting,
             thread: None,
             cut: None,
+            generated: Generated::default(),
         }
     }
 
@@ -239,6 +244,7 @@ impl Transcoder {
         if let Some(thread) = &mut self.thread {
             thread.go_on(repeats);
         }
+        self.generated = Generated::default();
         let mut out = Vec::new();
         self.writer.remark(&format!("mynah continued by {by}"), &mut out);
         out.extend_from_slice(&self.write(sequel.events));
@@ -265,12 +271,11 @@ impl Transcoder {
         self.said == Standing::Content
     }
 
-    /// The counts so far, of all providers that had a part in the answer.
-    pub fn usage(&self) -> Option<Usage> {
-        match &self.thread {
-            Some(thread) => thread.spent(),
-            None => self.listener.usage().cloned(),
-        }
+    /// What was seen so far of the answer of the provider at hand: of one that went on, without what was before.
+    pub fn seen(&self) -> Seen {
+        let told = self.listener.usage().map(Usage::from);
+        let generated = self.generated.untold_tokens(told.map_or(0, |told| told.output));
+        Seen { told, generated }
     }
 
     /// Whether the answer has ended: what comes from the provider now is of no interest.
@@ -286,6 +291,7 @@ impl Transcoder {
     fn write(&mut self, events: Vec<Event>) -> Bytes {
         let mut out = Vec::new();
         for event in events {
+            self.generated.event(&event);
             self.said.learn(&event);
             let is_end = matches!(event, Event::Finish { .. } | Event::End);
             if let (Standing::Waiting, Event::Error(error)) = (&self.standing, &event) {

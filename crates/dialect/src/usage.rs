@@ -1,358 +1,203 @@
-//! Reads token counts out of replies that pass by, without holding or parsing them.
+//! What an answer used, in buckets of which none includes another, and how that is read from replies that pass by.
 
-use std::sync::LazyLock;
+mod pictures;
+mod report;
+mod tap;
 
-use memchr::memmem::Finder;
-use serde::Deserialize;
+#[cfg(test)]
+mod tests;
 
-/// The beginning of the key that is looked for: `"usage"`, or Gemini's `"usageMetadata"`. A quote inside a JSON string is
-/// always escaped, so these bytes can only be a key.
-const KEY: &[u8] = b"\"usage";
+pub(crate) use report::Report;
+pub use tap::{Body, UsageTap};
 
-/// Built once: for a small reply that takes longer than the search itself.
-static FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(KEY));
+use crate::ir;
 
-/// What follows the beginning of the key.
-const KEY_ENDS: [&[u8]; 2] = [b"\"", b"Metadata\""];
-
-/// The largest usage object that is read.
-const MAX_OBJECT: usize = 4 * 1024;
-
-/// Token counts. `input` includes `cached`, `output` includes `reasoning`.
+/// What an answer used. `input` and `output` are the totals of prompt and answer, as the request log tells them; the counts
+/// after each of them are parts of it, of which none includes another. [`Usage::buckets`] has the rest, and sees to it that the
+/// sum is right, whatever the provider said.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Tokens of the prompt.
+    /// All tokens of the prompt.
     pub input: u64,
     /// Of these, tokens read from the provider's cache.
     pub cached: u64,
-    /// Tokens of the answer.
+    /// Of those read from the cache, tokens of sound.
+    pub cached_audio: u64,
+    /// Of those read from the cache, tokens of pictures.
+    pub cached_image: u64,
+    /// Of the prompt, tokens written to the cache for the usual time (at Anthropic: five minutes).
+    pub cache_write: u64,
+    /// Of the prompt, tokens written to the cache for an hour.
+    pub cache_write_1h: u64,
+    /// Of the prompt, tokens of sound that did not come from the cache.
+    pub audio_input: u64,
+    /// Of the prompt, tokens of pictures that did not come from the cache.
+    pub image_input: u64,
+    /// All tokens of the answer.
     pub output: u64,
-    /// Of these, tokens of hidden reasoning.
+    /// Of these, tokens of reasoning.
     pub reasoning: u64,
+    /// Of these, tokens of sound.
+    pub audio_output: u64,
+    /// Of these, tokens of pictures.
+    pub image_output: u64,
+    /// Prompt and answer together, where the provider says so itself.
+    pub total: Option<u64>,
+    /// What the provider says that it costs, in nano-dollars (10⁻⁹ USD).
+    pub cost: Option<u64>,
+    /// Of the prompt, tokens that are not paid for (Cohere's own part of it).
+    pub unbilled_input: u64,
+    /// Of the answer, tokens that are not paid for.
+    pub unbilled_output: u64,
+    /// Searches: of a reranker, or for an answer.
+    pub searches: u64,
+    /// Seconds of sound that were heard.
+    pub seconds: u64,
+    /// Pictures that were made.
+    pub images: u64,
+    /// Some of it was not told but estimated.
+    pub estimated: bool,
 }
 
-/// The counts as the protocols spell them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-struct Counts {
-    #[serde(alias = "input_tokens", alias = "promptTokenCount")]
-    prompt_tokens: Option<u64>,
-    #[serde(alias = "output_tokens", alias = "candidatesTokenCount")]
-    completion_tokens: Option<u64>,
-    #[serde(alias = "input_tokens_details")]
-    prompt_tokens_details: Details,
-    #[serde(alias = "output_tokens_details")]
-    completion_tokens_details: Details,
-    /// Anthropic: not part of `input_tokens`.
-    cache_read_input_tokens: Option<u64>,
-    /// Anthropic: not part of `input_tokens`.
-    cache_creation_input_tokens: Option<u64>,
-    /// Gemini.
-    #[serde(rename = "cachedContentTokenCount")]
-    cached_content: Option<u64>,
-    /// Gemini: not part of `candidatesTokenCount`.
-    #[serde(rename = "thoughtsTokenCount")]
-    thoughts: Option<u64>,
-    /// Gemini: not part of `promptTokenCount`.
-    #[serde(rename = "toolUsePromptTokenCount")]
-    tool_prompt: Option<u64>,
+/// Tokens in buckets of which none includes another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Buckets {
+    /// Tokens of the prompt that are in no other bucket.
+    pub input: u64,
+    /// Tokens of text read from the cache.
+    pub cached: u64,
+    /// Tokens of sound read from the cache.
+    pub cached_audio: u64,
+    /// Tokens of pictures read from the cache.
+    pub cached_image: u64,
+    /// Tokens written to the cache for the usual time.
+    pub cache_write: u64,
+    /// Tokens written to the cache for an hour.
+    pub cache_write_1h: u64,
+    /// Tokens of sound in the prompt.
+    pub audio_input: u64,
+    /// Tokens of pictures in the prompt.
+    pub image_input: u64,
+    /// Tokens of the answer that are in no other bucket.
+    pub output: u64,
+    /// Tokens of reasoning.
+    pub reasoning: u64,
+    /// Tokens of sound in the answer.
+    pub audio_output: u64,
+    /// Tokens of pictures in the answer.
+    pub image_output: u64,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-#[expect(clippy::struct_field_names, reason = "named as on the wire")]
-struct Details {
-    cached_tokens: Option<u64>,
-    reasoning_tokens: Option<u64>,
-    /// Anthropic.
-    thinking_tokens: Option<u64>,
-}
+// === impl Usage ===
 
-impl Counts {
-    /// Reads a usage object; `None` when it is none.
-    fn parse(object: &[u8]) -> Option<Self> {
-        let counts: Self = serde_json::from_slice(object).ok()?;
-        (counts.prompt_tokens.is_some() || counts.completion_tokens.is_some()).then_some(counts)
-    }
-
-    /// Takes over what a later object states: Anthropic tells the prompt at the beginning and the answer at the end.
-    fn merge(&mut self, later: Self) {
-        let (prompt, completion) = (&mut self.prompt_tokens_details, &mut self.completion_tokens_details);
-        let counts = [
-            (&mut self.prompt_tokens, later.prompt_tokens),
-            (&mut self.completion_tokens, later.completion_tokens),
-            (&mut prompt.cached_tokens, later.prompt_tokens_details.cached_tokens),
-            (
-                &mut completion.reasoning_tokens,
-                later.completion_tokens_details.reasoning_tokens,
-            ),
-            (
-                &mut completion.thinking_tokens,
-                later.completion_tokens_details.thinking_tokens,
-            ),
-            (&mut self.cache_read_input_tokens, later.cache_read_input_tokens),
-            (&mut self.cache_creation_input_tokens, later.cache_creation_input_tokens),
-            (&mut self.cached_content, later.cached_content),
-            (&mut self.thoughts, later.thoughts),
-            (&mut self.tool_prompt, later.tool_prompt),
-        ];
-        for (count, later) in counts {
-            *count = later.or(*count);
+impl Usage {
+    /// Takes the totals apart. The sum of the buckets is that of `input` and `output`: parts that are more than the whole are
+    /// cut, those of the cache last.
+    pub fn buckets(&self) -> Buckets {
+        let (mut input, mut output) = (self.input, self.output);
+        let mut cached = take(&mut input, self.cached);
+        Buckets {
+            cached_audio: take(&mut cached, self.cached_audio),
+            cached_image: take(&mut cached, self.cached_image),
+            cached,
+            cache_write_1h: take(&mut input, self.cache_write_1h),
+            cache_write: take(&mut input, self.cache_write),
+            audio_input: take(&mut input, self.audio_input),
+            image_input: take(&mut input, self.image_input),
+            input,
+            reasoning: take(&mut output, self.reasoning),
+            audio_output: take(&mut output, self.audio_output),
+            image_output: take(&mut output, self.image_output),
+            output,
         }
     }
 
-    fn usage(&self) -> Usage {
-        let sum = |counts: &[Option<u64>]| {
-            counts
-                .iter()
-                .flatten()
-                .fold(0, |sum: u64, count| sum.saturating_add(*count))
-        };
-        let details = self.prompt_tokens_details.cached_tokens;
-        Usage {
-            input: sum(&[
-                self.prompt_tokens,
-                self.cache_read_input_tokens,
-                self.cache_creation_input_tokens,
-                self.tool_prompt,
-            ]),
-            cached: details
-                .or(self.cache_read_input_tokens)
-                .or(self.cached_content)
-                .unwrap_or(0),
-            output: sum(&[self.completion_tokens, self.thoughts]),
-            reasoning: self
-                .completion_tokens_details
-                .reasoning_tokens
-                .or(self.completion_tokens_details.thinking_tokens)
-                .or(self.thoughts)
-                .unwrap_or(0),
-        }
-    }
-}
-
-impl From<&crate::ir::Usage> for Usage {
-    fn from(usage: &crate::ir::Usage) -> Self {
+    /// What two answers used together. Nothing is said of a total or a cost that is known of one of them only.
+    #[must_use]
+    pub fn and(self, more: Self) -> Self {
+        let known = |one: Option<u64>, other: Option<u64>| Some(one?.saturating_add(other?));
         Self {
-            input: usage.input.unwrap_or(0),
-            cached: usage.cache_read.unwrap_or(0),
-            output: usage.output.unwrap_or(0),
-            reasoning: usage.reasoning.unwrap_or(0),
+            input: self.input.saturating_add(more.input),
+            cached: self.cached.saturating_add(more.cached),
+            cached_audio: self.cached_audio.saturating_add(more.cached_audio),
+            cached_image: self.cached_image.saturating_add(more.cached_image),
+            cache_write: self.cache_write.saturating_add(more.cache_write),
+            cache_write_1h: self.cache_write_1h.saturating_add(more.cache_write_1h),
+            audio_input: self.audio_input.saturating_add(more.audio_input),
+            image_input: self.image_input.saturating_add(more.image_input),
+            output: self.output.saturating_add(more.output),
+            reasoning: self.reasoning.saturating_add(more.reasoning),
+            audio_output: self.audio_output.saturating_add(more.audio_output),
+            image_output: self.image_output.saturating_add(more.image_output),
+            total: known(self.total, more.total),
+            cost: known(self.cost, more.cost),
+            unbilled_input: self.unbilled_input.saturating_add(more.unbilled_input),
+            unbilled_output: self.unbilled_output.saturating_add(more.unbilled_output),
+            searches: self.searches.saturating_add(more.searches),
+            seconds: self.seconds.saturating_add(more.seconds),
+            images: self.images.saturating_add(more.images),
+            estimated: self.estimated || more.estimated,
+        }
+    }
+
+    /// What an answer used that broke off, or whose provider did not tell all of it: what is missing in `told` is taken from
+    /// estimates of the prompt (`crate::estimate`) and of the text that was not counted in it ([`crate::generated::Generated`]),
+    /// in tokens.
+    #[must_use]
+    pub fn estimated(told: Option<Self>, prompt: u64, generated: u64) -> Self {
+        let is_complete = told.is_some_and(|told| told.input > 0 && generated == 0);
+        let told = told.unwrap_or_default();
+        if is_complete {
+            return told;
+        }
+        let input = if told.input == 0 { prompt } else { told.input };
+        let output = told.output.saturating_add(generated);
+        Self {
+            input,
+            output,
+            total: None,
+            cost: None,
+            estimated: true,
+            ..told
         }
     }
 }
 
-/// Watches a reply for the usage objects in it: JSON or events, in chunks of any size. Later ones complete earlier ones.
-///
-/// It copies only the usage object itself (and, between two chunks, the few bytes that could be the start of its key).
-#[derive(Debug, Default)]
-pub struct UsageTap {
-    /// What may be the beginning of a usage member: a part of the key, or the key and what follows it.
-    held: Vec<u8>,
-    found: Option<Counts>,
+/// Takes up to `wanted` out of what is left, and says how many were taken.
+fn take(left: &mut u64, wanted: u64) -> u64 {
+    let taken = wanted.min(*left);
+    *left -= taken;
+    taken
 }
 
-impl UsageTap {
-    /// Looks at the next chunk.
-    pub fn push(&mut self, chunk: &[u8]) {
-        if self.held.is_empty() {
-            return self.search(chunk);
-        }
-        let room = MAX_OBJECT.saturating_sub(self.held.len()).min(chunk.len());
-        let mut window = std::mem::take(&mut self.held);
-        window.extend_from_slice(&chunk[..room]);
-        self.search(&window);
-        // What did not fit in the window is searched on its own: a member that long is not a usage object.
-        if room < chunk.len() {
-            self.held.clear();
-            self.search(&chunk[room..]);
-        }
-    }
-
-    /// The counts that were seen.
-    pub fn usage(&self) -> Option<Usage> {
-        self.found.as_ref().map(Counts::usage)
-    }
-
-    fn search(&mut self, mut window: &[u8]) {
-        while let Some(start) = FINDER.find(window) {
-            match member_value(&window[start + KEY.len()..]) {
-                Member::Object(object) => {
-                    if let Some(counts) = Counts::parse(object) {
-                        self.found.get_or_insert_default().merge(counts);
-                    }
-                }
-                Member::Unfinished if window.len() - start < MAX_OBJECT => {
-                    self.held = window[start..].to_vec();
-                    return;
-                }
-                Member::Unfinished | Member::Other => {}
-            }
-            window = &window[start + KEY.len()..];
-        }
-        self.held = key_prefix(window).to_vec();
-    }
-}
-
-enum Member<'a> {
-    Object(&'a [u8]),
-    Other,
-    /// The window ends before this can be told.
-    Unfinished,
-}
-
-/// What follows the beginning of a key.
-fn member_value(after_beginning: &[u8]) -> Member<'_> {
-    let Some(after_key) = KEY_ENDS.iter().find_map(|end| after_beginning.strip_prefix(*end)) else {
-        let may_go_on = KEY_ENDS.iter().any(|end| end.starts_with(after_beginning));
-        return if may_go_on { Member::Unfinished } else { Member::Other };
-    };
-    let mut rest = after_key.trim_ascii_start();
-    match rest.split_first() {
-        None => return Member::Unfinished,
-        Some((b':', after_colon)) => rest = after_colon.trim_ascii_start(),
-        Some(_) => return Member::Other,
-    }
-    match rest.first() {
-        None => Member::Unfinished,
-        Some(b'{') => match object_end(rest) {
-            Some(end) => Member::Object(&rest[..end]),
-            None => Member::Unfinished,
-        },
-        Some(_) => Member::Other,
-    }
-}
-
-/// The length of the object at the start of `bytes`; whether it is well formed is for the parser to say.
-fn object_end(bytes: &[u8]) -> Option<usize> {
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    for (at, byte) in bytes.iter().enumerate() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'{' if !in_string => depth += 1,
-            b'}' if !in_string => {
-                depth -= 1;
-                if depth == 0 {
-                    return Some(at + 1);
-                }
-            }
-            _ => {}
-        }
-    }
-    None
-}
-
-/// The longest tail of `window` that may be the beginning of the key.
-fn key_prefix(window: &[u8]) -> &[u8] {
-    let longest = window.len().min(KEY.len() - 1);
-    (1..=longest)
-        .rev()
-        .map(|length| &window[window.len() - length..])
-        .find(|tail| KEY.starts_with(tail))
-        .unwrap_or(&[])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const CHAT: &[u8] = br#"{"choices":[{"message":{"content":"say \"usage\":{} now"}}],"usage":{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15,"prompt_tokens_details":{"cached_tokens":4},"completion_tokens_details":{"reasoning_tokens":2}}}"#;
-    const EXPECTED: Usage = Usage {
-        input: 10,
-        cached: 4,
-        output: 5,
-        reasoning: 2,
-    };
-
-    fn tapped(chunks: &[&[u8]]) -> Option<Usage> {
-        let mut tap = UsageTap::default();
-        for chunk in chunks {
-            tap.push(chunk);
-        }
-        tap.usage()
-    }
-
-    #[test]
-    fn reads_the_shapes_of_each_route() {
-        assert_eq!(tapped(&[CHAT]), Some(EXPECTED));
-        let responses = br#"data: {"response":{"usage" : {"input_tokens":3,"output_tokens":1}}}"#;
-        assert_eq!(
-            tapped(&[responses]),
-            Some(Usage {
-                input: 3,
-                output: 1,
-                ..Usage::default()
-            })
-        );
-        let embeddings = br#"{"usage":{"prompt_tokens":8,"total_tokens":8}}"#;
-        assert_eq!(
-            tapped(&[embeddings]),
-            Some(Usage {
-                input: 8,
-                ..Usage::default()
-            })
-        );
-    }
-
-    #[test]
-    fn anthropic_tells_it_in_two_places_and_without_the_cache() {
-        let start = br#"data: {"type":"message_start","message":{"usage":{"input_tokens":3,"cache_read_input_tokens":4,"cache_creation_input_tokens":2,"output_tokens":1}}}"#;
-        let end = br#"data: {"type":"message_delta","usage":{"output_tokens":9,"output_tokens_details":{"thinking_tokens":5}}}"#;
-        let expected = Usage {
-            input: 9,
-            cached: 4,
-            output: 9,
-            reasoning: 5,
-        };
-        assert_eq!(tapped(&[start, end]), Some(expected));
-    }
-
-    #[test]
-    fn gemini_counts_thoughts_beside_the_answer() {
-        let metadata = br#"{"usageMetadata":{"promptTokenCount":10,"candidatesTokenCount":5,"thoughtsTokenCount":7,"cachedContentTokenCount":3,"totalTokenCount":22}}"#;
-        let expected = Usage {
-            input: 10,
-            cached: 3,
-            output: 12,
-            reasoning: 7,
-        };
-        assert_eq!(tapped(&[metadata]), Some(expected));
-        let (first, second) = metadata.split_at(8);
-        assert_eq!(tapped(&[first, second]), Some(expected));
-    }
-
-    #[test]
-    fn nulls_and_other_things_called_usage_do_not_count() {
-        assert_eq!(tapped(&[br#"{"usage":null,"choices":[]}"#]), None);
-        assert_eq!(tapped(&[br#"{"usage":{"properties":{}}}"#]), None);
-        assert_eq!(
-            tapped(&[br#"{"usage":{"prompt_tokens":1}} {"usage":null}"#]),
-            Some(Usage {
-                input: 1,
-                ..Usage::default()
-            })
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn chunking_does_not_matter(mut cuts in prop::collection::vec(0..CHAT.len(), 0..20)) {
-            cuts.extend([0, CHAT.len()]);
-            cuts.sort_unstable();
-            let chunks: Vec<&[u8]> = cuts.windows(2).map(|pair| &CHAT[pair[0]..pair[1]]).collect();
-            prop_assert_eq!(tapped(&chunks), Some(EXPECTED));
-        }
-
-        #[test]
-        fn memory_is_bounded(chunks in prop::collection::vec(r#"("usage"|:|\{|\}|"|\\|u|x){0,40}"#, 0..40)) {
-            let mut tap = UsageTap::default();
-            for chunk in &chunks {
-                tap.push(chunk.as_bytes());
-                prop_assert!(tap.held.len() <= MAX_OBJECT);
-            }
+impl From<&ir::Usage> for Usage {
+    fn from(usage: &ir::Usage) -> Self {
+        let count = |count: Option<u64>| count.unwrap_or(0);
+        let unbilled = |all: Option<u64>, billed: Option<u64>| count(all).saturating_sub(billed.unwrap_or(count(all)));
+        let (short, long) = (count(usage.cache_write_5m), count(usage.cache_write_1h));
+        let written = usage.cache_write.unwrap_or(short.saturating_add(long));
+        let cache_write_1h = long.min(written);
+        Self {
+            input: count(usage.input),
+            cached: count(usage.cache_read),
+            cached_audio: count(usage.cache_read_audio),
+            cached_image: count(usage.cache_read_image),
+            cache_write: written - cache_write_1h,
+            cache_write_1h,
+            audio_input: count(usage.input_audio).saturating_sub(count(usage.cache_read_audio)),
+            image_input: count(usage.input_image).saturating_sub(count(usage.cache_read_image)),
+            output: count(usage.output),
+            reasoning: count(usage.reasoning),
+            audio_output: count(usage.output_audio),
+            image_output: count(usage.output_image),
+            total: usage.stated_total,
+            cost: usage.cost,
+            unbilled_input: unbilled(usage.input, usage.billed_input),
+            unbilled_output: unbilled(usage.output, usage.billed_output),
+            searches: count(usage.searches),
+            seconds: count(usage.seconds),
+            images: 0,
+            estimated: false,
         }
     }
 }

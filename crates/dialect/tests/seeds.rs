@@ -20,7 +20,10 @@ use mynah_dialect::opening::{Opening, Overture};
 use mynah_dialect::peek::peek;
 use mynah_dialect::relay::Relay;
 use mynah_dialect::splice::splice;
-use mynah_dialect::{multipart, usage::UsageTap};
+use mynah_dialect::{
+    multipart,
+    usage::{Body, UsageTap},
+};
 
 const SEEDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/seeds");
 
@@ -68,7 +71,7 @@ fn through_requests(bytes: &[u8]) {
 /// What a stream amounts to: its events, what is relayed, and the usage with how it begins and ends.
 fn through_stream(chunks: &[&[u8]]) -> (Vec<Vec<u8>>, Vec<u8>, String) {
     let (mut splitter, mut events, mut relayed) = (Splitter::default(), Vec::new(), Vec::new());
-    let (mut relay, mut tap) = (Relay::events_without_usage(), UsageTap::default());
+    let (mut relay, mut tap) = (Relay::events_without_usage(), UsageTap::events(Body::Text));
     let (mut overture, mut opening, mut finale) = (Overture::default(), Opening::Waiting, Finale::default());
     for chunk in chunks {
         splitter.push(chunk).unwrap();

@@ -9,9 +9,9 @@ use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use memchr::memmem;
 use mynah_dialect::closing::Finale;
+use mynah_dialect::gauge::Seen;
 use mynah_dialect::opening::{Opening, Overture, StreamError};
 use mynah_dialect::transcode::{Sequel, Transcoder};
-use mynah_dialect::usage::Usage;
 use mynah_dialect::whole::{self, Whole};
 use tokio::time::Instant;
 
@@ -59,8 +59,8 @@ pub struct Answer<'a> {
     pub attempts: u32,
     /// The time that was spent waiting for providers.
     pub waited: Duration,
-    /// What it cost, where that was read already.
-    pub usage: Option<Usage>,
+    /// What it used, where that was read already.
+    pub seen: Option<Seen>,
     /// What it says about who failed.
     pub judgement: Judgement,
     /// By when all of it must be there.
@@ -117,7 +117,7 @@ impl<'a> Answer<'a> {
             target,
             attempts: 1,
             waited: Duration::ZERO,
-            usage: None,
+            seen: None,
             judgement: Judgement::HEALTHY,
             until: None,
             pending: None,

@@ -10,6 +10,7 @@ use crate::config::problem::did_you_mean;
 use crate::config::{Config, ModelConfig, TargetConfig};
 use crate::discovered::Discovered;
 use crate::failure::Failure;
+use crate::prices::Price;
 use crate::provider::{BUILT_IN, BUILT_IN_MODEL, Provider};
 use crate::route::{Route, Rules, Target, Tier};
 
@@ -117,6 +118,12 @@ impl Catalog {
         let mut names: Vec<&str> = self.routes.keys().map(String::as_str).collect();
         names.sort_unstable();
         names
+    }
+
+    /// What a target costs, by its name `provider/model`. What a model's configuration says of it alone does not count.
+    pub fn price_of(&self, target: &str) -> Option<Arc<Price>> {
+        let (provider, model) = target.split_once('/')?;
+        Target::new(self.provider(provider)?, model, &self.conditions).price(&self.discovered)
     }
 
     fn provider(&self, name: &str) -> Option<&Arc<Provider>> {

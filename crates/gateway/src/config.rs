@@ -13,6 +13,7 @@ pub mod effective;
 pub mod env;
 pub mod file;
 pub mod model_list;
+pub mod price;
 pub mod problem;
 pub mod reload;
 pub mod routing;
@@ -24,12 +25,14 @@ pub mod units;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::HeaderValue;
 
 use crate::balance::Strategy;
 use crate::caller::KeyHash;
+use crate::prices::Price;
 use crate::provider::Provider;
 use crate::route::Rules;
 use problem::Problem;
@@ -108,8 +111,8 @@ pub struct TargetConfig {
     pub abilities: Option<Vec<file::Ability>>,
     /// Words by which requests choose.
     pub tags: Vec<String>,
-    /// What it costs, for comparison only.
-    pub price: Option<u64>,
+    /// What it costs, where the target itself says so.
+    pub price: Option<Arc<Price>>,
 }
 
 /// The public listener.

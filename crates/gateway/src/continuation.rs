@@ -22,6 +22,7 @@ use crate::condition::Pending;
 use crate::course::Past;
 use crate::ledger::record::Attempt;
 use crate::operation::Operation;
+use crate::prices::Price;
 use crate::route::Route;
 use crate::translation::Conversation;
 use crate::upstream::send::UpstreamBody;
@@ -51,6 +52,8 @@ pub struct Rest {
     pub by: String,
     /// They are known to repeat what they were given.
     pub repeats: bool,
+    /// What they cost.
+    pub price: Option<Arc<Price>>,
     /// What has come.
     pub sequel: Box<Sequel>,
     /// What is still to come.
@@ -178,6 +181,7 @@ impl Means {
             Some(Rest {
                 by: answer.target.name.clone(),
                 repeats: answer.target.provider.quirks.repeats_prefill,
+                price: answer.target.price(&self.app.process.discovered),
                 sequel: answer.body.sequel.take()?,
                 body: answer.body.rest.take(),
                 until: answer.until,

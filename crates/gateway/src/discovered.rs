@@ -9,6 +9,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::prices::Price;
 use crate::provider::Provider;
 
 /// A model as its provider lists it.
@@ -25,16 +26,7 @@ pub struct Listed {
     /// The path at which a remote list says that it is called.
     pub handle: Option<String>,
     /// What it costs.
-    pub prices: Option<Prices>,
-}
-
-/// What a remote list says that a model costs, for a thousand tokens, in the list's own currency.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Prices {
-    /// Of the prompt.
-    pub input: f64,
-    /// Of the answer.
-    pub output: f64,
+    pub price: Option<Arc<Price>>,
 }
 
 /// What is known about a provider.
@@ -102,6 +94,8 @@ pub struct Snapshot {
     pub by_provider: BTreeMap<String, Arc<Record>>,
     /// The names of the providers that serve an id, those that are down included.
     pub by_id: Arc<HashMap<String, Vec<String>>>,
+    /// What models cost whose providers say so, by provider and id.
+    pub prices: Arc<HashMap<String, HashMap<String, Arc<Price>>>>,
     /// The names of the providers that are down.
     pub down: BTreeSet<String>,
 }
@@ -174,15 +168,20 @@ impl Snapshot {
 
     fn index(&mut self) {
         let mut by_id: HashMap<String, Vec<String>> = HashMap::new();
+        let mut prices: HashMap<String, HashMap<String, Arc<Price>>> = HashMap::new();
         for (provider, record) in &self.by_provider {
             for listed in &*record.models {
+                if let Some(price) = &listed.price {
+                    let own = prices.entry(provider.clone()).or_default();
+                    own.insert(listed.id.clone(), price.clone());
+                }
                 let serving = by_id.entry(listed.id.clone()).or_default();
                 if serving.last() != Some(provider) {
                     serving.push(provider.clone());
                 }
             }
         }
-        self.by_id = Arc::new(by_id);
+        (self.by_id, self.prices) = (Arc::new(by_id), Arc::new(prices));
     }
 }
 
@@ -214,6 +213,7 @@ impl Discovered {
                 down: down.map(|(name, _)| name.clone()).collect(),
                 by_provider,
                 by_id: Arc::default(),
+                prices: Arc::default(),
             };
             snapshot.index();
             snapshot
@@ -262,6 +262,11 @@ impl Discovered {
     /// empty set.
     pub fn is_down(&self, provider: &str) -> bool {
         self.snapshot.load().down.contains(provider)
+    }
+
+    /// What a model costs, as its provider says.
+    pub fn price(&self, provider: &str, model: &str) -> Option<Arc<Price>> {
+        self.snapshot.load().prices.get(provider)?.get(model).cloned()
     }
 
     /// Says that every provider has been asked once.

@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use mynah_dialect::codec::{Address, Memo, Outgoing, Target as Addressee, client_side, upstream_side};
 use mynah_dialect::completions::{self, Completion, Heading};
+use mynah_dialect::gauge::Seen;
 use mynah_dialect::ir::{Class, Error, Event, Request, Response};
 use mynah_dialect::loss::{Losses, Unsayable};
 use mynah_dialect::repair::repair;
@@ -49,8 +50,8 @@ pub struct Joined {
     pub content_type: &'static str,
     /// It.
     pub body: Bytes,
-    /// What it cost.
-    pub usage: Option<Usage>,
+    /// What it used.
+    pub seen: Seen,
     /// Its numbers are estimates.
     pub estimated: bool,
 }
@@ -101,35 +102,39 @@ impl Exchange {
 
     /// The answer, from those of the calls.
     pub fn join(&self, bodies: &[Bytes], question: &Question<'_>) -> Result<Joined, Error> {
-        let json = |body: Vec<u8>, usage: Option<Usage>, estimated: bool| Joined {
+        let json = |body: Vec<u8>, told: Option<Usage>, estimated: bool| Joined {
             content_type: "application/json",
             body: Bytes::from(body),
-            usage,
+            seen: Seen { told, generated: 0 },
             estimated,
-        };
-        let input = |tokens: u64| Usage {
-            input: tokens,
-            ..Usage::default()
         };
         match &self.answer {
             Joining::Embeddings(planned) => {
                 let answer = planned.1.read(bodies).map_err(|malformed| unreadable(&malformed))?;
-                let usage = Some(input(answer.tokens));
-                Ok(json(answer.write(&planned.0), usage, answer.estimated))
+                let usage = Usage {
+                    input: answer.tokens,
+                    estimated: answer.estimated,
+                    ..Usage::default()
+                };
+                Ok(json(answer.write(&planned.0), Some(usage), answer.estimated))
             }
             Joining::Rerank(request) => {
                 let body = bodies.first().map(Bytes::as_ref).unwrap_or_default();
                 let answer = rerank::read_answer(request, body).map_err(|malformed| unreadable(&malformed))?;
-                Ok(json(answer.write(request), answer.tokens.map(input), false))
+                let usage = answer.tokens.or(answer.search_units).map(|_| Usage {
+                    input: answer.tokens.unwrap_or(0),
+                    searches: answer.search_units.unwrap_or(0),
+                    ..Usage::default()
+                });
+                Ok(json(answer.write(request), usage, false))
             }
             Joining::Images(plan) => {
                 let answer = plan.read(bodies)?;
-                let usage = answer.usage.map(|usage| Usage {
-                    input: usage.input,
-                    output: usage.output,
-                    ..Usage::default()
-                });
-                Ok(json(answer.write(question.now), usage, false))
+                let usage = Usage {
+                    images: answer.pictures.len() as u64,
+                    ..answer.usage.unwrap_or_default()
+                };
+                Ok(json(answer.write(question.now), Some(usage), false))
             }
             Joining::Completions(completion) => self.completed(completion, bodies, question),
             Joining::Count {
@@ -159,6 +164,7 @@ impl Exchange {
             }
         };
         let answers: Vec<Vec<Event>> = bodies.iter().zip(&self.calls).map(told).collect::<Result<_, _>>()?;
+        let seen = answers.iter().map(|events| Seen::of(events)).reduce(Seen::and);
         let heading = heading(question.id, question.now);
         let mut body = Vec::new();
         if completion.stream {
@@ -178,7 +184,7 @@ impl Exchange {
         Ok(Joined {
             content_type,
             body: Bytes::from(body),
-            usage: None,
+            seen: seen.unwrap_or_default(),
             estimated: false,
         })
     }

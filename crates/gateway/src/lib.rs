@@ -34,6 +34,7 @@ pub mod latency;
 pub mod ledger;
 pub mod limits;
 pub mod line;
+pub mod meter;
 pub mod needs;
 pub mod openapi;
 pub mod operation;

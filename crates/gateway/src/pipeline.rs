@@ -43,7 +43,7 @@ where
     B: RequestBody,
 {
     let (mut parts, body) = request.into_parts();
-    let mut entry = Entry::with_account(&parts, app.process.ledger.as_ref(), operation.dialect());
+    let mut entry = Entry::with_account(&parts, &app, operation.dialect());
     match answer_model(&app, operation, model.as_deref(), &mut parts, body, &mut entry).await {
         Ok(response) => response,
         Err(failure) => entry.in_vain(failure, operation.dialect(), request_id(&parts)),
@@ -53,7 +53,7 @@ where
 /// Passes a request through that names no model. `path` is its path below the API's version.
 pub async fn pass_through(app: Arc<App>, path: &str, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
-    let mut entry = Entry::with_account(&parts, app.process.ledger.as_ref(), dialect_of(&parts.headers));
+    let mut entry = Entry::with_account(&parts, &app, dialect_of(&parts.headers));
     match answer_other(&app, path, &parts, body, &mut entry).await {
         Ok(response) => response,
         Err(failure) => entry.in_vain(failure, dialect_of(&parts.headers), request_id(&parts)),
@@ -111,9 +111,9 @@ where
     };
     let mut ask = asking.ask(body);
     if let Some(allowance) = &caller.allowance {
-        let demand = Demand::of(&ask, &route, allowance);
+        let demand = Demand::of(&ask, &route, allowance, &app.process.discovered);
         let admitted = limits::admit(allowance, demand, allowance.clock.now()).await?;
-        entry.hold(admitted, parts, operation.dialect());
+        entry.hold(admitted, parts, app, operation.dialect());
     }
     let shared = route
         .rules
@@ -127,6 +127,7 @@ where
             Seat::Passenger(shared) => return Ok(share((*shared)?, operation.dialect(), entry.take(), permit)),
         },
     };
+    entry.asks(operation, &bytes);
     let answer = first_success(app, &route, &mut ask, entry.attempts()).await;
     entry.tried(ask.attempts);
     let responses = operation.speech == Speech::Conversation(Protocol::OpenaiResponses);
@@ -167,7 +168,7 @@ async fn answer_other(
     let dialect = dialect_of(&parts.headers);
     if let Some(allowance) = &caller.allowance {
         let admitted = limits::admit(allowance, Demand::default(), allowance.clock.now()).await?;
-        entry.hold(admitted, parts, dialect);
+        entry.hold(admitted, parts, app, dialect);
     }
     let query = without_key(parts.uri.query().unwrap_or_default());
     let mut ask = Ask {

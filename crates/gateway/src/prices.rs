@@ -4,7 +4,7 @@
 //! that sums over many requests do not drift.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
@@ -14,6 +14,8 @@ use serde::{Deserialize, Deserializer};
 const TYPICAL: Counts = Counts {
     input: 3_000,
     cached: 0,
+    cached_audio: 0,
+    cached_image: 0,
     cache_write: 0,
     cache_write_1h: 0,
     audio_input: 0,
@@ -21,6 +23,7 @@ const TYPICAL: Counts = Counts {
     output: 1_000,
     reasoning: 0,
     audio_output: 0,
+    image_output: 0,
     requests: 1,
     images: 1,
     seconds: 60,
@@ -46,6 +49,10 @@ pub struct Price {
     pub input: Option<PerMillion>,
     /// Of the prompt, tokens read from the cache.
     pub cached: Option<PerMillion>,
+    /// Of those read from the cache, tokens of sound.
+    pub cached_audio: Option<PerMillion>,
+    /// Of those read from the cache, tokens of pictures.
+    pub cached_image: Option<PerMillion>,
     /// Of the prompt, tokens written to the cache.
     pub cache_write: Option<PerMillion>,
     /// Of the prompt, tokens written to the cache for an hour.
@@ -60,12 +67,16 @@ pub struct Price {
     pub reasoning: Option<PerMillion>,
     /// Of the answer, tokens of sound.
     pub audio_output: Option<PerMillion>,
+    /// Of the answer, tokens of pictures.
+    pub image_output: Option<PerMillion>,
     /// Other prices for larger prompts, the smallest first.
     pub tiers: Vec<Tier>,
     /// A request.
     pub request: Option<PerUnit>,
     /// A picture that is made.
     pub image: Option<PerUnit>,
+    /// The same by quality and size, as they are asked for: `hd 1024x1792`, `1024x1792` or `hd`.
+    pub images: BTreeMap<String, PerUnit>,
     /// A minute of sound that is heard.
     pub minute: Option<PerUnit>,
     /// Characters that are spoken.
@@ -121,8 +132,12 @@ pub enum Ability {
 pub struct Counts {
     /// Tokens of the prompt that are in no other bucket.
     pub input: u64,
-    /// Tokens read from the cache.
+    /// Tokens of text read from the cache.
     pub cached: u64,
+    /// Tokens of sound read from the cache.
+    pub cached_audio: u64,
+    /// Tokens of pictures read from the cache.
+    pub cached_image: u64,
     /// Tokens written to the cache for the usual time.
     pub cache_write: u64,
     /// Tokens written to the cache for an hour.
@@ -137,6 +152,8 @@ pub struct Counts {
     pub reasoning: u64,
     /// Tokens of sound in the answer.
     pub audio_output: u64,
+    /// Tokens of pictures in the answer.
+    pub image_output: u64,
     /// Requests, or searches of a reranker.
     pub requests: u64,
     /// Pictures that were made.
@@ -149,7 +166,7 @@ pub struct Counts {
 
 /// The price of a model: by the provider's kind, as in `catalog/providers.toml`, and its own name for the model. `None` when it
 /// is not known, which is not zero.
-pub fn of(kind: &str, model: &str) -> Option<&'static Price> {
+pub fn of(kind: &str, model: &str) -> Option<&'static Arc<Price>> {
     TABLE.row(kind, model).or_else(|| {
         let beginnings = TABLE.like.get(kind)?;
         beginnings
@@ -161,8 +178,43 @@ pub fn of(kind: &str, model: &str) -> Option<&'static Price> {
 // === impl Price ===
 
 impl Price {
-    /// What a request costs, in nano-dollars (10⁻⁹ USD). What has no price costs nothing.
-    pub fn cost(&self, counts: &Counts) -> u64 {
+    /// The price of what costs nothing.
+    pub fn free() -> Self {
+        Self {
+            input: Some(PerMillion(0)),
+            output: Some(PerMillion(0)),
+            request: Some(PerUnit(0)),
+            ..Self::default()
+        }
+    }
+
+    /// What a request costs, in nano-dollars (10⁻⁹ USD); `None` where something was used that has no price. `image` is the
+    /// price of a picture of the kind that was asked for, where that differs.
+    pub fn cost(&self, counts: &Counts, image: Option<PerUnit>) -> Option<u64> {
+        self.covers(counts, image).then(|| self.sum(counts, image))
+    }
+
+    /// The price of a picture of a quality and a size, where it has one of its own.
+    pub fn picture(&self, quality: &str, size: &str) -> Option<PerUnit> {
+        let both = format!("{quality} {size}");
+        let price = [both.as_str(), size, quality]
+            .into_iter()
+            .find_map(|name| self.images.get(name));
+        price.copied()
+    }
+
+    /// Whether what was used has a price: what is counted in other units pays for the tokens too.
+    fn covers(&self, counts: &Counts, image: Option<PerUnit>) -> bool {
+        let by_unit = (counts.requests > 0 && self.request.is_some())
+            || (counts.images > 0 && (image.is_some() || self.image.is_some()))
+            || (counts.seconds > 0 && self.minute.is_some())
+            || (counts.characters > 0 && self.character.is_some());
+        let (prompt, answer) = (counts.prompt(), counts.answer());
+        let by_token = (prompt == 0 || self.input.is_some()) && (answer == 0 || self.output.is_some());
+        by_unit || (by_token && (prompt > 0 || answer > 0))
+    }
+
+    fn sum(&self, counts: &Counts, image: Option<PerUnit>) -> u64 {
         let tier = self.tiers.iter().rev().find(|tier| counts.prompt() > tier.above);
         let rate = |base: Option<PerMillion>, instead: fn(&Tier) -> Option<PerMillion>| {
             tier.and_then(instead).or(base).map(|price| price.0)
@@ -176,6 +228,8 @@ impl Price {
         let parts = [
             (counts.input, input),
             (counts.cached, cached),
+            (counts.cached_audio, self.cached_audio.map_or(cached, |price| price.0)),
+            (counts.cached_image, self.cached_image.map_or(cached, |price| price.0)),
             (counts.cache_write, cache_write),
             (counts.cache_write_1h, cache_write_1h),
             (counts.audio_input, self.audio_input.map_or(input, |price| price.0)),
@@ -183,8 +237,9 @@ impl Price {
             (counts.output, output),
             (counts.reasoning, reasoning),
             (counts.audio_output, self.audio_output.map_or(output, |price| price.0)),
+            (counts.image_output, self.image_output.map_or(output, |price| price.0)),
             (counts.requests, self.request.map_or(0, |price| price.0)),
-            (counts.images, self.image.map_or(0, |price| price.0)),
+            (counts.images, image.or(self.image).map_or(0, |price| price.0)),
             (counts.characters, self.character.map_or(0, |price| price.0)),
         ];
         let heard = u128::from(counts.seconds) * u128::from(self.minute.map_or(0, |price| price.0)) / 60;
@@ -196,7 +251,7 @@ impl Price {
 
     /// What a typical request costs, in nano-dollars: to rank models, not to bill them.
     pub fn blended(&self) -> u64 {
-        self.cost(&TYPICAL)
+        self.sum(&TYPICAL, None)
     }
 }
 
@@ -207,6 +262,8 @@ impl Counts {
     pub fn prompt(&self) -> u64 {
         [
             self.cached,
+            self.cached_audio,
+            self.cached_image,
             self.cache_write,
             self.cache_write_1h,
             self.audio_input,
@@ -215,60 +272,38 @@ impl Counts {
         .iter()
         .fold(self.input, |sum, count| sum.saturating_add(*count))
     }
-}
 
-impl From<&mynah_dialect::ir::Usage> for Counts {
-    /// Takes the totals apart. What is said of the cache goes first: a token of sound that was read from it is a cached one.
-    fn from(usage: &mynah_dialect::ir::Usage) -> Self {
-        let (short, long) = (usage.cache_write_5m.unwrap_or(0), usage.cache_write_1h.unwrap_or(0));
-        let written = usage.cache_write.unwrap_or(0).max(short.saturating_add(long));
-        let mut prompt = usage.input.unwrap_or(0);
-        let cached = take(&mut prompt, usage.cache_read.unwrap_or(0));
-        let cache_write_1h = take(&mut prompt, long);
-        let cache_write = take(&mut prompt, written.saturating_sub(long));
-        let audio_input = take(&mut prompt, usage.input_audio.unwrap_or(0));
-        let image_input = take(&mut prompt, usage.input_image.unwrap_or(0));
-        let mut answer = usage.output.unwrap_or(0);
-        let reasoning = take(&mut answer, usage.reasoning.unwrap_or(0));
-        let audio_output = take(&mut answer, usage.output_audio.unwrap_or(0));
-        Self {
-            input: prompt,
-            cached,
-            cache_write,
-            cache_write_1h,
-            audio_input,
-            image_input,
-            output: answer,
-            reasoning,
-            audio_output,
-            requests: 1,
-            ..Self::default()
-        }
+    /// All tokens of the answer.
+    pub fn answer(&self) -> u64 {
+        [self.reasoning, self.audio_output, self.image_output]
+            .iter()
+            .fold(self.output, |sum, count| sum.saturating_add(*count))
     }
 }
 
 impl From<mynah_dialect::usage::Usage> for Counts {
-    /// Takes the totals of a relayed answer apart. They do not tell what was written to the cache, which counts as input.
+    /// What is said of the cache goes first: a token of sound that was read from it is a cached one.
     fn from(usage: mynah_dialect::usage::Usage) -> Self {
-        let (mut prompt, mut answer) = (usage.input, usage.output);
-        let cached = take(&mut prompt, usage.cached);
-        let reasoning = take(&mut answer, usage.reasoning);
+        let buckets = usage.buckets();
         Self {
-            input: prompt,
-            cached,
-            output: answer,
-            reasoning,
-            requests: 1,
-            ..Self::default()
+            input: buckets.input,
+            cached: buckets.cached,
+            cached_audio: buckets.cached_audio,
+            cached_image: buckets.cached_image,
+            cache_write: buckets.cache_write,
+            cache_write_1h: buckets.cache_write_1h,
+            audio_input: buckets.audio_input,
+            image_input: buckets.image_input,
+            output: buckets.output,
+            reasoning: buckets.reasoning,
+            audio_output: buckets.audio_output,
+            image_output: buckets.image_output,
+            requests: usage.searches.max(1),
+            images: usage.images,
+            seconds: usage.seconds,
+            characters: 0,
         }
     }
-}
-
-/// Takes up to `wanted` out of what is left, and says how many were taken.
-fn take(left: &mut u64, wanted: u64) -> u64 {
-    let taken = wanted.min(*left);
-    *left -= taken;
-    taken
 }
 
 // === The table ===
@@ -285,11 +320,11 @@ struct Table {
     like: HashMap<String, BTreeMap<String, String>>,
     /// By kind and name.
     #[serde(deserialize_with = "by_every_name")]
-    models: HashMap<String, HashMap<String, Price>>,
+    models: Rows,
 }
 
 impl Table {
-    fn row(&self, kind: &str, model: &str) -> Option<&Price> {
+    fn row(&self, kind: &str, model: &str) -> Option<&Arc<Price>> {
         let rows = self.models.get(kind)?;
         rows.get(model).or_else(|| rows.get(undated(model)?))
     }
@@ -307,16 +342,35 @@ fn undated(model: &str) -> Option<&str> {
     model.strip_suffix("-latest").or_else(dated)
 }
 
-fn by_every_name<'de, D: Deserializer<'de>>(from: D) -> Result<HashMap<String, HashMap<String, Price>>, D::Error> {
-    let mut models = HashMap::<String, HashMap<String, Price>>::deserialize(from)?;
-    for rows in models.values_mut() {
-        let others: Vec<(String, Price)> = rows
-            .values()
-            .flat_map(|price| price.also.iter().map(|name| (name.clone(), price.clone())))
-            .collect();
-        rows.extend(others);
+/// Rows by kind and name.
+type Rows = HashMap<String, HashMap<String, Arc<Price>>>;
+
+fn by_every_name<'de, D: Deserializer<'de>>(from: D) -> Result<Rows, D::Error> {
+    let models = HashMap::<String, HashMap<String, Price>>::deserialize(from)?;
+    let shared = |(name, price): (String, Price)| {
+        let price = Arc::new(price);
+        let names: Vec<String> = price.also.iter().cloned().chain([name]).collect();
+        names.into_iter().map(move |name| (name, price.clone()))
+    };
+    let by_name = |(kind, rows): (String, HashMap<String, Price>)| (kind, rows.into_iter().flat_map(shared).collect());
+    Ok(models.into_iter().map(by_name).collect())
+}
+
+impl PerUnit {
+    /// A price in USD; `None` when it is none.
+    pub fn usd(usd: f64) -> Option<Self> {
+        pico(usd, 1e12).ok().map(Self)
     }
-    Ok(models)
+}
+
+impl PerMillion {
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
+
+    /// A price in USD for so many units; `None` when it is none.
+    pub fn usd(usd: f64, units: f64) -> Option<Self> {
+        pico(usd / units, 1e12).ok().map(Self)
+    }
 }
 
 impl<'de> Deserialize<'de> for PerMillion {

@@ -1,5 +1,6 @@
 //! A provider: a row of data, whether it comes from the catalog or from the operator.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -16,6 +17,7 @@ use crate::config::file::{Api, HttpVersion};
 use crate::config::secret::Secret;
 use crate::keys::KeyPool;
 use crate::known::{Discovery, PathStyle};
+use crate::prices::Price;
 use crate::upstream::auth::Credential;
 use crate::upstream::base::BaseUrl;
 use crate::upstream::connect::Origin;
@@ -68,6 +70,8 @@ pub struct Provider {
     pub quirks: Quirks,
     /// Nobody asked for it: it is used if it answers.
     pub probed: bool,
+    /// What its models cost, where the operator says so; `*` for all other models.
+    pub prices: HashMap<String, Arc<Price>>,
 }
 
 /// Where a provider lists its models, and how often it is asked.
@@ -203,7 +207,13 @@ impl Provider {
             apis: Apis::default(),
             quirks: Quirks::default(),
             probed: false,
+            prices: HashMap::from([("*".to_owned(), Arc::new(Price::free()))]),
         }
+    }
+
+    /// What a model costs, where the operator says so.
+    pub fn price(&self, model: &str) -> Option<&Arc<Price>> {
+        self.prices.get(model).or_else(|| self.prices.get("*"))
     }
 
     /// Takes up what is known about its keys from before.

@@ -9,6 +9,7 @@ use crate::balance::Strategy;
 use crate::condition::{Condition, Conditions};
 use crate::config::TargetConfig;
 use crate::config::file::{Ability, OnCut};
+use crate::discovered::Discovered;
 use crate::hedge::Hedge;
 use crate::prices::{self, Price};
 use crate::provider::{Provider, Timeouts};
@@ -35,7 +36,9 @@ pub struct Target {
     pub abilities: Option<Vec<Ability>>,
     /// Words by which requests choose.
     pub tags: Vec<String>,
-    /// What it costs, for comparison only; `None` when that is not known.
+    /// What it costs, where the operator says so for this target alone.
+    pub own_price: Option<Arc<Price>>,
+    /// What a typical request costs, for comparison only; `None` when that is not known.
     pub price: Option<u64>,
 }
 
@@ -54,21 +57,32 @@ impl Target {
             context: None,
             abilities: None,
             tags: Vec::new(),
+            own_price: None,
             price: None,
         }
     }
 
     /// A target as it is configured.
     pub fn configured(provider: &Arc<Provider>, config: &TargetConfig, conditions: &Conditions) -> Self {
-        let listed = || prices::of(&provider.kind, &config.model).map(Price::blended);
+        let own = config.price.as_ref().or_else(|| provider.price(&config.model));
+        let price = own.or_else(|| prices::of(&provider.kind, &config.model));
         Self {
             weight: config.weight,
             context: config.context,
             abilities: config.abilities.clone(),
             tags: config.tags.clone(),
-            price: config.price.or_else(listed),
+            own_price: config.price.clone(),
+            price: price.map(|price| price.blended()),
             ..Self::new(provider, &config.model, conditions)
         }
+    }
+
+    /// What it costs: as the operator says, as its provider's own list says, or as the built-in list says, in this order.
+    pub fn price(&self, discovered: &Discovered) -> Option<Arc<Price>> {
+        let (provider, model) = (&self.provider, self.model.as_str());
+        let own = self.own_price.as_ref().or_else(|| provider.price(model)).cloned();
+        own.or_else(|| discovered.price(&provider.name, model))
+            .or_else(|| prices::of(&provider.kind, model).cloned())
     }
 }
 

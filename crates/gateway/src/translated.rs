@@ -7,10 +7,10 @@ use axum::http::response::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use bytes::{Bytes, BytesMut};
 use mynah_dialect::codec::{ClientSide, UpstreamSide, caller_side, upstream_side};
+use mynah_dialect::gauge::Seen;
 use mynah_dialect::ir::{Error, Event};
 use mynah_dialect::loss::Losses;
 use mynah_dialect::transcode::{Listener, Sequel, Standing, Transcoder, collected, events_of, streamed, unreadable};
-use mynah_dialect::usage::Usage;
 use mynah_dialect::{Dialect, Protocol};
 
 use crate::answer::{Answer, AnswerBody, NoContent, is_events};
@@ -111,10 +111,7 @@ impl<'a, 'c> Interpreter<'a, 'c> {
         if let Some(Event::Error(error)) = told.last() {
             return self.error(&error.clone(), headers);
         }
-        let usage = told.iter().rev().find_map(|event| match event {
-            Event::Usage(usage) => Some(Usage::from(usage)),
-            _ => None,
-        });
+        let seen = Seen::of(&told);
         let (kind, written) = if self.conversation.asked.request.stream {
             streamed(self.client, &told, &self.conversation.asked)
         } else {
@@ -131,7 +128,7 @@ impl<'a, 'c> Interpreter<'a, 'c> {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         self.declare(&mut headers);
         Answer {
-            usage,
+            seen: Some(seen),
             ..Answer::new(StatusCode::OK, headers, AnswerBody::held(written), self.target)
         }
     }
@@ -270,7 +267,7 @@ pub fn joined<'a>(
     }
     declare(&exchange.lost, &mut headers);
     Answer {
-        usage: joined.usage,
+        seen: Some(joined.seen),
         ..Answer::new(StatusCode::OK, headers, AnswerBody::held(joined.body), target)
     }
 }

@@ -9,50 +9,18 @@
 mod support;
 
 use std::collections::HashSet;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mynah_understudy::{Reply, Understudy};
-use rusqlite::Connection;
 use serde_json::json;
 use support::dialects::{ask, provider, strict};
+use support::rows::{find, rows};
 use support::{Gateway, PATIENCE, Request, command, read_head};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, sleep};
 
 const STORE: &str = "[store]\nflush = '20ms'\n";
-
-/// What a query finds, once it finds as many rows. Columns are separated by spaces.
-async fn rows(database: &Path, query: &str, count: usize) -> Vec<String> {
-    let found = Mutex::new(Vec::new());
-    let enough = || {
-        *found.lock().unwrap() = find(database, query).unwrap_or_default();
-        found.lock().unwrap().len() >= count
-    };
-    support::until(enough, || format!("{query}: {:?}", found.lock().unwrap())).await;
-    found.into_inner().unwrap()
-}
-
-fn find(database: &Path, query: &str) -> rusqlite::Result<Vec<String>> {
-    let connection = Connection::open_with_flags(database, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    let mut statement = connection.prepare(query)?;
-    let columns = statement.column_count();
-    let rows = statement.query_map((), |row| {
-        let cells: rusqlite::Result<Vec<String>> = (0..columns)
-            .map(|at| {
-                row.get::<_, rusqlite::types::Value>(at).map(|value| match value {
-                    rusqlite::types::Value::Null => "-".to_owned(),
-                    rusqlite::types::Value::Integer(number) => number.to_string(),
-                    rusqlite::types::Value::Text(text) => text,
-                    other => format!("{other:?}"),
-                })
-            })
-            .collect();
-        Ok(cells?.join(" "))
-    })?;
-    rows.collect()
-}
 
 fn completion() -> Reply {
     Reply::json(&json!({

@@ -2,61 +2,24 @@
 
 use crate::ir::Usage;
 use crate::tree::Node;
+use crate::usage::Report;
 use crate::writer::Object;
 
 /// Counts as the protocol states them. Streams tell them in two parts, so they are joined before they are added up.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Counts {
-    uncached: Option<u64>,
-    read: Option<u64>,
-    written: Option<u64>,
-    written_5m: Option<u64>,
-    written_1h: Option<u64>,
-    output: Option<u64>,
-    thinking: Option<u64>,
-}
+pub(super) struct Counts(Report);
 
 impl Counts {
     /// Takes over what a `usage` object states. Reports are cumulative, and an explicit zero counts.
     pub(super) fn merge(&mut self, usage: &Node<'_>) {
-        let breakdown = usage.get("cache_creation");
-        let stated = [
-            (&mut self.uncached, usage.get("input_tokens")),
-            (&mut self.read, usage.get("cache_read_input_tokens")),
-            (&mut self.written, usage.get("cache_creation_input_tokens")),
-            (&mut self.written_5m, breakdown.get("ephemeral_5m_input_tokens")),
-            (&mut self.written_1h, breakdown.get("ephemeral_1h_input_tokens")),
-            (&mut self.output, usage.get("output_tokens")),
-            (
-                &mut self.thinking,
-                usage.get("output_tokens_details").get("thinking_tokens"),
-            ),
-        ];
-        for (count, node) in stated {
-            *count = node.u64().or(*count);
+        if let Some(report) = Report::of(usage) {
+            self.0.merge(&report);
         }
     }
 
     /// The counts with inclusive totals.
     pub(super) fn total(&self) -> Usage {
-        let written = self.written.or_else(|| added(self.written_5m, self.written_1h));
-        Usage {
-            input: added(added(self.uncached, self.read), written),
-            cache_read: self.read,
-            cache_write: written,
-            cache_write_5m: self.written_5m,
-            cache_write_1h: self.written_1h,
-            output: self.output,
-            reasoning: self.thinking,
-            ..Usage::default()
-        }
-    }
-}
-
-fn added(one: Option<u64>, other: Option<u64>) -> Option<u64> {
-    match (one, other) {
-        (None, None) => None,
-        _ => Some(one.unwrap_or(0).saturating_add(other.unwrap_or(0))),
+        self.0.counts()
     }
 }
 

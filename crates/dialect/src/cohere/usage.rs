@@ -2,31 +2,12 @@
 
 use crate::ir::Usage;
 use crate::tree::Node;
+use crate::usage::Report;
 
 /// Reads `usage`. `tokens` is what the model saw and said, `billed_units` what is paid for; the former is told, the latter
 /// stands in for it. `None` when there is neither.
 pub(super) fn read(node: &Node<'_>) -> Option<Usage> {
-    let count = |name: &str| whole(node.get("tokens").get(name)).or_else(|| whole(node.get("billed_units").get(name)));
-    let usage = Usage {
-        input: count("input_tokens"),
-        output: count("output_tokens"),
-        cache_read: whole(node.get("cached_tokens")),
-        ..Usage::default()
-    };
-    (usage != Usage::default()).then_some(usage)
-}
-
-/// A count; Cohere's are floats on the wire.
-fn whole(node: &Node<'_>) -> Option<u64> {
-    node.u64().or_else(|| {
-        let number = node.f64().filter(|number| (0.0..9e15).contains(number))?;
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "the range was checked above"
-        )]
-        Some(number.round() as u64)
-    })
+    Report::of(node).map(|report| report.counts())
 }
 
 #[cfg(test)]

@@ -40,15 +40,6 @@ impl Tally {
         self.from = text.len();
     }
 
-    /// All that was spent.
-    pub(super) fn spent(&self) -> Option<Usage> {
-        let mut spent = self.before.clone();
-        if let Some(now) = &self.now {
-            spent.get_or_insert_default().add(now);
-        }
-        spent
-    }
-
     /// What the client is told: the prompt that it sent, and all that was written. `text` is all of it so far.
     pub(super) fn told(&self, text: &str) -> Usage {
         let mut now = self.now.clone().unwrap_or_default();
@@ -97,17 +88,14 @@ mod tests {
         tally.next(&text);
         tally.count(&usage(24, 5));
         assert_eq!(tally.told(&text), usage(13, 15));
-        assert_eq!(tally.spent(), Some(usage(37, 15)));
     }
 
     #[test]
     fn what_was_not_counted_is_estimated() {
         let text = "a".repeat(35);
         let mut tally = Tally::default();
-        assert_eq!(tally.spent(), None);
         tally.next(&text);
         tally.count(&usage(24, 5));
         assert_eq!(tally.told(&text), usage(14, 15));
-        assert_eq!(tally.spent(), Some(usage(24, 15)));
     }
 }

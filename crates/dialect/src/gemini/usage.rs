@@ -3,44 +3,14 @@
 //! `promptTokenCount` includes what was read from the cache but not what tools brought in, and `candidatesTokenCount`
 //! excludes the thoughts.
 
-use super::spelling::{count, member};
 use crate::ir::Usage;
 use crate::tree::Node;
+use crate::usage::Report;
 use crate::writer::Object;
 
 /// Reads a `usageMetadata`; `None` when there is none.
 pub(super) fn read_usage(node: &Node<'_>) -> Option<Usage> {
-    if !node.is_object() {
-        return None;
-    }
-    let number = |name: &str| count(member(node, name));
-    let thoughts = number("thoughtsTokenCount");
-    Some(Usage {
-        input: sum(number("promptTokenCount"), number("toolUsePromptTokenCount")),
-        cache_read: number("cachedContentTokenCount"),
-        input_audio: modality(member(node, "promptTokensDetails"), "AUDIO"),
-        input_image: modality(member(node, "promptTokensDetails"), "IMAGE"),
-        output: sum(number("candidatesTokenCount"), thoughts),
-        reasoning: thoughts,
-        output_audio: modality(member(node, "candidatesTokensDetails"), "AUDIO"),
-        ..Usage::default()
-    })
-}
-
-fn sum(first: Option<u64>, second: Option<u64>) -> Option<u64> {
-    match (first, second) {
-        (None, None) => None,
-        (first, second) => Some(first.unwrap_or(0).saturating_add(second.unwrap_or(0))),
-    }
-}
-
-fn modality(details: &Node<'_>, name: &str) -> Option<u64> {
-    let of_it = |detail: &&Node<'_>| member(detail, "modality").text() == Some(name);
-    details
-        .items()
-        .iter()
-        .find(of_it)
-        .and_then(|detail| count(member(detail, "tokenCount")))
+    Report::of(node).map(|report| report.counts())
 }
 
 /// Writes a `usageMetadata`.

@@ -1,10 +1,11 @@
 //! Answers of providers.
 
-use super::{Answer, Kind, Picture, Plan, Usage};
+use super::{Answer, Kind, Picture, Plan};
 use crate::ir::{Class, Error};
 use crate::media::standard_base64;
 use crate::transcode::unreadable;
 use crate::tree::Node;
+use crate::usage::{Report, Usage};
 
 /// Finish reasons with which a filter holds a picture back.
 const FILTERED: [&str; 8] = [
@@ -146,11 +147,7 @@ fn count(node: &Node<'_>, answer: &mut Answer) {
     if !node.is_object() {
         return;
     }
-    let number = |names: &[&str]| node.any(names).u64().unwrap_or(0);
-    let usage = answer.usage.get_or_insert(Usage::default());
-    let thoughts = number(&["thoughtsTokenCount", "thoughts_token_count"]);
-    let painted = number(&["candidatesTokenCount", "candidates_token_count"]);
-    let prompt = number(&["promptTokenCount", "prompt_token_count"]);
-    usage.input = usage.input.saturating_add(prompt);
-    usage.output = usage.output.saturating_add(painted).saturating_add(thoughts);
+    let counts = Report::of(node).map(|report| Usage::from(&report.counts()));
+    let counts = counts.unwrap_or_default();
+    answer.usage = Some(answer.usage.map_or(counts, |before| before.and(counts)));
 }

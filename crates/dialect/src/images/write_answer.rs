@@ -1,6 +1,7 @@
 //! Answers to callers.
 
-use super::{Answer, Usage};
+use super::Answer;
+use crate::usage::Usage;
 use crate::writer::{self, Object};
 
 /// Writes the answer. Pictures are always data: there is no place where an address could point to.

@@ -3,84 +3,12 @@
 
 use crate::ir::Usage;
 use crate::tree::Node;
+use crate::usage::Report;
 use crate::writer::Object;
 
 /// Reads the counts, also where a server puts them under other names. `None` when nothing is counted.
 pub(super) fn read(node: &Node<'_>) -> Option<Usage> {
-    let prompt = node.any(&["prompt_tokens_details", "input_tokens_details"]);
-    let answer = node.any(&["completion_tokens_details", "output_tokens_details"]);
-    let usage = Usage {
-        input: None,
-        // DeepSeek, Moonshot, and Anthropic's name for it, which LiteLLM and Portkey send along.
-        cache_read: first(&[
-            prompt.get("cached_tokens"),
-            node.get("prompt_cache_hit_tokens"),
-            node.get("cached_tokens"),
-            node.get("cache_read_input_tokens"),
-        ]),
-        cache_write: first(&[
-            prompt.get("cache_write_tokens"),
-            prompt.get("cache_creation_tokens"),
-            node.get("cache_creation_input_tokens"),
-        ]),
-        cache_write_5m: node.get("cache_creation").get("ephemeral_5m_input_tokens").u64(),
-        cache_write_1h: node.get("cache_creation").get("ephemeral_1h_input_tokens").u64(),
-        input_audio: prompt.get("audio_tokens").u64(),
-        input_image: prompt.get("image_tokens").u64(),
-        output: None,
-        reasoning: first(&[answer.get("reasoning_tokens"), node.get("reasoning_tokens")]),
-        output_audio: answer.get("audio_tokens").u64(),
-        accepted_prediction: answer.get("accepted_prediction_tokens").u64(),
-        rejected_prediction: answer.get("rejected_prediction_tokens").u64(),
-    };
-    let usage = Usage {
-        input: input(node, &usage),
-        output: output(node, usage.reasoning),
-        ..usage
-    };
-    (usage != Usage::default()).then_some(usage)
-}
-
-fn first(nodes: &[&Node<'_>]) -> Option<u64> {
-    nodes.iter().find_map(|node| node.u64())
-}
-
-fn input(node: &Node<'_>, usage: &Usage) -> Option<u64> {
-    let cached = usage
-        .cache_read
-        .unwrap_or(0)
-        .saturating_add(usage.cache_write.unwrap_or(0));
-    if let Some(prompt) = node.get("prompt_tokens").u64() {
-        // What is less than its own parts does not contain them.
-        return Some(if cached > prompt {
-            prompt.saturating_add(cached)
-        } else {
-            prompt
-        });
-    }
-    let input = node.get("input_tokens").u64()?;
-    let exclusive = ["cache_read_input_tokens", "cache_creation_input_tokens"]
-        .iter()
-        .any(|key| !node.get(key).is_null());
-    Some(if exclusive { input.saturating_add(cached) } else { input })
-}
-
-fn output(node: &Node<'_>, reasoning: Option<u64>) -> Option<u64> {
-    let output = first(&[node.get("completion_tokens"), node.get("output_tokens")])?;
-    let (Some(reasoning), Some(prompt), Some(total)) = (
-        reasoning,
-        node.get("prompt_tokens").u64(),
-        node.get("total_tokens").u64(),
-    ) else {
-        return Some(output);
-    };
-    // xAI counts reasoning only in the total.
-    let apart = total.checked_sub(prompt).and_then(|rest| rest.checked_sub(output)) == Some(reasoning);
-    Some(if apart {
-        output.saturating_add(reasoning)
-    } else {
-        output
-    })
+    Report::of(node).map(|report| report.counts())
 }
 
 /// Writes the counts. Details that are not known are zero: clients read them as integers.

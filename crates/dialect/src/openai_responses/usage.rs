@@ -2,26 +2,12 @@
 
 use crate::ir::Usage;
 use crate::tree::Node;
+use crate::usage::Report;
 use crate::writer::Object;
 
 /// Reads a `usage` object. The names of Chat Completions count too: compatible servers mix them up.
 pub(super) fn read(node: &Node<'_>) -> Option<Usage> {
-    if !node.is_object() || node.members().is_empty() {
-        return None;
-    }
-    let input = node.any(&["input_tokens_details", "prompt_tokens_details"]);
-    let output = node.any(&["output_tokens_details", "completion_tokens_details"]);
-    Some(Usage {
-        input: node.any(&["input_tokens", "prompt_tokens"]).u64(),
-        cache_read: input.get("cached_tokens").u64(),
-        cache_write: input.get("cache_write_tokens").u64(),
-        input_audio: input.get("audio_tokens").u64(),
-        input_image: input.get("image_tokens").u64(),
-        output: node.any(&["output_tokens", "completion_tokens"]).u64(),
-        reasoning: output.get("reasoning_tokens").u64(),
-        output_audio: output.get("audio_tokens").u64(),
-        ..Usage::default()
-    })
+    Report::of(node).map(|report| report.counts())
 }
 
 /// Writes the `usage` member. Codex's and Vercel's clients insist on every count as an integer, so what is not known is

@@ -1,6 +1,6 @@
 //! From what a file says to what a gateway runs on: everything that needs more than a schema to be judged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -13,6 +13,7 @@ use super::document::{Document, join};
 use super::effective::{Effective, Row};
 use super::file::{self, File};
 use super::model_list::model_list;
+use super::price::OwnPrices;
 use super::problem::{Problem, did_you_mean};
 use super::secret::{MASKED, is_masked};
 use super::{Config, CorsOrigins, NetworkConfig, Proxies, ServerConfig, TlsFiles};
@@ -35,7 +36,8 @@ pub fn check(effective: &Effective, document: &Document) -> Result<Config, Vec<P
     let admin = check.admin();
     let store = check.store();
     check.routing();
-    let providers = check.providers(&effective.rows);
+    let prices = check.prices();
+    let providers = check.providers(&effective.rows, prices);
     let models = check.models();
     let access = check.access();
     let default_provider = check.default_provider(&providers);
@@ -173,14 +175,18 @@ impl Check<'_> {
         self.take("log.level", crate::telemetry::filter(&self.file.log.level).map(drop));
     }
 
-    fn providers(&mut self, rows: &BTreeMap<String, Row>) -> Vec<Provider> {
+    fn providers(&mut self, rows: &BTreeMap<String, Row>, mut prices: OwnPrices) -> Vec<Provider> {
         let file = self.file;
         let provider = |(name, provider): (&String, &file::Provider)| {
             let path = join("providers", name);
             if name == BUILT_IN || name.contains('/') || name.is_empty() {
                 self.report(&path, format!("a provider cannot be called `{name}`"));
             }
-            self.provider(name, &path, provider, rows.get(name)?)
+            let found = self.provider(name, &path, provider, rows.get(name)?)?;
+            Some(Provider {
+                prices: prices.remove(name).unwrap_or_default(),
+                ..found
+            })
         };
         file.providers.iter().filter_map(provider).collect()
     }
@@ -230,6 +236,7 @@ impl Check<'_> {
             apis: Apis::new(provider.apis.as_deref()),
             quirks: provider.quirks.clone().unwrap_or_default(),
             probed: row.probed,
+            prices: HashMap::new(),
         })
     }
 

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::clients::{Client, Group};
+use super::price::PriceTable;
 use super::secret::Secret;
 use super::units::{Size, Span};
 use crate::balance::Strategy;
@@ -40,6 +41,10 @@ pub struct File {
     pub providers: IndexMap<String, Provider>,
     /// Names that clients ask for, each with targets in order.
     pub models: IndexMap<String, Model>,
+    /// What models cost, by `provider/model`, or `provider/*` for all other models of a provider, where the built-in list has
+    /// no price or another one. A row takes the place of all prices of the list.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    pub prices: IndexMap<String, PriceTable>,
     /// Who may call, each with a key. Without clients, every caller on this machine may.
     pub clients: Vec<Client>,
     /// Clients that share limits, such as teams.
@@ -540,7 +545,7 @@ pub enum Target {
     /// `provider/model`.
     Name(String),
     /// The same as a table.
-    Table(TargetTable),
+    Table(Box<TargetTable>),
 }
 
 /// One place where a model is found.
@@ -562,9 +567,9 @@ pub struct TargetTable {
     /// Words by which requests choose, in the header `x-mynah-tags`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
-    /// US dollars for a million tokens, where the price list has none or another: `{ input = 2.5, output = 10 }`.
+    /// What it costs, where the price list has no price or another: `{ input = 2.5, output = 10 }`, as in `[prices]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub price: Option<TargetPrice>,
+    pub price: Option<PriceTable>,
 }
 
 /// What a target can do.
@@ -581,16 +586,6 @@ pub enum Ability {
     Reasoning,
     /// Hear or speak.
     Audio,
-}
-
-/// US dollars for a million tokens.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct TargetPrice {
-    /// Of the prompt.
-    pub input: f64,
-    /// Of the answer.
-    pub output: f64,
 }
 
 /// When a second target is asked.

@@ -87,24 +87,18 @@ impl Check<'_> {
             if table.context == Some(0) {
                 self.report(&join(path, "context"), "must be at least 1");
             }
-            if table
-                .price
-                .is_some_and(|price| !is_price(price.input) || !is_price(price.output))
-            {
-                self.report(
-                    &join(path, "price"),
-                    "must be US dollars for a million tokens, 0 or more",
-                );
-            }
             (config.weight, config.context) = (weight, table.context);
             (config.abilities, config.tags) = (table.abilities.clone(), table.tags.clone());
-            config.price = table.price.map(blended);
+            let price = table.price.as_ref();
+            config.price = price
+                .and_then(|price| self.price(&join(path, "price"), price))
+                .map(Arc::new);
         }
         Some(config)
     }
 
     /// A provider and its model, as `provider/model`.
-    fn target_name(&self, target: &str) -> Result<(String, String), String> {
+    pub(super) fn target_name(&self, target: &str) -> Result<(String, String), String> {
         let Some((provider, model)) = target.split_once('/').filter(|(_, model)| !model.is_empty()) else {
             return Err(format!("`{target}` must be written as `provider/model`"));
         };
@@ -240,21 +234,4 @@ impl Check<'_> {
             self.report(path, "must be longer than nothing; leave it out for no limit");
         }
     }
-}
-
-fn is_price(price: f64) -> bool {
-    price.is_finite() && (0.0..=1_000_000.0).contains(&price)
-}
-
-/// What a typical request costs, in the unit of [`crate::prices::Price::blended`]: 3,000 tokens of prompt and 1,000 of
-/// answer, in billionths of a dollar.
-fn blended(price: file::TargetPrice) -> u64 {
-    let dollars = 3.0 * price.input + price.output;
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a price was checked to be neither negative nor large"
-    )]
-    let billionths = (dollars * 1e6) as u64;
-    billionths
 }

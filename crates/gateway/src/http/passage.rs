@@ -1,10 +1,10 @@
 //! What happens to an answer's bytes on their way to the caller.
 
 use bytes::Bytes;
+use mynah_dialect::gauge::Seen;
 use mynah_dialect::ir::{Class, Error};
 use mynah_dialect::relay::Relay;
 use mynah_dialect::transcode::{Sequel, Transcoder};
-use mynah_dialect::usage::Usage;
 
 /// How the bytes pass.
 #[derive(Debug)]
@@ -81,12 +81,12 @@ impl Passage {
         }
     }
 
-    /// The counts that were seen.
-    pub fn usage(&self) -> Option<Usage> {
+    /// What was seen so far, if somebody has looked.
+    pub fn seen(&self) -> Option<Seen> {
         match self {
             Self::Plain => None,
-            Self::Relay(relay) => relay.usage(),
-            Self::Transcode(transcoder) => transcoder.usage().as_ref().map(Usage::from),
+            Self::Relay(relay) => Some(relay.seen()),
+            Self::Transcode(transcoder) => Some(transcoder.seen()),
         }
     }
 }

@@ -17,12 +17,13 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use mynah_dialect::Dialect;
 use mynah_dialect::closing::Finale;
+use mynah_dialect::gauge::Seen;
 use mynah_dialect::relay::Relay;
-use mynah_dialect::usage::Usage;
+use mynah_dialect::usage::Body as Kind;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::answer::{Answer, AnswerBody, is_events};
-use crate::app::InFlight;
+use crate::app::{App, InFlight};
 use crate::ask::unix_time;
 use crate::caller::Caller;
 use crate::condition::Pending;
@@ -30,10 +31,11 @@ use crate::continuation::{Continuation, Rest};
 use crate::failure::Failure;
 use crate::http::fan_out::{BrokenOff, Reader};
 use crate::http::passage::Passage;
-use crate::ledger::Ledger;
 use crate::ledger::account::{Account, Closing};
 use crate::ledger::record::Attempt;
 use crate::limits::permit::Permit;
+use crate::meter::{Charge, Ending, Meter};
+use crate::operation::Operation;
 use crate::translated::LOSSY;
 use crate::upstream::send::{BodyError, UpstreamBody};
 
@@ -53,15 +55,20 @@ pub fn reply(
     permit: InFlight,
 ) -> Response {
     let events = is_events(&answer.headers);
-    let metered = entry.is_kept() && answer.usage.is_none() && is_json(&answer.headers);
+    // What was read already is not read again.
+    let metered = entry.body().filter(|_| answer.seen.is_none());
+    let read = |relay: Relay| match metered {
+        Some(body) => Passage::Relay(Box::new(relay.metered(body))),
+        None => Passage::Relay(Box::new(relay)),
+    };
     let passage = match answer.body.transcoder.take() {
         Some(transcoder) => Passage::Transcode(transcoder),
-        None if events && answer.withholds_usage => Passage::Relay(Box::new(Relay::events_without_usage())),
-        None if events => Passage::Relay(Box::new(Relay::events())),
-        None if metered => Passage::Relay(Box::new(Relay::bytes())),
+        None if events && answer.withholds_usage => read(Relay::events_without_usage()),
+        None if events => read(Relay::events()),
+        None if metered.is_some() && is_json(&answer.headers) => read(Relay::bytes()),
         None => Passage::Plain,
     };
-    entry.usage = answer.usage;
+    entry.seen = answer.seen;
     entry.answered(&answer, ours);
     entry.tell_standing(dialect, &mut answer.headers);
     let finale = (events && answer.must_finish).then(Finale::default);
@@ -218,7 +225,7 @@ impl ReplyBody {
             self.ends_in_error = true;
             return Poll::Ready(self.passage.give_up());
         };
-        self.entry.continued(&mut rest);
+        self.entry.continued(&mut rest, self.passage.seen());
         self.until = rest.until.map(|until| Box::pin(sleep_until(until)));
         (self.rest, self.pending) = (rest.body, rest.pending);
         Poll::Ready(self.passage.go_on(*rest.sequel, &rest.by, rest.repeats))
@@ -325,7 +332,7 @@ impl HttpBody for ReplyBody {
 
 impl Drop for ReplyBody {
     fn drop(&mut self) {
-        self.entry.usage = self.passage.usage().or(self.entry.usage);
+        self.entry.seen = self.entry.seen.or_else(|| self.passage.seen());
         if !self.is_end_stream() && !self.ends_in_error && self.entry.error.is_none() {
             self.entry.error = Some("caller_hung_up");
         }
@@ -390,10 +397,12 @@ pub struct Entry {
     status: Option<StatusCode>,
     attempts: u32,
     error: Option<&'static str>,
-    usage: Option<Usage>,
+    /// What was seen of the answer.
+    seen: Option<Seen>,
     lost: Option<HeaderValue>,
     /// Who has gone on with the answer, one after the other.
     continued: Option<String>,
+    meter: Option<Box<Meter>>,
     account: Option<Account>,
 }
 
@@ -406,10 +415,14 @@ impl Entry {
         Self::kept(parts, crate::telemetry::logs_requests())
     }
 
-    /// The same, with an account in the ledger if there is one.
-    pub fn with_account(parts: &Parts, ledger: Option<&Arc<Ledger>>, dialect: Dialect) -> Self {
+    /// The same for one that may cost something, with an account in the ledger if there is one.
+    pub fn with_account(parts: &Parts, app: &Arc<App>, dialect: Dialect) -> Self {
+        let ledger = app.process.ledger.as_ref();
         let kept = ledger.is_some() || crate::telemetry::logs_requests();
         let mut entry = Self::kept(parts, kept);
+        if kept {
+            entry.measure(app);
+        }
         entry.account = ledger.map(|ledger| Account::open(Some(ledger), parts, dialect));
         entry
     }
@@ -442,6 +455,23 @@ impl Entry {
         self.begun.is_some()
     }
 
+    /// Measures what the request uses, since somebody wants to know: the ledger, the log, or limits.
+    pub fn measure(&mut self, app: &Arc<App>) {
+        self.meter.get_or_insert_with(|| Box::new(Meter::new(app)));
+    }
+
+    /// What the answer consists of, where it is measured what it uses.
+    fn body(&self) -> Option<Kind> {
+        self.meter.as_ref().and_then(|meter| meter.body())
+    }
+
+    /// Notes what is asked.
+    pub fn asks(&mut self, operation: Operation, body: &Bytes) {
+        if let Some(meter) = &mut self.meter {
+            meter.asks(operation, body);
+        }
+    }
+
     /// Notes who is calling.
     pub fn called_by(&mut self, caller: &Caller) {
         if self.is_kept() {
@@ -453,7 +483,8 @@ impl Entry {
     }
 
     /// Keeps what the request was admitted with. It is settled when the request is over, also where nothing else is kept.
-    pub fn hold(&mut self, permit: Permit, parts: &Parts, dialect: Dialect) {
+    pub fn hold(&mut self, permit: Permit, parts: &Parts, app: &Arc<App>, dialect: Dialect) {
+        self.measure(app);
         self.begun.get_or_insert_with(Instant::now);
         let account = self.account.get_or_insert_with(|| Account::open(None, parts, dialect));
         account.hold(permit);
@@ -520,10 +551,16 @@ impl Entry {
             model.unwrap_or_default().clone_into(&mut self.model);
             self.lost = head.headers.get(&LOSSY).cloned();
         }
+        if let Some(meter) = &mut self.meter {
+            meter.shares();
+        }
     }
 
-    /// Notes that another target goes on with the answer.
-    fn continued(&mut self, rest: &mut Rest) {
+    /// Notes that another target goes on with the answer, of which that much was seen.
+    fn continued(&mut self, rest: &mut Rest, seen: Option<Seen>) {
+        if let Some(meter) = &mut self.meter {
+            meter.goes_on(rest.price.take(), seen.unwrap_or_default());
+        }
         if self.is_kept() {
             self.attempts = rest.attempts;
             let before = self.continued.take().map(|before| before + ", ");
@@ -547,13 +584,33 @@ impl Entry {
             self.model.clone_from(&answer.target.name);
             self.lost = answer.headers.get(&LOSSY).cloned();
         }
+        if let Some(meter) = &mut self.meter {
+            meter.answered_by(answer.target);
+        }
         if let Some(account) = &mut self.account {
             account.answered(answer, ours);
         }
     }
 
-    fn log(&self, begun: Instant, status: StatusCode, error: Option<&'static str>, lost: Option<&str>) {
-        let usage = self.usage.unwrap_or_default();
+    /// What the request comes to.
+    fn charge(&self) -> Charge {
+        let Some(meter) = &self.meter else {
+            return Charge::default();
+        };
+        meter.close(match self.status {
+            Some(status) => Ending::Answered(status, self.seen.unwrap_or_default()),
+            None => Ending::HungUp(self.account.as_ref().and_then(Account::under_way)),
+        })
+    }
+
+    fn log(
+        &self,
+        (begun, status): (Instant, StatusCode),
+        error: Option<&'static str>,
+        lost: Option<&str>,
+        charge: &Charge,
+    ) {
+        let usage = charge.usage.unwrap_or_default();
         tracing::info!(
             target: crate::telemetry::REQUESTS,
             method = %self.method,
@@ -565,6 +622,7 @@ impl Entry {
             attempts = self.attempts,
             input_tokens = usage.input,
             output_tokens = usage.output,
+            estimated = usage.estimated.then_some(true),
             milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
             lost,
             continued = self.continued.as_deref(),
@@ -584,10 +642,11 @@ impl Drop for Entry {
                 Some("caller_hung_up"),
             ),
         };
+        let charge = self.charge();
         let lost = self.lost.take();
         let lost = lost.as_ref().and_then(|lost| lost.to_str().ok());
         if crate::telemetry::logs_requests() {
-            self.log(begun, status, error, lost);
+            self.log((begun, status), error, lost, &charge);
         }
         if let Some(account) = self.account.take() {
             account.close(Closing {
@@ -599,7 +658,7 @@ impl Drop for Entry {
                 model: std::mem::take(&mut self.model),
                 status,
                 error,
-                usage: self.usage,
+                charge,
                 lost,
             });
         }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use mynah_dialect::Dialect;
-use mynah_dialect::usage::Usage;
 use tokio::time::Instant;
 
 use super::record::{Attempt, Record, Tokens};
@@ -18,8 +17,9 @@ use crate::keys::Reason;
 use crate::limits::demand::Used;
 use crate::limits::headers::Standing;
 use crate::limits::permit::Permit;
+use crate::meter::Charge;
 use crate::needs::TAGS;
-use crate::prices::{self, Counts, Price};
+use crate::prices::Counts;
 
 /// The account of one request. It becomes a row when it is closed.
 #[derive(Debug)]
@@ -27,10 +27,12 @@ pub struct Account {
     /// `None` when only limits want to know.
     ledger: Option<Arc<Ledger>>,
     record: Box<Record>,
-    price: Option<&'static Price>,
     /// What the request was admitted with.
     permit: Option<Permit>,
 }
+
+/// The outcome of an attempt that is never noted as settled.
+const UNDER_WAY: &str = "hung_up";
 
 /// What the line of the log knows too, at the end of a request.
 #[derive(Debug)]
@@ -44,7 +46,7 @@ pub struct Closing<'e> {
     pub model: String,
     pub status: StatusCode,
     pub error: Option<&'static str>,
-    pub usage: Option<Usage>,
+    pub charge: Charge,
     pub lost: Option<&'e str>,
 }
 
@@ -79,7 +81,6 @@ impl Account {
         Self {
             ledger: ledger.cloned(),
             record: Box::new(record),
-            price: None,
             permit: None,
         }
     }
@@ -116,26 +117,28 @@ impl Account {
         &mut self.record.attempts
     }
 
-    /// Notes who answered, and how long that took.
+    /// Who is being asked now.
+    pub fn under_way(&self) -> Option<&str> {
+        let last = self.record.attempts.last()?;
+        (last.outcome == UNDER_WAY).then_some(&last.target)
+    }
+
+    /// Notes how long it took until somebody answered.
     pub fn answered(&mut self, answer: &Answer<'_>, own: Duration) {
-        let provider = &answer.target.provider;
-        self.price = prices::of(&provider.kind, &answer.target.model);
         (self.record.own, self.record.waited) = (Some(microseconds(own)), Some(microseconds(answer.waited)));
     }
 
     /// Hands the row over to the ledger.
     pub fn close(mut self, closing: Closing<'_>) {
-        let counts = closing.usage.map(Counts::from);
+        let usage = closing.charge.usage;
         let record = &mut *self.record;
         record.total = microseconds(closing.begun.elapsed());
         (record.request, record.path, record.client) = (closing.request, closing.path, closing.client);
         (record.asked, record.model) = (closing.asked, closing.model);
         (record.status, record.error) = (closing.status.as_u16(), closing.error.map(Into::into));
-        record.tokens = counts.as_ref().map(Tokens::from);
-        record.cost = counts
-            .as_ref()
-            .zip(self.price)
-            .map(|(counts, price)| price.cost(counts));
+        record.tokens = usage.map(|usage| Tokens::from(&Counts::from(usage)));
+        record.estimated = usage.is_some_and(|usage| usage.estimated);
+        record.cost = closing.charge.cost;
         closing.lost.unwrap_or_default().clone_into(&mut record.lost);
         record.shorten();
         if let Some(permit) = self.permit {
@@ -158,7 +161,7 @@ pub fn begin(attempts: Option<&mut Vec<Attempt>>, turn: &Turn<'_>, now: Instant)
     attempts.push(Attempt {
         target: turn.target.name.clone(),
         key: secret.map(crate::config::secret::Secret::fingerprint_number),
-        outcome: "hung_up".into(),
+        outcome: UNDER_WAY.into(),
         ..Attempt::default()
     });
     Begun { at: now, place }

@@ -209,11 +209,14 @@ impl From<&Counts> for Tokens {
     fn from(counts: &Counts) -> Self {
         Self {
             input: counts.input,
-            cached: counts.cached,
+            cached: counts
+                .cached
+                .saturating_add(counts.cached_audio)
+                .saturating_add(counts.cached_image),
             cache_write: counts.cache_write.saturating_add(counts.cache_write_1h),
             audio_input: counts.audio_input,
             image_input: counts.image_input,
-            output: counts.output,
+            output: counts.output.saturating_add(counts.image_output),
             reasoning: counts.reasoning,
             audio_output: counts.audio_output,
             images: counts.images,

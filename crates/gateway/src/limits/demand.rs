@@ -4,9 +4,10 @@ use mynah_dialect::estimate;
 
 use super::Allowance;
 use crate::ask::{Ask, AskBody};
+use crate::discovered::Discovered;
 use crate::operation::Speech;
-use crate::prices::{self, Counts};
-use crate::route::Route;
+use crate::prices::Counts;
+use crate::route::{Route, Target};
 use crate::translation::Conversation;
 
 /// Nothing is larger than this. What says that it is lies, and must not overflow a sum.
@@ -34,7 +35,7 @@ pub struct Used {
 
 impl Demand {
     /// What a request will probably come to that goes along a route. Nothing is estimated that nobody limits.
-    pub fn of(ask: &Ask<'_>, route: &Route, allowance: &Allowance) -> Self {
+    pub fn of(ask: &Ask<'_>, route: &Route, allowance: &Allowance, discovered: &Discovered) -> Self {
         let money = allowance.counts_money();
         if !money && !allowance.counts_tokens() {
             return Self::default();
@@ -47,9 +48,9 @@ impl Demand {
             images: u64::from(matches!(ask.operation.map(|it| it.speech), Some(Speech::Images))),
             ..Counts::default()
         };
-        let price = |target: &crate::route::Target| prices::of(&target.provider.kind, &target.model);
+        let cost = |target: &Target| target.price(discovered)?.cost(&counts, None);
         // The dearest of those who may answer: what is not spent is given back.
-        let dearest = || route.targets().filter_map(price).map(|price| price.cost(&counts)).max();
+        let dearest = || route.targets().filter_map(cost).max();
         Self::new(
             prompt.saturating_add(answer),
             money.then(dearest).flatten().unwrap_or(0),

@@ -1,6 +1,6 @@
 use std::collections::HashSet;
 
-use mynah_dialect::ir::Usage;
+use mynah_dialect::usage::Usage;
 use proptest::prelude::*;
 
 use super::*;
@@ -150,6 +150,8 @@ fn each_bucket_has_its_price_and_falls_back() {
     let counts = Counts {
         input: million,
         cached: million,
+        cached_audio: 0,
+        cached_image: 0,
         cache_write: million,
         cache_write_1h: million,
         audio_input: million,
@@ -157,6 +159,7 @@ fn each_bucket_has_its_price_and_falls_back() {
         output: million,
         reasoning: million,
         audio_output: million,
+        image_output: 0,
         requests: 1,
         images: 2,
         seconds: 90,
@@ -165,11 +168,115 @@ fn each_bucket_has_its_price_and_falls_back() {
     let tokens = 1_000_000_000 + 100_000_000 + 1_250_000_000 + 2_000_000_000 + 4_000_000_000 + 3_000_000_000;
     let answer = 5_000_000_000_u64 + 6_000_000_000 + 20_000_000_000;
     let others = 5_000_000 + 80_000_000 + 9_000_000 + 15_000_000;
-    assert_eq!(price.cost(&counts), tokens + answer + others);
+    assert_eq!(price.cost(&counts, None), Some(tokens + answer + others));
 
     let plain = toml::from_str::<Price>("input = 1\noutput = 5").unwrap();
-    assert_eq!(plain.cost(&counts), 6_000_000_000 + 15_000_000_000);
-    assert_eq!(Price::default().cost(&counts), 0);
+    assert_eq!(plain.cost(&counts, None), Some(6_000_000_000 + 15_000_000_000));
+}
+
+#[test]
+fn what_is_cached_has_prices_by_what_it_is() {
+    let price = price(
+        "input = 5\ncached = 1\ncached_audio = 3\ncached_image = 2\nimage_input = 10\noutput = 8\nimage_output = 40",
+    );
+    let counts = Counts {
+        cached: 10,
+        cached_audio: 10,
+        cached_image: 10,
+        image_input: 10,
+        output: 10,
+        image_output: 10,
+        ..Counts::default()
+    };
+    let sum = 10_000 + 30_000 + 20_000 + 100_000 + 80_000 + 400_000;
+    assert_eq!(price.cost(&counts, None), Some(sum));
+}
+
+#[test]
+fn what_has_no_price_is_not_free() {
+    let counts = |input, output, images| Counts {
+        input,
+        output,
+        images,
+        requests: 1,
+        ..Counts::default()
+    };
+    let cost = |text, counts: Counts| price(text).cost(&counts, None);
+    assert_eq!(cost("", counts(1, 0, 0)), None);
+    assert_eq!(cost("input = 1", counts(1, 1, 0)), None, "the answer has none");
+    assert_eq!(cost("input = 1", counts(1, 0, 0)), Some(1_000));
+    assert_eq!(cost("input = 0\noutput = 0", counts(1, 1, 0)), Some(0), "it is free");
+    assert_eq!(
+        cost("input = 1", counts(0, 0, 1)),
+        None,
+        "nobody has told the tokens of the picture"
+    );
+    assert_eq!(cost("image = 0.04", counts(50, 0, 2)), Some(80_000_000));
+    assert_eq!(cost("request = 0.002", counts(500, 0, 0)), Some(2_000_000));
+    assert_eq!(
+        cost("minute = 0.006", counts(0, 0, 0)),
+        None,
+        "nobody has told how long it is"
+    );
+}
+
+#[test]
+fn pictures_have_prices_by_quality_and_size() {
+    let price = price("image = 0.04\nimages = { \"hd\" = 0.08, \"hd 1024x1792\" = 0.12, \"512x512\" = 0.018 }");
+    for (quality, size, usd) in [
+        ("hd", "1024x1792", Some(120_000_000_000)),
+        ("hd", "1024x1024", Some(80_000_000_000)),
+        ("", "512x512", Some(18_000_000_000)),
+        ("standard", "1024x1024", None),
+    ] {
+        assert_eq!(price.picture(quality, size), usd.map(PerUnit), "{quality} {size}");
+    }
+    let two = Counts {
+        images: 2,
+        ..Counts::default()
+    };
+    assert_eq!(price.cost(&two, price.picture("hd", "1024x1024")), Some(160_000_000));
+    assert_eq!(price.cost(&two, None), Some(80_000_000));
+}
+
+/// The numbers of three invoices that other gateways had wrong.
+#[test]
+fn what_comes_from_the_cache_is_billed_once() {
+    let cost = |kind, model, usage: Usage| of(kind, model).unwrap().cost(&Counts::from(usage), None);
+    // Gemini counts what is cached in the prompt. Billed once more in full, this comes to more than four times as much.
+    let gemini = Usage {
+        input: 500_000,
+        cached: 490_000,
+        output: 2_000,
+        ..Usage::default()
+    };
+    let tiered = (10_000 * 2_500 + 490_000 * 250 + 2_000 * 15_000) as u64;
+    assert_eq!(cost("gemini", "gemini-2.5-pro", gemini), Some(tiered));
+    // Anthropic counts what is cached beside the input.
+    let anthropic = Usage {
+        input: 10 + 100_000 + 5_000 + 2_000,
+        cached: 100_000,
+        cache_write: 5_000,
+        cache_write_1h: 2_000,
+        output: 500,
+        ..Usage::default()
+    };
+    let read_and_written = 10 * 3_000 + 100_000 * 300 + 5_000 * 3_750 + 2_000 * 6_000 + 500 * 15_000;
+    assert_eq!(
+        cost("anthropic", "claude-sonnet-4-5", anthropic),
+        Some(read_and_written)
+    );
+    // Of a picture that is edited again, most comes from the cache.
+    let pictures = Usage {
+        input: 4_100,
+        cached: 4_000,
+        cached_image: 3_900,
+        image_input: 50,
+        output: 1_056,
+        ..Usage::default()
+    };
+    let edited = 50 * 5_000 + 50 * 10_000 + 100 * 1_250 + 3_900 * 2_500 + 1_056 * 40_000;
+    assert_eq!(cost("openai", "gpt-image-1", pictures), Some(edited));
 }
 
 #[test]
@@ -178,12 +285,13 @@ fn a_large_prompt_has_all_of_its_request_billed_higher() {
         "input = 1\ncached = 0.5\noutput = 2\ntiers = [{ above = 1000, input = 2, cached = 1, output = 3 }, { above = 2000, input = 4 }]",
     );
     let cost = |input, cached| {
-        price.cost(&Counts {
+        let counts = Counts {
             input,
             cached,
             output: 10,
             ..Counts::default()
-        })
+        };
+        price.cost(&counts, None).unwrap()
     };
     assert_eq!(cost(1000, 0), 1_000_000 + 20_000);
     assert_eq!(
@@ -225,25 +333,20 @@ fn nothing_overflows() {
         seconds: u64::MAX,
         ..Counts::default()
     };
-    assert_eq!(price.cost(&counts), u64::MAX);
+    assert_eq!(price.cost(&counts, None), Some(u64::MAX));
 }
 
 proptest! {
     #[test]
-    fn buckets_sum_to_the_totals(counts in prop::array::uniform10(prop::option::of(0_u64..5_000))) {
-        let [input, cache_read, cache_write, cache_write_5m, cache_write_1h, input_audio, input_image, output, reasoning, output_audio] =
+    fn buckets_sum_to_the_totals(counts in prop::array::uniform12(0_u64..5_000)) {
+        let [input, cached, cached_audio, cached_image, cache_write, cache_write_1h, audio_input, image_input, output, reasoning, audio_output, image_output] =
             counts;
         let usage = Usage {
-            input, cache_read, cache_write, cache_write_5m, cache_write_1h, input_audio, input_image, output, reasoning,
-            output_audio,
+            input, cached, cached_audio, cached_image, cache_write, cache_write_1h, audio_input, image_input, output, reasoning,
+            audio_output, image_output,
             ..Usage::default()
         };
-        let counts = Counts::from(&usage);
-        prop_assert_eq!(counts.prompt(), input.unwrap_or(0));
-        prop_assert_eq!(counts.output + counts.reasoning + counts.audio_output, output.unwrap_or(0));
-
-        let relayed = Counts::from(mynah_dialect::usage::Usage::from(&usage));
-        prop_assert_eq!(relayed.prompt(), input.unwrap_or(0));
-        prop_assert_eq!(relayed.output + relayed.reasoning, output.unwrap_or(0));
+        let counts = Counts::from(usage);
+        prop_assert_eq!((counts.prompt(), counts.answer()), (input, output));
     }
 }

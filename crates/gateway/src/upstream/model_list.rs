@@ -1,6 +1,7 @@
 //! Reads what providers say about their models: one page, and where the next one is. No IO.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 use jiff::Timestamp;
@@ -9,8 +10,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::discovered::{Listed, Prices};
+use crate::discovered::Listed;
 use crate::known::Discovery;
+use crate::prices::{PerMillion, PerUnit, Price};
 
 /// The longest id that is taken for one, in bytes.
 const MAX_ID: usize = 512;
@@ -91,19 +93,45 @@ fn read_entry(shape: Discovery, entry: &RawValue) -> Option<Listed> {
         Discovery::Gemini => id.strip_prefix("models/").unwrap_or(id),
         _ => id,
     };
-    let prices = |input: &str, output: &str| {
-        Some(Prices {
-            input: entry[input].as_f64()?,
-            output: entry[output].as_f64()?,
-        })
-    };
     Some(Listed {
         id: id.to_owned(),
         created: entry["created"].as_u64().or_else(|| seconds(text("created_at")?)),
         owner: text("owned_by").or_else(|| text("model_family")).map(str::to_owned),
         context: CONTEXT.into_iter().find_map(|key| entry[key].as_u64()),
         handle: handle.map(str::to_owned),
-        prices: prices("prompt_price_1k", "completion_price_1k"),
+        price: for_a_thousand(&entry)
+            .or_else(|| for_a_token(&entry["pricing"]))
+            .map(Arc::new),
+    })
+}
+
+/// Remote lists of models: USD for a thousand tokens.
+fn for_a_thousand(entry: &Value) -> Option<Price> {
+    let price = |key: &str| PerMillion::usd(entry[key].as_f64()?, 1e3);
+    Some(Price {
+        input: Some(price("prompt_price_1k")?),
+        output: Some(price("completion_price_1k")?),
+        ..Price::default()
+    })
+}
+
+/// OpenRouter (<https://openrouter.ai/docs/api-reference/list-available-models>) and Vercel
+/// (<https://vercel.com/docs/ai-gateway>): USD for a token, as a text. Numbers are left alone: there it is others' unit.
+fn for_a_token(pricing: &Value) -> Option<Price> {
+    let price = |keys: [&str; 2]| {
+        let text = keys.into_iter().find_map(|key| pricing[key].as_str())?;
+        PerMillion::usd(text.parse().ok()?, 1.0)
+    };
+    Some(Price {
+        input: Some(price(["prompt", "input"])?),
+        output: Some(price(["completion", "output"])?),
+        cached: price(["input_cache_read", "cache_read"]),
+        cache_write: price(["input_cache_write", "cache_write"]),
+        reasoning: price(["internal_reasoning", "reasoning"]).filter(|price| *price > PerMillion::ZERO),
+        request: pricing["request"]
+            .as_str()
+            .and_then(|text| PerUnit::usd(text.parse().ok()?)),
+        ..Price::default()
     })
 }
 
@@ -182,6 +210,10 @@ mod tests {
 
     fn page(shape: Discovery, text: &str) -> Option<Page> {
         read_page(shape, text.as_bytes(), 100)
+    }
+
+    fn price(text: &str) -> Price {
+        toml::from_str(text).unwrap()
     }
 
     fn ids(shape: Discovery, text: &str) -> Option<String> {
@@ -268,12 +300,18 @@ mod tests {
             owner: Some("gpt-4".into()),
             context: None,
             handle: Some("/openai/v1/chat/completions".into()),
-            prices: Some(Prices {
-                input: 0.0025,
-                output: 0.01,
-            }),
+            price: Some(Arc::new(price("input = 2.5\noutput = 10"))),
         };
         assert_eq!(listed, [expected]);
+        let listed = models(
+            Discovery::OpenAi,
+            r#"{"data":[{"id":"a/b","pricing":{"prompt":"0.000003","completion":"0.000015","request":"0","internal_reasoning":"0",
+                 "input_cache_read":"0.0000003","input_cache_write":"0.00000375"}},
+                {"id":"auto","pricing":{"prompt":"-1","completion":"-1"}},{"id":"other","pricing":{"input":0.2,"output":0.2}}]}"#,
+        );
+        let text = "input = 3\noutput = 15\ncached = 0.3\ncache_write = 3.75\nrequest = 0";
+        assert_eq!(listed[0].price.as_deref(), Some(&price(text)));
+        assert_eq!((&listed[1].price, &listed[2].price), (&None, &None));
         let claude = r#"{"data":[{"id":"c","created_at":"2025-11-01T00:00:00Z"}]}"#;
         assert_eq!(models(Discovery::Anthropic, claude)[0].created, Some(1_761_955_200));
         let vllm = r#"{"data":[{"id":"m","owned_by":"vllm","created":7,"max_model_len":32768}]}"#;

@@ -7,6 +7,7 @@
 )]
 
 pub mod dialects;
+pub mod rows;
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};

@@ -1,0 +1,110 @@
+//! Reads along in an answer: the usage that it tells, and the text that nobody has counted yet.
+
+use crate::generated::Generated;
+use crate::ir::Event;
+use crate::usage::{Body, Usage, UsageTap};
+
+/// Watches one answer that passes by. It cannot fail and alters nothing.
+#[derive(Debug)]
+pub struct Gauge {
+    tap: UsageTap,
+    generated: Option<Generated>,
+    is_stream: bool,
+}
+
+/// What was seen of an answer so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// What was told.
+    pub told: Option<Usage>,
+    /// The tokens of the text that were not counted in that, estimated.
+    pub generated: u64,
+}
+
+impl Gauge {
+    /// For a stream of events.
+    pub fn events(body: Body) -> Self {
+        Self {
+            tap: UsageTap::events(body),
+            generated: (body == Body::Text).then(Generated::default),
+            is_stream: true,
+        }
+    }
+
+    /// For a body that is one JSON text.
+    pub fn json(body: Body) -> Self {
+        Self {
+            tap: UsageTap::json(body),
+            generated: (body == Body::Text).then(Generated::default),
+            is_stream: false,
+        }
+    }
+
+    /// Looks for what the next piece tells. Returns whether it told something.
+    pub fn read(&mut self, piece: &[u8]) -> bool {
+        self.tap.push(piece)
+    }
+
+    /// Counts the text of what is passed on: of a stream, whole events.
+    pub fn count(&mut self, passed: &[u8], told: bool) {
+        let Some(generated) = &mut self.generated else {
+            return;
+        };
+        if self.is_stream {
+            generated.events(passed);
+        } else if !told {
+            // Mostly, an answer that is no stream comes in one piece, and what it tells is that of all of it.
+            generated.json(passed);
+        }
+        if told {
+            generated.told();
+        }
+    }
+
+    /// What was seen so far.
+    pub fn seen(&self) -> Seen {
+        let told = self.tap.usage();
+        // So it is wherever it stands.
+        let is_counted = told.is_some() && !self.is_stream;
+        let generated = self.generated.as_ref().filter(|_| !is_counted);
+        Seen {
+            told,
+            generated: generated.map_or(0, |generated| {
+                generated.untold_tokens(told.map_or(0, |told| told.output))
+            }),
+        }
+    }
+}
+
+impl Seen {
+    /// What a whole answer amounts to that is translated.
+    pub fn of(events: &[Event]) -> Self {
+        let told = events.iter().rev().find_map(|event| match event {
+            Event::Usage(usage) => Some(Usage::from(usage)),
+            _ => None,
+        });
+        let mut generated = Generated::default();
+        if told.is_none() {
+            for event in events {
+                generated.event(event);
+            }
+        }
+        Self {
+            told,
+            generated: generated.tokens(),
+        }
+    }
+
+    /// What two answers amount to together.
+    #[must_use]
+    pub fn and(self, more: Self) -> Self {
+        let told = match (self.told, more.told) {
+            (Some(one), Some(other)) => Some(one.and(other)),
+            (one, other) => one.or(other),
+        };
+        Self {
+            told,
+            generated: self.generated.saturating_add(more.generated),
+        }
+    }
+}
