@@ -90,6 +90,18 @@ fn relay_unaligned(bencher: Bencher<'_, '_>, name: &str) {
     });
 }
 
+/// Reading along in a short answer that is no stream.
+#[divan::bench]
+fn answer(bencher: Bencher<'_, '_>) {
+    let answer = "{\"id\":\"chatcmpl-AbCdEfGhIjKlMnOpQrStUvWxYz012\",\"object\":\"chat.completion\",\"created\":1700000000,\"model\":\"gpt-4o\",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"Good morning. How can I help you today?\",\"refusal\":null,\"annotations\":[]},\"logprobs\":null,\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":19,\"completion_tokens\":10,\"total_tokens\":29,\"prompt_tokens_details\":{\"cached_tokens\":0,\"audio_tokens\":0},\"completion_tokens_details\":{\"reasoning_tokens\":0,\"audio_tokens\":0,\"accepted_prediction_tokens\":0,\"rejected_prediction_tokens\":0}},\"service_tier\":\"default\",\"system_fingerprint\":\"fp_0123456789\"}";
+    let answer = Bytes::from_static(answer.as_bytes());
+    bencher.bench(|| {
+        let mut relay = Relay::bytes().metered(Body::Text);
+        black_box(relay.push(black_box(answer.clone())));
+        relay.seen()
+    });
+}
+
 /// Looking for the end of a stream, each event in a chunk of its own. Items are events.
 #[divan::bench(args = DELTAS.map(|(name, _)| name))]
 fn finale(bencher: Bencher<'_, '_>, name: &str) {

@@ -198,8 +198,9 @@ impl Report {
         let stated = self.stated_output();
         let output = added(stated, self.get(Count::Thoughts))?;
         // xAI, and Gemini where it speaks OpenAI's dialect, count reasoning only in the total.
-        let total = self.get(Count::Total).filter(|_| stated.is_some());
-        let apart = total.and_then(|total| total.checked_sub(input?)?.checked_sub(output));
+        let apart = self
+            .get(Count::Total)
+            .and_then(|total| total.checked_sub(input?)?.checked_sub(output));
         Some(output.saturating_add(apart.unwrap_or(0)))
     }
 

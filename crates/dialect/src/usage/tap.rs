@@ -242,14 +242,15 @@ impl Key {
     }
 }
 
-/// The longest tail of a window that may be the beginning of a key.
+/// The longest tail of a window that may be the beginning of a key. Keys begin with a quote.
 fn beginning_at_end<'a>(key: &[u8], window: &'a [u8]) -> &'a [u8] {
-    let longest = window.len().min(key.len().saturating_sub(1));
-    (1..=longest)
-        .rev()
-        .filter_map(|length| window.get(window.len() - length..))
+    let shortest = window.len().saturating_sub(key.len().saturating_sub(1));
+    let last = window.get(shortest..).unwrap_or_default();
+    let tails = last.iter().enumerate().filter(|(_, byte)| **byte == b'"');
+    tails
+        .filter_map(|(at, _)| last.get(at..))
         .find(|tail| key.starts_with(tail))
-        .unwrap_or(&[])
+        .unwrap_or_default()
 }
 
 /// The search for how much was heard: the first number of that name.

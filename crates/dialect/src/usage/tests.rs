@@ -350,6 +350,21 @@ fn what_a_caller_calls_usage_counts_for_nothing() {
 }
 
 #[test]
+fn what_only_the_total_has_is_of_the_answer() {
+    for (usage, output) in [
+        (r#"{"prompt_tokens":8,"completion_tokens":11,"total_tokens":30}"#, 22),
+        (
+            r#"{"promptTokenCount":8,"thoughtsTokenCount":11,"totalTokenCount":30}"#,
+            22,
+        ),
+        (r#"{"prompt_tokens":8,"completion_tokens":11,"total_tokens":3}"#, 11),
+    ] {
+        let usage = told(&format!("{{\"usage\":{usage}}}")).unwrap();
+        assert_eq!((usage.input, usage.output), (8, output));
+    }
+}
+
+#[test]
 fn nonsense_is_as_good_as_nothing() {
     for nothing in [
         r#"{"usage":null,"choices":[]}"#,
