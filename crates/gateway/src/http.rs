@@ -4,6 +4,7 @@ pub mod body;
 pub mod decode;
 pub mod docs;
 pub mod endpoints;
+pub mod entry;
 pub mod explain;
 pub mod fan_out;
 pub mod health;

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::reply::Entry;
+use super::entry::Entry;
 use super::routes::{dialect_at, json_reply};
 use crate::app::App;
 use crate::caller::Caller;

@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use percent_encoding::percent_decode_str;
 
-use super::reply::Entry;
+use super::entry::Entry;
 use super::routes::json_reply;
 use crate::app::App;
 use crate::explain::{Explanation, Hypothetical, explain, explain_model, likely_path};

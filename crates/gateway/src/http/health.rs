@@ -13,7 +13,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::endpoints::{Seen, seen_by};
-use super::reply::Entry;
+use super::entry::Entry;
 use super::routes::{dialect_at, json_reply};
 use crate::app::App;
 use crate::breaker::Admission;

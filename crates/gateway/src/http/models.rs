@@ -12,7 +12,7 @@ use mynah_dialect::Dialect;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use super::reply::Entry;
+use super::entry::Entry;
 use super::routes::{dialect_at, json_reply};
 use crate::app::App;
 use crate::catalog::Entry as Listed;

@@ -3,47 +3,37 @@
 use std::collections::VecDeque;
 use std::future::Future as _;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::request::Parts;
-use axum::http::response::Parts as ResponseParts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::Response;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use mynah_dialect::Dialect;
 use mynah_dialect::closing::Finale;
-use mynah_dialect::gauge::Seen;
 use mynah_dialect::relay::Relay;
-use mynah_dialect::usage::Body as Kind;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::entry::Entry;
 use crate::answer::{Answer, AnswerBody, is_events};
-use crate::app::{App, InFlight};
-use crate::ask::unix_time;
-use crate::caller::Caller;
+use crate::app::InFlight;
 use crate::condition::Pending;
-use crate::continuation::{Continuation, Rest};
+use crate::continuation::Continuation;
 use crate::failure::Failure;
 use crate::http::fan_out::{BrokenOff, Reader};
 use crate::http::passage::Passage;
-use crate::ledger::account::{Account, Closing};
-use crate::ledger::record::Attempt;
-use crate::limits::permit::Permit;
-use crate::meter::{Charge, Ending, Meter};
-use crate::operation::Operation;
-use crate::translated::LOSSY;
 use crate::upstream::send::{BodyError, UpstreamBody};
 
 /// The header by which the gateway knows a request; the listener puts it on every request.
 pub static REQUEST_ID: HeaderName = HeaderName::from_static("x-mynah-request-id");
 
-static MODEL: HeaderName = HeaderName::from_static("x-mynah-model");
-static ATTEMPTS: HeaderName = HeaderName::from_static("x-mynah-attempts");
+/// Who has answered.
+pub(super) static MODEL: HeaderName = HeaderName::from_static("x-mynah-model");
+/// How many times somebody was asked.
+pub(super) static ATTEMPTS: HeaderName = HeaderName::from_static("x-mynah-attempts");
 static SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// The reply to a caller, in its dialect (and whether it is one of OpenAI Responses). `ours` is the time that the gateway itself took so far.
@@ -379,288 +369,6 @@ impl Drop for SharedBody {
     fn drop(&mut self) {
         if !self.ended {
             self.entry.error = Some("caller_hung_up");
-        }
-    }
-}
-
-/// One line of the request log and one row of the ledger, written when the request is over in whatever way.
-#[derive(Debug, Default)]
-pub struct Entry {
-    begun: Option<Instant>,
-    method: Method,
-    path: String,
-    id: String,
-    client: String,
-    asked: String,
-    model: String,
-    /// `None` until there is a reply.
-    status: Option<StatusCode>,
-    attempts: u32,
-    error: Option<&'static str>,
-    /// What was seen of the answer.
-    seen: Option<Seen>,
-    lost: Option<HeaderValue>,
-    /// Who has gone on with the answer, one after the other.
-    continued: Option<String>,
-    meter: Option<Box<Meter>>,
-    account: Option<Account>,
-}
-
-/// The status of a request whose caller did not wait for a reply, as nginx has it.
-const HUNG_UP: u16 = 499;
-
-impl Entry {
-    /// A request that begins now; empty when requests are not logged.
-    pub fn new(parts: &Parts) -> Self {
-        Self::kept(parts, crate::telemetry::logs_requests())
-    }
-
-    /// The same for one that may cost something, with an account in the ledger if there is one.
-    pub fn with_account(parts: &Parts, app: &Arc<App>, dialect: Dialect) -> Self {
-        let ledger = app.process.ledger.as_ref();
-        let kept = ledger.is_some() || crate::telemetry::logs_requests();
-        let mut entry = Self::kept(parts, kept);
-        if kept {
-            entry.measure(app);
-        }
-        entry.account = ledger.map(|ledger| Account::open(Some(ledger), parts, dialect));
-        entry
-    }
-
-    fn kept(parts: &Parts, kept: bool) -> Self {
-        if !kept {
-            return Self::default();
-        }
-        let id = parts
-            .headers
-            .get(&REQUEST_ID)
-            .and_then(|id| id.to_str().ok())
-            .unwrap_or_default()
-            .to_owned();
-        // The query may hold a key.
-        let path = parts.uri.path().to_owned();
-        let mut entry = Self::default();
-        (entry.begun, entry.method, entry.path, entry.id) = (Some(Instant::now()), parts.method.clone(), path, id);
-        entry
-    }
-
-    /// Moves the entry to where the request ends.
-    #[must_use]
-    pub fn take(&mut self) -> Self {
-        std::mem::take(self)
-    }
-
-    /// Whether there is somebody to read it.
-    fn is_kept(&self) -> bool {
-        self.begun.is_some()
-    }
-
-    /// Measures what the request uses, since somebody wants to know: the ledger, the log, or limits.
-    pub fn measure(&mut self, app: &Arc<App>) {
-        self.meter.get_or_insert_with(|| Box::new(Meter::new(app)));
-    }
-
-    /// What the answer consists of, where it is measured what it uses.
-    fn body(&self) -> Option<Kind> {
-        self.meter.as_ref().and_then(|meter| meter.body())
-    }
-
-    /// Notes what is asked.
-    pub fn asks(&mut self, operation: Operation, body: &Bytes) {
-        if let Some(meter) = &mut self.meter {
-            meter.asks(operation, body);
-        }
-    }
-
-    /// Notes who is calling.
-    pub fn called_by(&mut self, caller: &Caller) {
-        if self.is_kept() {
-            self.client.clone_from(&caller.name);
-        }
-        if let Some(account) = &mut self.account {
-            account.tagged(&caller.tags);
-        }
-    }
-
-    /// Keeps what the request was admitted with. It is settled when the request is over, also where nothing else is kept.
-    pub fn hold(&mut self, permit: Permit, parts: &Parts, app: &Arc<App>, dialect: Dialect) {
-        self.measure(app);
-        self.begun.get_or_insert_with(Instant::now);
-        let account = self.account.get_or_insert_with(|| Account::open(None, parts, dialect));
-        account.hold(permit);
-    }
-
-    /// Tells how far the caller's limits are used up.
-    fn tell_standing(&self, dialect: Dialect, headers: &mut HeaderMap) {
-        if let Some(standing) = self.account.as_ref().and_then(Account::standing) {
-            standing.write(dialect, unix_time().saturating_mul(1000), headers);
-        }
-    }
-
-    /// Notes what is asked for.
-    pub fn asked(&mut self, model: &str) {
-        if self.is_kept() {
-            model.clone_into(&mut self.asked);
-        }
-    }
-
-    /// Notes whether a stream is asked for.
-    pub fn streams(&mut self, streamed: bool) {
-        if let Some(account) = &mut self.account {
-            account.streams(streamed);
-        }
-    }
-
-    /// Where attempts are noted, if there is a ledger.
-    pub fn attempts(&mut self) -> Option<&mut Vec<Attempt>> {
-        self.account.as_mut().map(Account::attempts)
-    }
-
-    /// Notes that the gateway itself has answered.
-    pub fn answered_here(&mut self) {
-        self.status = Some(StatusCode::OK);
-    }
-
-    /// Notes how many times somebody was asked.
-    pub fn tried(&mut self, attempts: u32) {
-        self.attempts = attempts;
-    }
-
-    /// The reply to a request that ends without an answer. It tells how often somebody was asked.
-    pub fn in_vain(&mut self, failure: Failure, dialect: Dialect, id: &str) -> Response {
-        let mut response = self.failed(failure).reply_in(dialect, id);
-        if self.attempts > 0 {
-            let attempts = HeaderValue::from(self.attempts);
-            response.headers_mut().insert(ATTEMPTS.clone(), attempts);
-        }
-        response
-    }
-
-    /// Notes that the request ends without an answer.
-    pub fn failed(&mut self, failure: Failure) -> Failure {
-        self.status = Some(failure.status);
-        self.error = failure.code;
-        failure
-    }
-
-    /// Notes an answer that another request has asked for.
-    fn shares(&mut self, head: &ResponseParts) {
-        if self.is_kept() {
-            self.status = Some(head.status);
-            let model = head.headers.get(&MODEL).and_then(|model| model.to_str().ok());
-            model.unwrap_or_default().clone_into(&mut self.model);
-            self.lost = head.headers.get(&LOSSY).cloned();
-        }
-        if let Some(meter) = &mut self.meter {
-            meter.shares();
-        }
-    }
-
-    /// Notes that another target goes on with the answer, of which that much was seen.
-    fn continued(&mut self, rest: &mut Rest, seen: Option<Seen>) {
-        if let Some(meter) = &mut self.meter {
-            meter.goes_on(rest.price.take(), seen.unwrap_or_default());
-        }
-        if self.is_kept() {
-            self.attempts = rest.attempts;
-            let before = self.continued.take().map(|before| before + ", ");
-            self.continued = Some(before.unwrap_or_default() + &rest.by);
-        }
-        if let Some(account) = &mut self.account {
-            account.attempts().append(&mut rest.noted);
-        }
-    }
-
-    /// Who gives the answer now.
-    fn speaker(&self) -> &str {
-        let last = self.continued.as_deref().and_then(|names| names.rsplit(", ").next());
-        last.unwrap_or(&self.model)
-    }
-
-    fn answered(&mut self, answer: &Answer<'_>, ours: Duration) {
-        if self.is_kept() {
-            self.status = Some(answer.status);
-            self.attempts = answer.attempts;
-            self.model.clone_from(&answer.target.name);
-            self.lost = answer.headers.get(&LOSSY).cloned();
-        }
-        if let Some(meter) = &mut self.meter {
-            meter.answered_by(answer.target);
-        }
-        if let Some(account) = &mut self.account {
-            account.answered(answer, ours);
-        }
-    }
-
-    /// What the request comes to.
-    fn charge(&self) -> Charge {
-        let Some(meter) = &self.meter else {
-            return Charge::default();
-        };
-        meter.close(match self.status {
-            Some(status) => Ending::Answered(status, self.seen.unwrap_or_default()),
-            None => Ending::HungUp(self.account.as_ref().and_then(Account::under_way)),
-        })
-    }
-
-    fn log(
-        &self,
-        (begun, status): (Instant, StatusCode),
-        error: Option<&'static str>,
-        lost: Option<&str>,
-        charge: &Charge,
-    ) {
-        let usage = charge.usage.unwrap_or_default();
-        tracing::info!(
-            target: crate::telemetry::REQUESTS,
-            method = %self.method,
-            path = self.path,
-            status = status.as_u16(),
-            asked = self.asked,
-            model = self.model,
-            client = self.client,
-            attempts = self.attempts,
-            input_tokens = usage.input,
-            output_tokens = usage.output,
-            estimated = usage.estimated.then_some(true),
-            milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
-            lost,
-            continued = self.continued.as_deref(),
-            error,
-            id = self.id,
-        );
-    }
-}
-
-impl Drop for Entry {
-    fn drop(&mut self) {
-        let Some(begun) = self.begun else { return };
-        let (status, error) = match self.status {
-            Some(status) => (status, self.error),
-            None => (
-                StatusCode::from_u16(HUNG_UP).unwrap_or_default(),
-                Some("caller_hung_up"),
-            ),
-        };
-        let charge = self.charge();
-        let lost = self.lost.take();
-        let lost = lost.as_ref().and_then(|lost| lost.to_str().ok());
-        if crate::telemetry::logs_requests() {
-            self.log((begun, status), error, lost, &charge);
-        }
-        if let Some(account) = self.account.take() {
-            account.close(Closing {
-                begun,
-                request: std::mem::take(&mut self.id),
-                path: std::mem::take(&mut self.path),
-                client: std::mem::take(&mut self.client),
-                asked: std::mem::take(&mut self.asked),
-                model: std::mem::take(&mut self.model),
-                status,
-                error,
-                charge,
-                lost,
-            });
         }
     }
 }
