@@ -157,7 +157,7 @@ impl<'a, 'p> Search<'a, 'p> {
                 // In boxes, as is all that few requests need: what a request carries with it has to stay small.
                 Some(hedge) if ask.can_be_sent_again() => Box::pin(self.race(hedge, turn, ask)).await,
                 _ => {
-                    let (line, begun) = (self.line(&turn), self.begin(&turn));
+                    let (line, begun) = (self.line(&turn), self.begin(&turn, ask));
                     (turn, begun, line.ask(ask).await)
                 }
             };
@@ -176,7 +176,7 @@ impl<'a, 'p> Search<'a, 'p> {
     /// Asks a target, and when its first content takes too long, a second one too. The one that begins first is heard, the
     /// other is hung up on.
     async fn race(&mut self, hedge: &Hedge, first: Turn<'a>, ask: &Ask<'_>) -> (Turn<'a>, Begun, Asked<'a>) {
-        let begun = self.begin(&first);
+        let begun = self.begin(&first, ask);
         let mut asking = pin!(self.line(&first).ask(ask));
         let Some(patience) = hedge.patience(first.target.condition.percentile_95()) else {
             return (first, begun, asking.await);
@@ -198,7 +198,7 @@ impl<'a, 'p> Search<'a, 'p> {
                 "hung up, as another was quicker"
             );
         };
-        let begun_second = self.begin(&second);
+        let begun_second = self.begin(&second, ask);
         let mut asking_second = pin!(self.line(&second).ask(ask));
         tokio::select! {
             asked = &mut asking => {
@@ -221,8 +221,8 @@ impl<'a, 'p> Search<'a, 'p> {
         }
     }
 
-    fn begin(&mut self, turn: &Turn<'a>) -> Begun {
-        account::begin(self.attempts.as_deref_mut(), turn, Instant::now())
+    fn begin(&mut self, turn: &Turn<'a>, ask: &Ask<'_>) -> Begun {
+        account::begin(self.attempts.as_deref_mut(), turn, ask, Instant::now())
     }
 
     fn line(&self, turn: &Turn<'a>) -> Line<'a, 'p> {

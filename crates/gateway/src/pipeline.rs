@@ -96,6 +96,7 @@ where
             route => route?,
         },
     };
+    entry.routed(&route.name);
     if named.is_none() {
         entry.asked(&route.name);
     }
@@ -155,6 +156,7 @@ async fn answer_other(
     may_call(&caller, path, parts)?;
     let permit = app.admit()?;
     let route = app.catalog.resolve_without_model(pinned(&parts.headers)?, &caller)?;
+    entry.routed(&route.name);
     let nothing = Bytes::new();
     let body = if body.is_end_stream() {
         AskBody::Opaque(&nothing)

@@ -99,6 +99,17 @@ async fn relayed_and_translated_and_refused_requests_have_rows() {
                 .to_owned(),
         ]
     );
+    let ways = "SELECT request, route, provider_dialect, fault FROM requests WHERE client = 'team' ORDER BY id";
+    assert_eq!(
+        rows(&database, ways, 5).await,
+        [
+            "relayed smart openai -",
+            "unknown - - caller",
+            "translated up/claude-opus-4-6 anthropic -",
+            "streamed up/claude-opus-4-6 anthropic -",
+            "relayed-stream up/claude-opus-4-6 anthropic -",
+        ]
+    );
     let tokens = "SELECT input, cached, output, reasoning, estimated, cost FROM requests WHERE request = 'relayed'";
     // 6 at 2.5, 4 at 1.25 and 5 at 10 dollars for a million.
     assert_eq!(rows(&database, tokens, 1).await, ["6 4 3 2 0 70000"]);
@@ -112,12 +123,13 @@ async fn relayed_and_translated_and_refused_requests_have_rows() {
         ["6"],
         "those that nobody answered waited for nobody"
     );
-    let attempts = "SELECT number, target, attempts.key, outcome, attempts.status, latency > 0 FROM attempts
-        JOIN requests ON requests.id = attempts.request WHERE requests.request = 'relayed'";
+    let attempts =
+        "SELECT number, target, attempts.key, outcome, attempts.status, latency > 0, attempts.dialect, begun > 0
+        FROM attempts JOIN requests ON requests.id = attempts.request WHERE requests.request = 'relayed'";
     // The SHA-256 of `sk-provider` begins so.
     assert_eq!(
         rows(&database, attempts, 1).await,
-        ["1 openai/gpt-4o daa3580b answered 200 1"]
+        ["1 openai/gpt-4o daa3580b answered 200 1 openai 1"]
     );
 
     let told = |arguments: &[&str]| {
@@ -188,13 +200,13 @@ async fn who_hangs_up_has_a_row() {
         drop(stream);
         understudy.wait_aborted(count).await;
     }
-    let query = "SELECT requests.status, error, requests.attempts, target, outcome, latency > 0 FROM requests
+    let query = "SELECT requests.status, error, fault, requests.attempts, target, outcome, latency > 0 FROM requests
         JOIN attempts ON requests.id = attempts.request ORDER BY requests.id";
     assert_eq!(
         rows(&database, query, 2).await,
         [
-            "499 caller_hung_up 1 up/m hung_up -",
-            "200 caller_hung_up 1 up/m answered 1"
+            "499 caller_hung_up caller 1 up/m hung_up -",
+            "200 caller_hung_up caller 1 up/m answered 1"
         ]
     );
 }

@@ -87,6 +87,8 @@ fn row(ids: &mut Ids, time: u64, request: &str, change: impl FnOnce(&mut Record)
             outcome: "answered".into(),
             status: Some(200),
             latency: Some(900),
+            dialect: "anthropic".into(),
+            begun: Some(80),
         }],
         ..Record::default()
     };
@@ -107,6 +109,7 @@ fn rows() -> Vec<Record> {
         row(ids, DAY + 3_600_000, "refused", |row| {
             (row.status, row.tokens, row.cost) = (401, None, None);
             (row.model, row.client, row.error) = (String::new(), String::new(), Some("invalid_api_key".into()));
+            (row.fault, row.route) = ("caller".into(), "the-route".to_owned());
             row.attempts.clear();
         }),
         row(ids, DAY + 3_600_001, "hung-up", |row| {
@@ -218,6 +221,11 @@ fn requests_are_found() {
         ..Search::default()
     };
     assert_eq!(found(error), ["hung-up"]);
+    let fault = Search {
+        fault: Some("caller".to_owned()),
+        ..Search::default()
+    };
+    assert_eq!(found(fault), ["refused"]);
     let request = Search {
         request: Some("tagged' OR '1'='1".to_owned()),
         ..Search::default()
@@ -281,10 +289,19 @@ fn a_request_is_told_in_full() {
     assert_eq!((number.brief.attempts, number.tried.len()), (2, 2));
     assert_eq!(number.tried[0].key.as_deref(), Some("000000ab"));
     assert_eq!((number.tried[0].latency, number.tried[1].latency), (Some(900), None));
+    assert_eq!(
+        (number.tried[0].dialect.as_str(), number.tried[0].begun),
+        ("anthropic", Some(80))
+    );
+    assert_eq!(number.brief.provider_dialect, "anthropic");
     let refused = reader.request("refused").unwrap().unwrap();
     assert_eq!(
         (refused.tokens, refused.brief.prompt, refused.brief.cost),
         (None, None, None)
+    );
+    assert_eq!(
+        (refused.brief.route.as_str(), refused.brief.fault.as_deref()),
+        ("the-route", Some("caller"))
     );
     assert_eq!(reader.request("other").unwrap(), None);
     let json = serde_json::to_value(reader.request("12").unwrap()).unwrap();

@@ -19,7 +19,7 @@ use crate::app::App;
 use crate::ask::unix_time;
 use crate::caller::Caller;
 use crate::continuation::Rest;
-use crate::failure::Failure;
+use crate::failure::{Blame, Failure};
 use crate::ledger::account::{Account, Closing};
 use crate::ledger::record::Attempt;
 use crate::limits::permit::Permit;
@@ -43,6 +43,8 @@ pub struct Entry {
     pub(super) error: Option<&'static str>,
     /// What was seen of the answer.
     pub(super) seen: Option<Seen>,
+    /// Whose fault it is that there is no answer.
+    blame: Option<Blame>,
     lost: Option<HeaderValue>,
     /// Who has gone on with the answer, one after the other.
     continued: Option<String>,
@@ -155,6 +157,13 @@ impl Entry {
         }
     }
 
+    /// Notes the name that leads to the targets.
+    pub fn routed(&mut self, route: &str) {
+        if let Some(account) = &mut self.account {
+            account.routed(route);
+        }
+    }
+
     /// Where attempts are noted, if there is a ledger.
     pub fn attempts(&mut self) -> Option<&mut Vec<Attempt>> {
         self.account.as_mut().map(Account::attempts)
@@ -183,7 +192,7 @@ impl Entry {
     /// Notes that the request ends without an answer.
     pub fn failed(&mut self, failure: Failure) -> Failure {
         self.status = Some(failure.status);
-        self.error = failure.code;
+        (self.error, self.blame) = (failure.code, Some(failure.blame));
         failure
     }
 
@@ -303,6 +312,7 @@ impl Drop for Entry {
                 status,
                 error,
                 charge,
+                blame: self.blame,
                 lost,
             });
         }

@@ -1,5 +1,6 @@
 //! What is noted of a request while it is under way.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,11 +9,12 @@ use axum::http::{Method, StatusCode};
 use mynah_dialect::Dialect;
 use tokio::time::Instant;
 
-use super::record::{Attempt, Record, Tokens};
+use super::record::{ANSWERED, Attempt, Record, Tokens};
 use super::{Ledger, unix_milliseconds};
 use crate::answer::Answer;
+use crate::ask::{Ask, Way};
 use crate::course::{Outcome, Turn};
-use crate::failure::Failure;
+use crate::failure::{Blame, Failure};
 use crate::keys::Reason;
 use crate::limits::demand::Used;
 use crate::limits::headers::Standing;
@@ -47,6 +49,7 @@ pub struct Closing<'e> {
     pub status: StatusCode,
     pub error: Option<&'static str>,
     pub charge: Charge,
+    pub blame: Option<Blame>,
     pub lost: Option<&'e str>,
 }
 
@@ -112,6 +115,11 @@ impl Account {
         self.record.streamed = streamed;
     }
 
+    /// Notes the name that leads to the targets.
+    pub fn routed(&mut self, route: &str) {
+        route.clone_into(&mut self.record.route);
+    }
+
     /// Where attempts are noted.
     pub fn attempts(&mut self) -> &mut Vec<Attempt> {
         &mut self.record.attempts
@@ -139,6 +147,7 @@ impl Account {
         record.tokens = usage.map(|usage| Tokens::from(&Counts::from(usage)));
         record.estimated = usage.is_some_and(|usage| usage.estimated);
         record.cost = closing.charge.cost;
+        record.fault = fault(closing.status, closing.error, closing.blame).into();
         closing.lost.unwrap_or_default().clone_into(&mut record.lost);
         record.shorten();
         if let Some(permit) = self.permit {
@@ -152,7 +161,7 @@ impl Account {
 }
 
 /// Notes that somebody is asked. What is never noted as settled was hung up on.
-pub fn begin(attempts: Option<&mut Vec<Attempt>>, turn: &Turn<'_>, now: Instant) -> Begun {
+pub fn begin(attempts: Option<&mut Vec<Attempt>>, turn: &Turn<'_>, ask: &Ask<'_>, now: Instant) -> Begun {
     let Some(attempts) = attempts else {
         return Begun { at: now, place: 0 };
     };
@@ -162,6 +171,8 @@ pub fn begin(attempts: Option<&mut Vec<Attempt>>, turn: &Turn<'_>, now: Instant)
         target: turn.target.name.clone(),
         key: secret.map(crate::config::secret::Secret::fingerprint_number),
         outcome: UNDER_WAY.into(),
+        dialect: dialect(turn, ask),
+        begun: Some(microseconds(now.saturating_duration_since(ask.begun))),
         ..Attempt::default()
     });
     Begun { at: now, place }
@@ -193,9 +204,30 @@ fn used(record: &Record) -> Used {
     )
 }
 
+/// In which dialect somebody is asked.
+fn dialect(turn: &Turn<'_>, ask: &Ask<'_>) -> Cow<'static, str> {
+    match ask.way_to(&turn.target.provider) {
+        Some(Way::Relay(endpoint) | Way::Translate(endpoint, _)) => endpoint.dialect.name().into(),
+        None => Cow::default(),
+    }
+}
+
+/// Whose fault it is that a request was not answered well; nobody's if it was.
+fn fault(status: StatusCode, error: Option<&str>, blame: Option<Blame>) -> &'static str {
+    match (blame, error) {
+        (Some(Blame::Caller), _) | (None, Some("caller_hung_up")) => "caller",
+        (Some(Blame::Upstream), _) | (None, Some(_)) => "provider",
+        (Some(Blame::Gateway), _) => "gateway",
+        // What a provider says is passed on.
+        (None, None) if status.is_client_error() => "caller",
+        (None, None) if status.is_server_error() => "provider",
+        (None, None) => "",
+    }
+}
+
 fn name(outcome: Outcome) -> &'static str {
     match outcome {
-        Outcome::Answered(_) => "answered",
+        Outcome::Answered(_) => ANSWERED,
         Outcome::Faulty { .. } => "faulty",
         Outcome::Resting(reason, _) => Reason::name(reason),
         Outcome::Unsuited => "unsuited",

@@ -11,8 +11,15 @@ use crate::store::Value;
 /// The longest text that is kept, in bytes. A caller may ask for a model whose name has megabytes.
 const LONGEST: usize = 256;
 
+/// The most that is counted of anything in one request: sums over millions of them must fit into what databases have for
+/// numbers, whatever a provider tells.
+const MOST: u64 = 1_000_000_000_000;
+
+/// The outcome of an attempt that answered.
+pub const ANSWERED: &str = "answered";
+
 /// The columns of a request, in the order of [`Record::values`].
-pub const REQUEST_COLUMNS: [&str; 30] = [
+pub const REQUEST_COLUMNS: [&str; 33] = [
     "id",
     "request",
     "time",
@@ -43,10 +50,15 @@ pub const REQUEST_COLUMNS: [&str; 30] = [
     "total",
     "lost",
     "tags",
+    "route",
+    "provider_dialect",
+    "fault",
 ];
 
 /// The columns of an attempt, in the order of [`Record::attempt_values`].
-pub const ATTEMPT_COLUMNS: [&str; 7] = ["request", "number", "target", "key", "outcome", "status", "latency"];
+pub const ATTEMPT_COLUMNS: [&str; 9] = [
+    "request", "number", "target", "key", "outcome", "status", "latency", "dialect", "begun",
+];
 
 /// A request that is over. What the columns mean is said where they are made: `crate::store::migrations`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -73,6 +85,8 @@ pub struct Record {
     pub total: u64,
     pub lost: String,
     pub tags: String,
+    pub route: String,
+    pub fault: Cow<'static, str>,
     pub attempts: Vec<Attempt>,
 }
 
@@ -106,6 +120,10 @@ pub struct Attempt {
     pub status: Option<u16>,
     /// How long it took until the first content or the failure, in microseconds.
     pub latency: Option<u64>,
+    /// The provider's dialect, as it was asked.
+    pub dialect: Cow<'static, str>,
+    /// When it was asked, in microseconds after the request came.
+    pub begun: Option<u64>,
 }
 
 // === impl Record ===
@@ -121,6 +139,7 @@ impl Record {
             &mut self.model,
             &mut self.lost,
             &mut self.tags,
+            &mut self.route,
         ];
         for text in texts {
             if text.len() > LONGEST {
@@ -135,9 +154,15 @@ impl Record {
         self.model.split('/').next().unwrap_or_default()
     }
 
+    /// In which dialect the one was asked that answered.
+    fn provider_dialect(&self) -> &str {
+        let answered = self.attempts.iter().rev().find(|attempt| attempt.outcome == ANSWERED);
+        answered.map_or("", |attempt| attempt.dialect.as_ref())
+    }
+
     /// The row of the request.
     pub fn values(&self) -> [Value<'_>; REQUEST_COLUMNS.len()] {
-        let bucket = |of: fn(&Tokens) -> u64| Value::counted(self.tokens.as_ref().map(of));
+        let bucket = |of: fn(&Tokens) -> u64| Value::counted(self.tokens.as_ref().map(|tokens| of(tokens).min(MOST)));
         [
             Value::Integer(self.id),
             Value::text(&self.request),
@@ -163,12 +188,15 @@ impl Record {
             bucket(|tokens| tokens.audio_output),
             bucket(|tokens| tokens.images),
             Value::count(self.estimated.into()),
-            Value::counted(self.cost),
+            Value::counted(self.cost.map(|cost| cost.min(MOST))),
             Value::counted(self.waited),
             Value::counted(self.own),
             Value::count(self.total),
             Value::text(&self.lost),
             Value::text(&self.tags),
+            Value::text(&self.route),
+            Value::text(self.provider_dialect()),
+            Value::text(&self.fault),
         ]
     }
 
@@ -184,6 +212,8 @@ impl Record {
                 Value::Text(attempt.outcome.as_ref().into()),
                 Value::counted(attempt.status.map(u64::from)),
                 Value::counted(attempt.latency),
+                Value::text(&attempt.dialect),
+                Value::counted(attempt.begun),
             ]
         })
     }

@@ -100,10 +100,14 @@ pub struct Brief {
     pub path: String,
     /// The caller's dialect.
     pub dialect: String,
+    /// The dialect of the provider that answered.
+    pub provider_dialect: String,
     /// Whether a stream was asked for.
     pub streamed: bool,
     /// The model asked for.
     pub asked: String,
+    /// The name that led to the targets.
+    pub route: String,
     /// Who answered, as `provider/model`.
     pub model: String,
     /// Who answered, without the model.
@@ -112,6 +116,8 @@ pub struct Brief {
     pub status: u64,
     /// Why it failed.
     pub error: Option<String>,
+    /// Whose fault that is: `caller`, `provider` or `gateway`.
+    pub fault: Option<String>,
     /// How many times somebody was asked.
     pub attempts: u64,
     /// Tokens of the prompt, where they are known.
@@ -168,6 +174,11 @@ pub struct Tried {
     /// How long it took until the first content or the failure, in microseconds.
     #[serde(rename = "latency_us")]
     pub latency: Option<u64>,
+    /// The provider's dialect, as it was asked.
+    pub dialect: String,
+    /// When it was asked, in microseconds after the request came.
+    #[serde(rename = "begun_us")]
+    pub begun: Option<u64>,
 }
 
 /// A row of an answer: the values of the columns by their names.
@@ -336,12 +347,15 @@ impl From<&Row> for Brief {
             client: row.text("client"),
             path: row.text("path"),
             dialect: row.text("dialect"),
+            provider_dialect: row.text("provider_dialect"),
             streamed: row.is("streamed"),
             asked: row.text("asked"),
+            route: row.text("route"),
             model: row.text("model"),
             provider: row.text("provider"),
             status: row.count("status"),
             error: row.text_if_any("error"),
+            fault: row.text_if_any("fault"),
             attempts: row.count("attempts"),
             prompt: row.known("prompt"),
             answer: row.known("answer"),
@@ -387,6 +401,8 @@ impl From<&Row> for Tried {
             outcome: row.text("outcome"),
             status: row.known("status"),
             latency: row.known("latency"),
+            dialect: row.text("dialect"),
+            begun: row.known("begun"),
         }
     }
 }

@@ -5,7 +5,10 @@
 ///
 /// Ids are made here, not by the database (`crate::ledger::ids`): a row that is written again is known by its id. They
 /// grow with time, so that they serve as the index by time.
-pub const MIGRATIONS: [&str; 1] = ["
+pub const MIGRATIONS: [&str; 2] = [LEDGER, MORE_OF_REQUESTS];
+
+/// A row for each request, and one for each attempt.
+const LEDGER: &str = "
     CREATE TABLE requests (
         id           INTEGER PRIMARY KEY,      -- grows with time
         request      TEXT,             -- the id in x-request-id; a caller may send its own, even twice
@@ -48,4 +51,14 @@ pub const MIGRATIONS: [&str; 1] = ["
         latency INTEGER,               -- until the first content, in microseconds
         PRIMARY KEY (request, number)
     ) WITHOUT ROWID;
-"];
+";
+
+/// Where a request went, and whose fault it is when it was in vain. One is found by its id.
+const MORE_OF_REQUESTS: &str = "
+    ALTER TABLE requests ADD COLUMN route TEXT;            -- the name that led to the targets
+    ALTER TABLE requests ADD COLUMN provider_dialect TEXT; -- of the one that answered
+    ALTER TABLE requests ADD COLUMN fault TEXT;            -- caller, provider or gateway; NULL when all went well
+    ALTER TABLE attempts ADD COLUMN dialect TEXT;          -- the provider's
+    ALTER TABLE attempts ADD COLUMN begun INTEGER;         -- in microseconds after the request came
+    CREATE INDEX requests_by_request ON requests (request);
+";

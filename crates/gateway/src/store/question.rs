@@ -18,7 +18,7 @@ pub const LARGEST_PAGE: u32 = 1_000;
 /// The columns of [`super::findings::Brief`].
 const BRIEF: &str =
     "id, request, time, client, path, dialect, streamed, asked, model, provider, status, error, attempts,
-    estimated, cost, waited, own, total, lost, tags,
+    estimated, cost, waited, own, total, lost, tags, route, provider_dialect, fault,
     input + cached + cache_write + audio_input + image_input AS prompt, output + reasoning + audio_output AS answer";
 
 /// By what usage is added up.
@@ -68,6 +68,8 @@ pub struct Search {
     pub failed: bool,
     /// Why they failed, as the column `error` says.
     pub error: Option<String>,
+    /// Whose fault that is: `caller`, `provider` or `gateway`.
+    pub fault: Option<String>,
     /// Their id in `x-request-id`.
     pub request: Option<String>,
     /// Only those before this row: where the last page ended.
@@ -143,6 +145,9 @@ pub fn search(search: &Search) -> Query {
     if let Some(error) = &search.error {
         query.and("error = ", text(error));
     }
+    if let Some(fault) = &search.fault {
+        query.and("fault = ", text(fault));
+    }
     if let Some(request) = &search.request {
         query.and("request = ", text(request));
     }
@@ -179,7 +184,7 @@ fn one(column: &str, value: Value<'static>) -> Query {
 
 /// The attempts of a request.
 pub fn attempts(id: i64) -> Query {
-    let mut query = Query::new("SELECT number, target, key, outcome, status, latency FROM attempts".to_owned());
+    let mut query = Query::new("SELECT target, key, outcome, status, latency, dialect, begun FROM attempts".to_owned());
     let id = query.place(Value::Integer(id));
     let _ = write!(query.sql, " WHERE request = {id} ORDER BY number");
     query

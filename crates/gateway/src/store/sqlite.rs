@@ -47,7 +47,13 @@ impl Sqlite {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(PATIENCE)?;
-        Ok(Self { connection })
+        let store = Self { connection };
+        if store.version()? < MIGRATIONS.len() {
+            let message =
+                "its tables are of an older version; a gateway of this version brings them up to date when it starts";
+            return Err(Error::ToSqlConversionFailure(message.into()));
+        }
+        Ok(store)
     }
 
     /// What ends a query that takes too long.

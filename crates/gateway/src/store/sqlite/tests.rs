@@ -1,6 +1,7 @@
 use super::*;
 use crate::ledger::ids::Ids;
 use crate::ledger::record::{Attempt, Tokens};
+use crate::store::question;
 
 /// A day in 2025, in milliseconds since 1970.
 const DAY: u64 = 1_760_054_400_000;
@@ -69,6 +70,35 @@ fn old_rows_go_in_small_steps() {
     assert!(store.size().unwrap() <= most);
     let left = count(&store, "requests");
     assert!((1000..3000).contains(&left), "{left}");
+}
+
+#[test]
+fn a_database_of_the_first_version_is_brought_up_to_date() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("m.db");
+    let first = Connection::open(&path).unwrap();
+    first.execute_batch(MIGRATIONS[0]).unwrap();
+    first
+        .execute_batch(
+            "CREATE TABLE schema_version (version INTEGER NOT NULL);
+             INSERT INTO schema_version VALUES (1);
+             INSERT INTO requests (id, request, time, streamed, status, attempts, estimated, total)
+                 VALUES (1, 'old', 5, 0, 200, 1, 0, 1000);
+             INSERT INTO attempts VALUES (1, 1, 'up/m', NULL, 'answered', 200, 900);",
+        )
+        .unwrap();
+    drop(first);
+    let error = Sqlite::open_to_read(&path).unwrap_err().to_string();
+    assert!(error.contains("older version"), "{error}");
+    let mut store = Sqlite::open(&path, false).unwrap();
+    store.write([&record(2, DAY)]).unwrap();
+    assert_eq!((count(&store, "requests"), count(&store, "attempts")), (2, 3));
+    let old = Sqlite::open_to_read(&path)
+        .unwrap()
+        .select(&question::request("old"))
+        .unwrap();
+    assert_eq!(old[0].0["total"], Value::Integer(1000));
+    assert_eq!(old[0].0["route"], Value::Null);
 }
 
 #[test]
