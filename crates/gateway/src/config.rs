@@ -35,6 +35,7 @@ use crate::caller::KeyHash;
 use crate::prices::Price;
 use crate::provider::Provider;
 use crate::route::Rules;
+use crate::store::postgres::server::Server;
 use problem::Problem;
 
 /// Everything that a running gateway is built from. Checked: nothing in here can be wrong any more.
@@ -65,8 +66,10 @@ pub struct Config {
 /// Where the ledger is kept, and for how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreConfig {
-    /// SQLite's file.
-    pub path: PathBuf,
+    /// The database.
+    pub place: Place,
+    /// The file where rows wait that cannot be written.
+    pub spool: PathBuf,
     /// How long a row may be in memory alone; zero when each is written at once.
     pub flush: Duration,
     /// The most rows that wait in memory.
@@ -77,6 +80,24 @@ pub struct StoreConfig {
     pub max_age: Option<Duration>,
     /// How many bytes the database may have.
     pub max_size: u64,
+}
+
+/// Which database it is. It is shown without credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A file of SQLite's.
+    Sqlite(PathBuf),
+    /// A server of PostgreSQL's.
+    Postgres(Box<Server>),
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sqlite(path) => path.display().fmt(formatter),
+            Self::Postgres(server) => server.fmt(formatter),
+        }
+    }
 }
 
 /// A name that clients ask for.

@@ -1,7 +1,7 @@
 //! The ledger: what each request was, came to and cost, one row for it and one for each of its attempts.
 //!
 //! Who answers requests only puts rows into a queue. One thread takes them out in batches and writes them to the database,
-//! or, while that cannot be written, to a file beside it. No request ever waits for either, or fails because of them.
+//! or, while that cannot be written, to a file, the spool. No request ever waits for either, or fails because of them.
 
 pub mod account;
 pub mod ids;
@@ -47,7 +47,7 @@ pub struct Status {
     pub written: u64,
     /// Requests that wait in memory.
     pub pending: usize,
-    /// Requests that wait in the file beside the database: as far as this process put them there.
+    /// Requests that wait in the spool: as far as this process put them there.
     pub spooled: u64,
     /// Requests of which nothing is left.
     pub dropped: u64,
@@ -63,7 +63,7 @@ pub enum State {
     /// To the database.
     #[default]
     Ok,
-    /// To the file beside it.
+    /// To the spool.
     Spooling,
     /// Nowhere: as many as may wait in memory, and the others are dropped.
     Holding,

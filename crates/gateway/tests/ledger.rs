@@ -8,17 +8,12 @@
 
 mod support;
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
-
 use mynah_understudy::{Reply, Understudy};
 use serde_json::json;
 use support::dialects::{ask, provider, strict};
 use support::rows::{find, rows};
-use support::{Gateway, PATIENCE, Request, command, read_head};
+use support::{Gateway, Request, command, read_head};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::time::{Instant, sleep};
 
 const STORE: &str = "[store]\nflush = '20ms'\n";
 
@@ -237,72 +232,4 @@ async fn the_signal_to_stop_loses_nothing() {
     let database = gateway.directory.path().join("mynah.db");
     let found = find(&database, "SELECT provider, count(*) FROM requests GROUP BY 1").unwrap();
     assert_eq!(found, ["endless 1", "up 20"]);
-}
-
-/// The window that is tested. It is what the gateway promises on a machine that is not overloaded, as one that runs
-/// tests is; so the rows may be older.
-const WINDOW: Duration = Duration::from_millis(50);
-const OLD: Duration = Duration::from_millis(500);
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn being_killed_loses_nothing_that_is_older_than_the_window() {
-    let understudy = Understudy::start(completion()).await.unwrap();
-    let directory = tempfile::tempdir().unwrap();
-    let database = directory.path().join("kept.db");
-    let config = format!(
-        "[store]\nurl = 'sqlite://{}'\nflush = '{}ms'\n[providers.up]\nbase_url = '{}'\nmodels = []\n",
-        database.display(),
-        WINDOW.as_millis(),
-        understudy.url()
-    );
-    let mut due: HashSet<String> = HashSet::new();
-    let mut sent: HashSet<String> = HashSet::new();
-    for round in 0..5 {
-        let gateway = Arc::new(Gateway::start(&config));
-        let answered = Arc::new(Mutex::new(Vec::new()));
-        let callers: Vec<_> = (0..4)
-            .map(|caller| {
-                let (gateway, answered) = (gateway.clone(), answered.clone());
-                tokio::spawn(async move { call(&gateway, &answered, &format!("{round}-{caller}")).await })
-            })
-            .collect();
-        // Long enough for some rows to be old, and others not.
-        sleep(OLD * 3).await;
-        let killed = Instant::now();
-        gateway.signal("KILL");
-        for caller in callers {
-            sent.extend(caller.await.unwrap());
-        }
-        let answered = answered.lock().unwrap();
-        let is_due = |at: &Instant| killed.saturating_duration_since(*at) > OLD;
-        due.extend(answered.iter().filter(|(_, at)| is_due(at)).map(|(id, _)| id.clone()));
-    }
-    assert!(!due.is_empty());
-    let found = find(&database, "SELECT request FROM requests").unwrap();
-    let unique: HashSet<String> = found.iter().cloned().collect();
-    assert_eq!(unique.len(), found.len(), "no request is there twice");
-    let missing: Vec<_> = due.difference(&unique).collect();
-    assert!(missing.is_empty(), "{} of {}: {missing:?}", missing.len(), due.len());
-    assert_eq!(unique.difference(&sent).count(), 0);
-}
-
-/// Sends one request after the other until the gateway is gone. Returns what was sent, and notes what was answered.
-async fn call(gateway: &Gateway, answered: &Mutex<Vec<(String, Instant)>>, name: &str) -> Vec<String> {
-    let mut sent = Vec::new();
-    let Ok(mut stream) = tokio::net::TcpStream::connect(&gateway.address).await else {
-        return sent;
-    };
-    loop {
-        let id = format!("{name}-{}", sent.len());
-        let request = Request::chat(r#"{"model":"up/m"}"#).header("x-request-id", &id);
-        sent.push(id.clone());
-        if stream.write_all(&request.bytes()).await.is_err() {
-            return sent;
-        }
-        let reply = tokio::time::timeout(PATIENCE, support::read_reply(&mut stream)).await;
-        match reply {
-            Ok(Some(reply)) if reply.whole => answered.lock().unwrap().push((id, Instant::now())),
-            _ => return sent,
-        }
-    }
 }

@@ -207,13 +207,21 @@ impl Default for Log {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Store {
-    /// The database: `sqlite://` and the path of a file, which is made if it is not there.
+    /// The database: `sqlite://` and the path of a file, which is made if it is not there, or that of a PostgreSQL server,
+    /// `postgres://USER@HOST/DATABASE`.
     pub url: String,
+    /// The password for the PostgreSQL server, as it is; in the URL it would have to be percent-encoded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<Secret>,
+    /// The file where rows wait while the database cannot be written. Default: the name of SQLite's file and `.spool`, or
+    /// `mynah.spool` with PostgreSQL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spool: Option<PathBuf>,
     /// No row is in memory alone for longer than this. `0ms`: each row is written at once, and to the disk itself.
     pub flush: Span,
     /// The most rows that wait in memory; more are dropped and counted.
     pub max_pending: u32,
-    /// The most bytes that wait in the file beside the database while that cannot be written.
+    /// The most bytes that wait in the spool.
     pub max_spool: Size,
     /// Rows are deleted when they are older than this. Default: never.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -226,6 +234,8 @@ impl Default for Store {
     fn default() -> Self {
         Self {
             url: "sqlite://mynah.db".to_owned(),
+            password: None,
+            spool: None,
             flush: Span(Duration::from_millis(200)),
             max_pending: 20_000,
             max_spool: Size::mebibytes(64),

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::document::{Document, join};
 use super::effective::Effective;
 use super::secret::Secret;
+use super::store::is_postgres;
 
 /// Renders what takes effect. Every value is followed by a comment that says where it comes from.
 pub fn show(effective: &Effective, document: &Document) -> String {
@@ -109,6 +110,8 @@ impl Show<'_> {
             Some(text) if path.contains(".headers.") && self.document.contains(path) => {
                 Value::from(Secret::new(text).fingerprint())
             }
+            // It may hold a password.
+            Some(url) if path == "store.url" && is_postgres(url) => Value::from(Secret::new(url).fingerprint()),
             _ => value.clone(),
         }
     }
@@ -209,7 +212,7 @@ mod tests {
     #[test]
     fn every_value_has_an_origin_and_no_secret_is_shown() {
         let env = Env::from([("GROQ_API_KEY", "sk-groq-secret"), ("TEAM", "sk-team-secret")]);
-        let text = "[server]\nlisten = '127.0.0.1:9000'\n[providers.groq]\n[providers.mine]\nbase_url='http://x/v1'\napi_key = 'sk-plain-secret'\nheaders = { x-token = 'header-secret' }\n[models.'smart.er']\ntargets = ['groq/a', 'mine/b']\n[[clients]]\nname = 'a'\nkey = '${TEAM}'\n";
+        let text = "[server]\nlisten = '127.0.0.1:9000'\n[providers.groq]\n[providers.mine]\nbase_url='http://x/v1'\napi_key = 'sk-plain-secret'\nheaders = { x-token = 'header-secret' }\n[models.'smart.er']\ntargets = ['groq/a', 'mine/b']\n[[clients]]\nname = 'a'\nkey = '${TEAM}'\n[store]\nurl = 'postgres://u:url-secret@h/d'\npassword = 'store-secret'\n";
         let document = Document::parse("mynah.toml", text, &env).unwrap();
         let effective = effective::fill_in(schema::read(&document).unwrap(), &document, &env).unwrap();
         let shown = show(&effective, &document);

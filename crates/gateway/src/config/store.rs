@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::StoreConfig;
 use super::check::Check;
+use super::{Place, StoreConfig};
+use crate::store::postgres::server::Server;
 
 /// Rows that wait for longer than this are no longer of today.
 const LONGEST_FLUSH: Duration = Duration::from_mins(1);
@@ -20,8 +21,18 @@ impl Check<'_> {
             self.report("store.max_pending", "must be at least 1");
         }
         self.not_zero("store.max_age", store.max_age);
+        if store.password.is_some() && !is_postgres(&store.url) {
+            self.report("store.password", "is for PostgreSQL; a file of SQLite's has none");
+        }
+        let place = if is_postgres(&store.url) {
+            Server::parse(&store.url, store.password.as_ref()).map(|server| Place::Postgres(Box::new(server)))
+        } else {
+            sqlite_file(&store.url).map(Place::Sqlite)
+        };
+        let place = self.take("store.url", place)?;
         Some(StoreConfig {
-            path: self.take("store.url", sqlite_file(&store.url))?,
+            spool: store.spool.clone().unwrap_or_else(|| spool_of(&place)),
+            place,
             flush: store.flush.0,
             max_pending: store.max_pending as usize,
             max_spool: store.max_spool.0,
@@ -31,12 +42,33 @@ impl Check<'_> {
     }
 }
 
+/// Whether a URL is that of a PostgreSQL server.
+pub(super) fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres://") || url.starts_with("postgresql://")
+}
+
+/// Where rows wait that cannot be written, unless it is said.
+fn spool_of(place: &Place) -> PathBuf {
+    match place {
+        Place::Sqlite(path) => {
+            let mut path = path.as_os_str().to_owned();
+            path.push(".spool");
+            path.into()
+        }
+        Place::Postgres(_) => "mynah.spool".into(),
+    }
+}
+
 /// The file of a URL such as `sqlite://mynah.db` or `sqlite:///var/lib/mynah/mynah.db`. The URL is not repeated: that of
 /// another database may hold a password.
 fn sqlite_file(url: &str) -> Result<PathBuf, String> {
     match url.strip_prefix("sqlite://") {
         Some(path) if !path.is_empty() && !path.contains('?') => Ok(PathBuf::from(path)),
-        _ => Err("must be `sqlite://` and the path of a file, such as sqlite://mynah.db".to_owned()),
+        _ => Err(
+            "must be `sqlite://` and the path of a file, such as sqlite://mynah.db, or that of a PostgreSQL server, such as \
+             postgres://mynah@db.example/mynah"
+                .to_owned(),
+        ),
     }
 }
 
@@ -51,7 +83,7 @@ mod tests {
         for wrong in [
             "mynah.db",
             "sqlite://",
-            "postgres://u:secret@host/db",
+            "mysql://u:secret@host/db",
             "sqlite://x?mode=ro",
         ] {
             assert!(!sqlite_file(wrong).unwrap_err().contains("secret"), "{wrong}");

@@ -6,27 +6,31 @@ const TICKS: u64 = 1024;
 /// The bits below the tick, which tell processes apart that write to the same database.
 const NODE_BITS: u32 = 11;
 
-/// Makes ids of 63 bits: 42 for the millisecond since 1970, 10 for the tick within it, and 11 for the process.
+/// Makes ids of 63 bits: 42 for the millisecond since 1970, 10 for the tick within it, and 11 of the process's number.
 #[derive(Debug)]
 pub struct Ids {
-    node: u64,
+    node: i64,
     last: u64,
 }
 
 impl Ids {
-    /// The ids of one process. `roll` is any number; two processes whose numbers are the same in the last 11 bits are not
-    /// told apart.
+    /// The ids of one process. `roll` is any number; processes that write to the same database have different ones.
     pub fn new(roll: u64) -> Self {
         Self {
-            node: roll % (1 << NODE_BITS),
+            node: i64::try_from(roll >> 1).unwrap_or(0),
             last: 0,
         }
+    }
+
+    /// The number of the process, in 63 bits. Ids have only some of them, so that those of two processes may be the same.
+    pub fn node(&self) -> i64 {
+        self.node
     }
 
     /// The next id, at a moment in milliseconds since 1970.
     pub fn next(&mut self, now: u64) -> i64 {
         self.last = (self.last + 1).max(now.saturating_mul(TICKS));
-        as_id(self.last) | i64::try_from(self.node).unwrap_or(0)
+        as_id(self.last) | (self.node % (1 << NODE_BITS))
     }
 }
 
@@ -54,7 +58,7 @@ mod tests {
 
     #[test]
     fn processes_are_told_apart() {
-        assert_ne!(Ids::new(1).next(5), Ids::new(2).next(5));
+        assert_ne!(Ids::new(2).next(5), Ids::new(4).next(5));
         assert_eq!(first_of(u64::MAX), i64::MAX);
     }
 }

@@ -66,6 +66,7 @@ pub const ATTEMPT_COLUMNS: [&str; 9] = [
 #[expect(missing_docs, reason = "the fields are the columns")]
 pub struct Record {
     pub id: i64,
+    pub node: i64,
     pub request: String,
     pub time: u64,
     pub client: String,

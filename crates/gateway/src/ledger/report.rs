@@ -1,10 +1,12 @@
 //! What the ledger tells people: `mynah usage` and `mynah requests tail`.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::ids::first_of;
 use crate::config::StoreConfig;
 use crate::store::findings::{Brief, Usage};
 use crate::store::question::{By, LARGEST_PAGE, Scope, Search};
@@ -12,6 +14,9 @@ use crate::store::reader::Reader;
 
 /// How often the database is looked at for new rows.
 const INTERVAL: Duration = Duration::from_millis(250);
+
+/// Rows may come as many milliseconds after later ones, from another gateway.
+const OVERLAP: u64 = 5_000;
 
 /// How a table is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -47,21 +52,32 @@ pub fn tail(
         limit: count,
         ..Search::default()
     };
+    let page = reader.requests(&search)?;
+    for row in page.requests.iter().take(count as usize).rev() {
+        print(&line(row))?;
+    }
+    if !follow {
+        return Ok(());
+    }
+    let oldest = page.requests.last().map_or(0, |row| row.id);
+    let mut last = page.requests;
+    search.limit = LARGEST_PAGE;
     loop {
-        let page = reader.requests(&search)?;
-        for row in page.requests.iter().rev() {
-            print(&line(row))?;
-        }
-        if !follow {
-            return Ok(());
-        }
-        search.after = page.requests.first().map(|row| row.id).or(search.after);
-        search.limit = LARGEST_PAGE;
+        let newest = last.first().map_or(0, |row| row.id);
+        search.after = Some(oldest.max(newest - first_of(OVERLAP)));
         #[expect(
             clippy::disallowed_methods,
             reason = "a command of its own, which has nothing else to do"
         )]
         std::thread::sleep(INTERVAL);
+        let page = reader.requests(&search)?;
+        let seen: HashSet<i64> = last.iter().map(|row| row.id).collect();
+        for row in page.requests.iter().rev().filter(|row| !seen.contains(&row.id)) {
+            print(&line(row))?;
+        }
+        if !page.requests.is_empty() {
+            last = page.requests;
+        }
     }
 }
 

@@ -31,12 +31,10 @@ pub(super) struct Chunk {
 }
 
 impl Spool {
-    /// The spool of a database.
-    pub(super) fn beside(database: &Path, most: u64) -> Self {
-        let mut path = database.as_os_str().to_owned();
-        path.push(".spool");
+    /// A spool of as many bytes at `most`.
+    pub(super) fn new(path: &Path, most: u64) -> Self {
         Self {
-            path: path.into(),
+            path: path.to_owned(),
             most,
             file: None,
             length: 0,
@@ -167,34 +165,31 @@ mod tests {
     #[test]
     fn rows_come_back_in_order_also_to_the_next_process() {
         let directory = tempfile::tempdir().unwrap();
-        let database = directory.path().join("m.db");
-        let mut spool = Spool::beside(&database, u64::MAX);
+        let path = directory.path().join("m.spool");
+        let mut spool = Spool::new(&path, u64::MAX);
         assert!(spool.next().unwrap().is_none());
-        assert!(!directory.path().join("m.db.spool").exists());
+        assert!(!directory.path().join("m.spool").exists());
         for id in 0..2000 {
             spool.append([&row(id)]).unwrap();
         }
-        assert!(
-            Spool::beside(&database, u64::MAX).append([&row(1)]).is_err(),
-            "it is in use"
-        );
+        assert!(Spool::new(&path, u64::MAX).append([&row(1)]).is_err(), "it is in use");
         let chunk = spool.next().unwrap().unwrap();
         assert!(!spool.written(&chunk).unwrap() && chunk.rows.len() < 2000);
         drop(spool);
-        let mut next = Spool::beside(&database, u64::MAX);
+        let mut next = Spool::new(&path, u64::MAX);
         assert_eq!(all(&mut next), ((0..2000).collect(), 0));
-        assert_eq!(std::fs::metadata(directory.path().join("m.db.spool")).unwrap().len(), 0);
+        assert_eq!(std::fs::metadata(directory.path().join("m.spool")).unwrap().len(), 0);
     }
 
     #[test]
     fn a_torn_line_spoils_no_other() {
         let directory = tempfile::tempdir().unwrap();
-        let database = directory.path().join("m.db");
-        Spool::beside(&database, u64::MAX).append([&row(1)]).unwrap();
-        let file = directory.path().join("m.db.spool");
+        let path = directory.path().join("m.spool");
+        Spool::new(&path, u64::MAX).append([&row(1)]).unwrap();
+        let file = directory.path().join("m.spool");
         let whole = std::fs::read(&file).unwrap();
         std::fs::write(&file, [&whole[..], &whole[..50]].concat()).unwrap();
-        let mut spool = Spool::beside(&database, u64::MAX);
+        let mut spool = Spool::new(&path, u64::MAX);
         spool.append([&row(2)]).unwrap();
         assert_eq!(all(&mut spool), (vec![1, 2], 1));
     }
@@ -202,7 +197,7 @@ mod tests {
     #[test]
     fn it_has_a_bound() {
         let directory = tempfile::tempdir().unwrap();
-        let mut spool = Spool::beside(&directory.path().join("m.db"), 1000);
+        let mut spool = Spool::new(&directory.path().join("m.spool"), 1000);
         assert!(spool.append([&row(1)]).is_ok());
         assert!(spool.append([&row(2), &row(3)]).is_err());
         assert_eq!(all(&mut spool).0, [1]);

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -11,10 +12,15 @@ use super::queue::Batch;
 use super::spool::Spool;
 use super::{Ledger, State, unix_milliseconds};
 use crate::alarm::after;
-use crate::store::sqlite::Sqlite;
+use crate::config::StoreConfig;
+use crate::store::Error;
+use crate::store::database::Database;
 
 /// How long a database is left alone that could not be written.
 const REST: Duration = Duration::from_secs(1);
+
+/// How long to wait at least for a database to open, before rows are taken to the spool.
+const LEAST_PATIENCE: Duration = Duration::from_millis(10);
 
 /// How often it is seen whether there are rows to be deleted, once there are none.
 const PRUNE: Duration = Duration::from_secs(10);
@@ -26,7 +32,9 @@ pub(super) struct Writer {
     batch: Batch,
     ids: Ids,
     /// Open while it can be written.
-    store: Option<Sqlite>,
+    store: Option<Database>,
+    /// The database to be, while it is opened.
+    opening: Option<Receiver<Result<Database, Error>>>,
     spool: Spool,
     /// There may be something in the spool.
     may_be_spooled: bool,
@@ -42,10 +50,11 @@ impl Writer {
     pub(super) fn new(ledger: Arc<Ledger>, roll: u64) -> Self {
         let config = ledger.config();
         Self {
-            spool: Spool::beside(&config.path, config.max_spool),
+            spool: Spool::new(&config.spool, config.max_spool),
             ids: Ids::new(roll),
             batch: Vec::new(),
             store: None,
+            opening: None,
             may_be_spooled: true,
             rests_until: None,
             prunes_at: Instant::now(),
@@ -73,6 +82,7 @@ impl Writer {
             return ledger.queue.pause(REST);
         }
         let due = match self.rests_until {
+            _ if self.opening.is_some() => now,
             Some(until) => until,
             None if self.may_be_spooled => now,
             None => self.prunes_at,
@@ -83,25 +93,35 @@ impl Writer {
         ledger.queue.take(&mut self.batch, window, patience);
         let time = unix_milliseconds();
         for row in &mut self.batch {
-            row.id = self.ids.next(time);
+            (row.id, row.node) = (self.ids.next(time), self.ids.node());
         }
     }
 
-    /// Opens the database, unless it is open or rests.
+    /// Opens the database, unless it is open or rests. Somebody else waits for it to open: a server may take its time, and
+    /// rows are to be spooled meanwhile.
     fn open(&mut self, now: Instant) {
         if self.store.is_some() || self.rests_until.is_some_and(|until| now < until) {
             return;
         }
-        let config = self.ledger.config();
-        match Sqlite::open(&config.path, config.flush.is_zero()) {
-            Ok(store) => {
+        let opening = match self.opening.take() {
+            Some(opening) => opening,
+            None => match open(self.ledger.config()) {
+                Ok(opening) => opening,
+                Err(error) => return self.failed(&error),
+            },
+        };
+        let patience = (self.ledger.config.flush / 2).max(LEAST_PATIENCE);
+        match opening.recv_timeout(patience) {
+            Ok(Ok(store)) => {
                 self.store = Some(store);
                 self.rests_until = None;
                 if self.batch.is_empty() && !self.may_be_spooled {
                     self.enter(State::Ok, &"");
                 }
             }
-            Err(error) => self.failed(&error),
+            Ok(Err(error)) => self.failed(&error),
+            Err(RecvTimeoutError::Timeout) => self.opening = Some(opening),
+            Err(error @ RecvTimeoutError::Disconnected) => self.failed(&error),
         }
     }
 
@@ -112,8 +132,8 @@ impl Writer {
         }
         if let Some(store) = &mut self.store {
             match store.write(self.batch.iter().map(AsRef::as_ref)) {
-                Ok(()) => {
-                    self.ledger.noted().written += self.batch.len() as u64;
+                Ok(refused) => {
+                    self.wrote(self.batch.len() as u64, refused);
                     self.done_with_batch();
                     return self.enter(State::Ok, &"");
                 }
@@ -128,6 +148,17 @@ impl Writer {
                 self.enter(State::Spooling, &"");
             }
             Err(error) => self.enter(State::Holding, &error),
+        }
+    }
+
+    /// Counts rows that need not be written any more, and those of them that the database refuses for good.
+    fn wrote(&self, rows: u64, refused: u64) {
+        let mut status = self.ledger.noted();
+        status.written += rows - refused;
+        status.dropped += refused;
+        drop(status);
+        if refused > 0 {
+            tracing::error!(refused, "the database refuses rows of the ledger, and they are lost");
         }
     }
 
@@ -154,13 +185,14 @@ impl Writer {
                 return;
             }
         };
-        if let Err(error) = store.write(&chunk.rows) {
-            return self.failed(&error);
-        }
+        let refused = match store.write(&chunk.rows) {
+            Ok(refused) => refused,
+            Err(error) => return self.failed(&error),
+        };
         let rows = chunk.rows.len() as u64;
+        self.wrote(rows, refused);
         {
             let mut status = self.ledger.noted();
-            status.written += rows;
             status.spooled = status.spooled.saturating_sub(rows);
             status.dropped += chunk.unreadable;
         }
@@ -213,13 +245,13 @@ impl Writer {
             return;
         }
         (status.state, status.since) = (state, unix_milliseconds());
-        let (database, error) = (self.ledger.config.path.display(), status.last_error.clone());
+        let (database, error) = (&self.ledger.config.place, status.last_error.clone());
         drop(status);
         match state {
             State::Ok => tracing::info!(%database, "the ledger is written again"),
             State::Spooling => tracing::warn!(
                 %database, error,
-                "the ledger cannot be written: rows wait in the file beside it, and requests go on"
+                "the ledger cannot be written: rows wait in its spool, and requests go on"
             ),
             State::Holding => tracing::error!(
                 %database, error, spool = %reason,
@@ -239,4 +271,13 @@ impl Writer {
             self.told_dropped = dropped;
         }
     }
+}
+
+/// Opens a database on a thread of its own.
+fn open(config: &StoreConfig) -> std::io::Result<Receiver<Result<Database, Error>>> {
+    let (config, (tell, opening)) = (config.clone(), sync_channel(1));
+    let thread = std::thread::Builder::new().name("ledger-open".to_owned());
+    // When nobody waits for it any more, it is closed again.
+    thread.spawn(move || tell.send(Database::open(&config)).ok())?;
+    Ok(opening)
 }

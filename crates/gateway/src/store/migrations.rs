@@ -5,7 +5,39 @@
 ///
 /// Ids are made here, not by the database (`crate::ledger::ids`): a row that is written again is known by its id. They
 /// grow with time, so that they serve as the index by time.
-pub const MIGRATIONS: [&str; 2] = [LEDGER, MORE_OF_REQUESTS];
+pub const MIGRATIONS: [Migration; 3] = [
+    Migration::Both(LEDGER),
+    Migration::Both(MORE_OF_REQUESTS),
+    Migration::Postgres(NODES),
+];
+
+/// A step. Databases that it is not for count it too.
+#[derive(Debug)]
+pub enum Migration {
+    /// For every database, in SQLite's words.
+    Both(&'static str),
+    /// For PostgreSQL alone.
+    Postgres(&'static str),
+}
+
+impl Migration {
+    /// The statements for SQLite.
+    pub fn for_sqlite(&self) -> &'static str {
+        match self {
+            Self::Both(step) => step,
+            Self::Postgres(_) => "",
+        }
+    }
+
+    /// The statements for PostgreSQL.
+    pub fn for_postgres(&self) -> String {
+        match self {
+            // SQLite's integers have as many bits as they need.
+            Self::Both(step) => step.replace("INTEGER", "BIGINT").replace("WITHOUT ROWID", ""),
+            Self::Postgres(step) => (*step).to_owned(),
+        }
+    }
+}
 
 /// A row for each request, and one for each attempt.
 const LEDGER: &str = "
@@ -61,4 +93,12 @@ const MORE_OF_REQUESTS: &str = "
     ALTER TABLE attempts ADD COLUMN dialect TEXT;          -- the provider's
     ALTER TABLE attempts ADD COLUMN begun INTEGER;         -- in microseconds after the request came
     CREATE INDEX requests_by_request ON requests (request);
+";
+
+/// Several gateways write to one database. An id is unique within one; the number that a process draws tells them apart.
+const NODES: &str = "
+    ALTER TABLE requests ADD COLUMN node BIGINT NOT NULL DEFAULT 0,
+        DROP CONSTRAINT requests_pkey, ADD PRIMARY KEY (id, node);
+    ALTER TABLE attempts ADD COLUMN node BIGINT NOT NULL DEFAULT 0,
+        DROP CONSTRAINT attempts_pkey, ADD PRIMARY KEY (request, number, node);
 ";

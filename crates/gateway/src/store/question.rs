@@ -6,7 +6,7 @@ use std::ops::Range;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Value;
+use super::{Value, legible};
 use crate::ledger::ids::first_of;
 
 /// The most groups that usage is told of. The tags are the caller's, who may send other ones with each request.
@@ -222,7 +222,7 @@ pub fn spent(since: u64) -> Query {
 }
 
 fn text(text: &str) -> Value<'static> {
-    Value::Text(text.to_owned().into())
+    Value::Text(legible(text).into_owned().into())
 }
 
 // === impl Query ===

@@ -6,23 +6,31 @@ use std::time::Duration;
 
 use super::Error;
 use super::findings::{Brief, Consumed, Page, Row, Spent, Usage, Whole};
+use super::postgres::Postgres;
 use super::question::{self, By, LARGEST_PAGE, Query, Scope, Search};
 use super::sqlite::Sqlite;
-use crate::config::StoreConfig;
+use crate::config::{Place, StoreConfig};
 
 /// A database that is open to be read.
 #[derive(Debug)]
 pub struct Reader {
-    database: Sqlite,
+    database: Open,
+}
+
+#[derive(Debug)]
+enum Open {
+    Sqlite(Sqlite),
+    Postgres(Box<Postgres>),
 }
 
 impl Reader {
     /// Opens the database of a configuration.
     pub fn open(config: &StoreConfig) -> Result<Self, Error> {
-        if !config.path.exists() {
-            return Err(Error::Missing(config.path.display().to_string()));
-        }
-        let database = Sqlite::open_to_read(&config.path)?;
+        let database = match &config.place {
+            Place::Sqlite(path) if path.exists() => Open::Sqlite(Sqlite::open_to_read(path)?),
+            Place::Sqlite(path) => return Err(Error::Missing(path.display().to_string())),
+            Place::Postgres(server) => Open::Postgres(Box::new(Postgres::open_to_read(server)?)),
+        };
         Ok(Self { database })
     }
 
@@ -73,7 +81,13 @@ impl Reader {
         patience: Duration,
         ask: impl FnOnce(&mut Self) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let interrupt = self.database.interrupt();
+        let interrupt = match &mut self.database {
+            Open::Sqlite(store) => store.interrupt(),
+            Open::Postgres(store) => {
+                store.hurry(patience);
+                return ask(self);
+            }
+        };
         let (done, is_done) = channel::<()>();
         std::thread::scope(|scope| {
             scope.spawn(move || {
@@ -88,6 +102,9 @@ impl Reader {
     }
 
     fn select(&mut self, query: &Query) -> Result<Vec<Row>, Error> {
-        Ok(self.database.select(query)?)
+        match &self.database {
+            Open::Sqlite(store) => Ok(store.select(query)?),
+            Open::Postgres(store) => store.select(query),
+        }
     }
 }

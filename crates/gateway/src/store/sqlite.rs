@@ -43,15 +43,13 @@ impl Sqlite {
     }
 
     /// Opens a file to look at it, also while a gateway writes to it.
-    pub fn open_to_read(path: &Path) -> Result<Self, Error> {
+    pub fn open_to_read(path: &Path) -> Result<Self, super::Error> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(PATIENCE)?;
         let store = Self { connection };
         if store.version()? < MIGRATIONS.len() {
-            let message =
-                "its tables are of an older version; a gateway of this version brings them up to date when it starts";
-            return Err(Error::ToSqlConversionFailure(message.into()));
+            return Err(super::Error::older());
         }
         Ok(store)
     }
@@ -72,7 +70,7 @@ impl Sqlite {
         // Somebody else may have been quicker.
         let version = version(&transaction)?;
         for migration in MIGRATIONS.iter().skip(version) {
-            transaction.execute_batch(migration)?;
+            transaction.execute_batch(migration.for_sqlite())?;
         }
         if version < MIGRATIONS.len() {
             transaction.execute("DELETE FROM schema_version", ())?;
@@ -160,11 +158,7 @@ fn version(connection: &Connection) -> Result<usize, Error> {
     let version = "SELECT coalesce(max(version), 0) FROM schema_version";
     let version: usize = connection.query_row(version, (), |row| row.get(0))?;
     if version > MIGRATIONS.len() {
-        let message = format!(
-            "its tables are of version {version}, and this is a mynah that knows them up to {}",
-            MIGRATIONS.len()
-        );
-        return Err(Error::ToSqlConversionFailure(message.into()));
+        return Err(Error::ToSqlConversionFailure(super::Error::newer().to_string().into()));
     }
     Ok(version)
 }

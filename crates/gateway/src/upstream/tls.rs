@@ -9,9 +9,7 @@ use rustls::{ClientConfig, RootCertStore};
 
 /// Builds the TLS configuration for upstream calls. Reads files, so it is done when the first TLS connection is made.
 pub fn client_config(extra: &[PathBuf], protocols: &[&[u8]]) -> Result<ClientConfig, String> {
-    let mut roots = RootCertStore::empty();
-    let system = rustls_native_certs::load_native_certs();
-    let (known, _) = roots.add_parsable_certificates(system.certs);
+    let (mut roots, known) = roots();
     for path in extra {
         for authority in authorities(path)? {
             roots
@@ -33,6 +31,14 @@ pub fn client_config(extra: &[PathBuf], protocols: &[&[u8]]) -> Result<ClientCon
         .with_no_client_auth();
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
     Ok(config)
+}
+
+/// The system's certificate authorities, and how many they are.
+pub fn roots() -> (RootCertStore, usize) {
+    let mut roots = RootCertStore::empty();
+    let system = rustls_native_certs::load_native_certs();
+    let (known, _) = roots.add_parsable_certificates(system.certs);
+    (roots, known)
 }
 
 /// The certificates in a PEM file.

@@ -7,6 +7,8 @@
 )]
 
 pub mod dialects;
+pub mod load;
+pub mod postgres;
 pub mod rows;
 
 use std::io::{BufRead as _, BufReader};

@@ -1,0 +1,343 @@
+//! Rows in a PostgreSQL database, which several gateways may share.
+
+pub mod server;
+mod tables;
+mod tls;
+
+use std::cmp::Ordering;
+use std::future::Future;
+use std::time::Duration;
+
+use serde_json::{Map, Value as Json};
+use tokio::runtime::Runtime;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Config};
+
+use self::server::Server;
+use self::tls::Tls;
+use super::findings::Row;
+use super::migrations::MIGRATIONS;
+use super::question::Query;
+use super::{Error, Value};
+use crate::ledger::ids::first_of;
+use crate::ledger::record::{ATTEMPT_COLUMNS, REQUEST_COLUMNS, Record};
+
+/// How long the server may take to accept a connection, and to write some rows. Rows wait for it in memory, and the end of the
+/// process too, so it is short: what took longer is spooled, and written once more.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long it may take to tell something.
+const PATIENCE_TO_READ: Duration = Duration::from_secs(30);
+
+/// How long changes of the tables may take. Only those who have much in them need it.
+const PATIENCE_TO_CHANGE: Duration = Duration::from_mins(10);
+
+/// The most rows that are deleted at a time, so that new rows never wait for long.
+const STEP: u64 = 1_000;
+
+/// The node that deletes old rows holds this lock. Any number will do, as long as it is always the same.
+const DELETES: i64 = 0x006d_796e_6168_0002;
+
+/// What a row takes beside its columns: its header, its place on a page and in the indexes.
+const OVERHEAD: u64 = 100;
+
+/// A database, open.
+pub struct Postgres {
+    /// Only ever missing when it is dropped.
+    runtime: Option<Runtime>,
+    client: Client,
+    /// How long a question may take.
+    patience: Duration,
+    /// This node has the lock, and deletes what is not to be kept.
+    deletes: bool,
+    /// How many rows are still to be deleted so that the others are few enough.
+    too_many: u64,
+}
+
+impl std::fmt::Debug for Postgres {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Postgres").finish_non_exhaustive()
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        // A name may still be looked up, which cannot be hurried.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Postgres {
+    /// Connects to write, and brings the tables up to date.
+    pub fn open(server: &Server) -> Result<Self, Error> {
+        let mut store = Self::connect(server, PATIENCE)?;
+        match store
+            .within(PATIENCE, tables::version(&store.client))?
+            .unwrap_or(0)
+            .cmp(&MIGRATIONS.len())
+        {
+            Ordering::Equal => {}
+            Ordering::Less => {
+                let milliseconds = PATIENCE_TO_CHANGE.as_millis();
+                let migrating = tables::migrate(&mut store.client, milliseconds);
+                within(store.runtime.as_ref(), PATIENCE_TO_CHANGE, migrating)?;
+            }
+            Ordering::Greater => return Err(Error::newer()),
+        }
+        Ok(store)
+    }
+
+    /// Connects to look at what is there.
+    pub fn open_to_read(server: &Server) -> Result<Self, Error> {
+        let store = Self::connect(server, PATIENCE_TO_READ)?;
+        match store.within(PATIENCE_TO_READ, tables::version(&store.client))? {
+            None => Err(Error::Missing(server.to_string())),
+            Some(version) if version < MIGRATIONS.len() => Err(Error::older()),
+            Some(version) if version > MIGRATIONS.len() => Err(Error::newer()),
+            Some(_) => Ok(store),
+        }
+    }
+
+    fn connect(server: &Server, patience: Duration) -> Result<Self, Error> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let tls = Tls::new(server).map_err(Error::Told)?;
+        let connecting = connect(server.config.clone(), tls, patience);
+        let connected = runtime.block_on(async { tokio::time::timeout(PATIENCE, connecting).await });
+        match connected {
+            Ok(Ok(client)) => Ok(Self {
+                runtime: Some(runtime),
+                client,
+                patience: PATIENCE_TO_READ,
+                deletes: false,
+                too_many: 0,
+            }),
+            Ok(Err(error)) => {
+                runtime.shutdown_background();
+                Err(error.into())
+            }
+            Err(_) => {
+                runtime.shutdown_background();
+                Err(Error::Slow(PATIENCE))
+            }
+        }
+    }
+
+    fn within<T>(
+        &self,
+        patience: Duration,
+        work: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, Error> {
+        within(self.runtime.as_ref(), patience, work)
+    }
+
+    /// Writes rows, all or none. Those that are there already stay as they are. Returns how many the server refuses to take
+    /// whatever one does, such as those with letters that its encoding does not have.
+    pub fn write<'r>(&mut self, records: impl IntoIterator<Item = &'r Record>) -> Result<u64, Error> {
+        let records: Vec<&Record> = records.into_iter().collect();
+        match self.insert(&records) {
+            Ok(()) => Ok(0),
+            Err(Error::Postgres(error)) if is_refusal(&error) => {
+                let mut refused = 0;
+                for record in records {
+                    match self.insert(&[record]) {
+                        Ok(()) => {}
+                        Err(Error::Postgres(error)) if is_refusal(&error) => refused += 1,
+                        Err(error) => return Err(error),
+                    }
+                }
+                Ok(refused)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// One statement is one transaction, and takes one round trip.
+    fn insert(&mut self, records: &[&Record]) -> Result<(), Error> {
+        let requests = records.iter().map(|record| {
+            let mut row = json(&REQUEST_COLUMNS, &record.values());
+            row.insert("node".to_owned(), record.node.into());
+            row
+        });
+        let attempts = records.iter().flat_map(|record| {
+            record.attempt_values().map(|attempt| {
+                let mut row = json(&ATTEMPT_COLUMNS, &attempt);
+                row.insert("node".to_owned(), record.node.into());
+                row
+            })
+        });
+        let requests = serde_json::to_string(&requests.collect::<Vec<_>>())?;
+        let attempts = serde_json::to_string(&attempts.collect::<Vec<_>>())?;
+        let statement = format!(
+            "WITH written AS ({}) {}",
+            insert_into("requests", &REQUEST_COLUMNS, "$1"),
+            insert_into("attempts", &ATTEMPT_COLUMNS, "$2")
+        );
+        let values: [(&(dyn ToSql + Sync), Type); 2] = [(&requests, Type::TEXT), (&attempts, Type::TEXT)];
+        self.within(PATIENCE, self.client.execute_typed(&statement, &values))?;
+        Ok(())
+    }
+
+    /// Deletes some of the rows that are too old (from before `oldest`, in milliseconds since 1970) or too many, unless
+    /// another node does so. Returns whether there may be more of them.
+    pub fn prune(&mut self, oldest: Option<u64>, max_size: u64) -> Result<bool, Error> {
+        if !self.deletes {
+            // For as long as the connection lives.
+            let lock = self.number("SELECT pg_try_advisory_lock($1)::int::bigint", DELETES)?;
+            self.deletes = lock == 1;
+        }
+        if !self.deletes {
+            return Ok(false);
+        }
+        if let Some(oldest) = oldest
+            && self.delete(first_of(oldest), STEP)? == STEP
+        {
+            return Ok(true);
+        }
+        if self.too_many == 0 {
+            self.too_many = self.surplus(max_size)?;
+        }
+        if self.too_many > 0 {
+            let deleted = self.delete(i64::MAX, STEP.min(self.too_many))?;
+            self.too_many = if deleted == 0 {
+                0
+            } else {
+                self.too_many.saturating_sub(deleted)
+            };
+        }
+        Ok(self.too_many > 0)
+    }
+
+    /// Deletes the first rows whose id is less, no more than `most`. Returns how many.
+    fn delete(&mut self, before: i64, most: u64) -> Result<u64, Error> {
+        let statement = format!(
+            "WITH old AS (SELECT id FROM requests WHERE id < $1 ORDER BY id LIMIT {most}),
+                  last AS (SELECT max(id) AS id FROM old),
+                  tried AS (DELETE FROM attempts WHERE request <= (SELECT id FROM last)),
+                  asked AS (DELETE FROM requests WHERE id <= (SELECT id FROM last) RETURNING 1)
+             SELECT count(*) FROM asked"
+        );
+        Ok(u64::try_from(self.number(&statement, before)?).unwrap_or(0))
+    }
+
+    /// How many rows there are more than fit, as far as the server's statistics tell. The size of its files does not tell:
+    /// they do not shrink.
+    fn surplus(&mut self, max_size: u64) -> Result<u64, Error> {
+        let statement = format!(
+            "WITH live AS (
+                 SELECT coalesce(sum(n_live_tup) FILTER (WHERE relid = 'requests'::regclass), 0) AS requests,
+                        coalesce(sum(n_live_tup) FILTER (WHERE relid = 'attempts'::regclass), 0) AS attempts
+                 FROM pg_stat_user_tables
+             ), size AS (
+                 SELECT (SELECT avg(pg_column_size(request.*)) FROM (SELECT * FROM requests ORDER BY id DESC LIMIT 1000) request)
+                     + {OVERHEAD} AS request,
+                        (SELECT avg(pg_column_size(attempt.*)) FROM (SELECT * FROM attempts ORDER BY request DESC LIMIT 1000) attempt)
+                     + {OVERHEAD} AS attempt
+             ), total AS (
+                 SELECT requests, requests * size.request + attempts * coalesce(size.attempt, 0) AS bytes FROM live, size
+             )
+             SELECT coalesce(ceil(requests * (1 - $1 / bytes)), 0)::bigint FROM total WHERE bytes > $1"
+        );
+        let most = i64::try_from(max_size).unwrap_or(i64::MAX);
+        let values: [(&(dyn ToSql + Sync), Type); 1] = [(&most, Type::INT8)];
+        let rows = self.within(PATIENCE, self.client.query_typed(&statement, &values))?;
+        let surplus: i64 = rows.first().map_or(Ok(0), |row| row.try_get(0))?;
+        Ok(u64::try_from(surplus).unwrap_or(0))
+    }
+
+    fn number(&self, query: &str, value: i64) -> Result<i64, Error> {
+        let row = self.within(PATIENCE, self.client.query_typed_one(query, &[(&value, Type::INT8)]))?;
+        Ok(row.try_get(0)?)
+    }
+
+    /// No question may take longer from now on.
+    pub(super) fn hurry(&mut self, patience: Duration) {
+        self.patience = self.patience.min(patience);
+    }
+
+    /// What a query finds.
+    pub(super) fn select(&self, query: &Query) -> Result<Vec<Row>, Error> {
+        let values: Vec<(&(dyn ToSql + Sync), Type)> = query.values.iter().map(typed).collect();
+        let rows = self.within(self.patience, self.client.query_typed(&query.sql, &values))?;
+        rows.iter().map(|row| Ok(Row::try_from(row)?)).collect()
+    }
+}
+
+/// Waits for the server, but not for ever.
+fn within<T>(
+    runtime: Option<&Runtime>,
+    patience: Duration,
+    work: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, Error> {
+    let runtime = runtime.ok_or(Error::Slow(patience))?;
+    let done = runtime.block_on(async { tokio::time::timeout(patience, work).await });
+    Ok(done.map_err(|_| Error::Slow(patience))??)
+}
+
+/// Connects, and has the server give up what takes too long: who does not wait any longer cannot tell it.
+async fn connect(mut config: Config, tls: Tls, patience: Duration) -> Result<Client, tokio_postgres::Error> {
+    config.connect_timeout(PATIENCE).tcp_user_timeout(PATIENCE_TO_READ);
+    let (client, connection) = config.connect(tls).await?;
+    // An error of the connection is told to whoever uses the client.
+    tokio::spawn(async { connection.await.ok() });
+    let milliseconds = patience.as_millis();
+    client
+        .batch_execute(&format!("SET statement_timeout = {milliseconds}"))
+        .await?;
+    Ok(client)
+}
+
+/// Whether the row itself is at fault: it will be refused again.
+fn is_refusal(error: &tokio_postgres::Error) -> bool {
+    // Class 22 is "data exception". https://www.postgresql.org/docs/current/errcodes-appendix.html
+    let is_data = |code: &SqlState| code.code().starts_with("22");
+    error.code().is_some_and(is_data)
+}
+
+/// A row as an object, which the server reads by the types that its table has.
+fn json(columns: &[&str], values: &[Value<'_>]) -> Map<String, Json> {
+    let cells = columns.iter().zip(values).map(|(column, value)| {
+        let value = match value {
+            Value::Null => Json::Null,
+            Value::Integer(number) => (*number).into(),
+            Value::Text(text) => text.as_ref().into(),
+        };
+        ((*column).to_owned(), value)
+    });
+    cells.collect()
+}
+
+fn insert_into(table: &str, columns: &[&str], place: &str) -> String {
+    let columns = columns.join(", ");
+    format!(
+        "INSERT INTO {table} ({columns}, node) SELECT {columns}, node
+         FROM json_populate_recordset(NULL::{table}, {place}::json) ON CONFLICT DO NOTHING"
+    )
+}
+
+fn typed<'v>(value: &'v Value<'static>) -> (&'v (dyn ToSql + Sync), Type) {
+    match value {
+        Value::Null => (&None::<&str>, Type::TEXT),
+        Value::Integer(number) => (number, Type::INT8),
+        Value::Text(text) => (text, Type::TEXT),
+    }
+}
+
+impl TryFrom<&tokio_postgres::Row> for Row {
+    type Error = tokio_postgres::Error;
+
+    fn try_from(row: &tokio_postgres::Row) -> Result<Self, tokio_postgres::Error> {
+        let cells = row.columns().iter().enumerate().map(|(at, column)| {
+            let value = if *column.type_() == Type::INT8 {
+                row.try_get::<_, Option<i64>>(at)?.map(Value::Integer)
+            } else {
+                let text: Option<String> = row.try_get(at)?;
+                text.map(|text| Value::Text(text.into()))
+            };
+            Ok((column.name().to_owned(), value.unwrap_or(Value::Null)))
+        });
+        cells.collect::<Result<_, _>>().map(Row)
+    }
+}
