@@ -80,6 +80,19 @@ pub struct StoreConfig {
     pub max_age: Option<Duration>,
     /// How many bytes the database may have.
     pub max_size: u64,
+    /// What is kept of prompts and answers, if anything is.
+    pub content: Option<ContentConfig>,
+}
+
+/// What is kept of prompts and answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContentConfig {
+    /// The most bytes of each body.
+    pub most: usize,
+    /// Regular expressions for what is not kept.
+    pub redact: Vec<String>,
+    /// Keys whose values are not kept.
+    pub redact_keys: Vec<String>,
 }
 
 /// Which database it is. It is shown without credentials.

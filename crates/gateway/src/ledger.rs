@@ -4,6 +4,7 @@
 //! or, while that cannot be written, to a file, the spool. No request ever waits for either, or fails because of them.
 
 pub mod account;
+pub mod content;
 pub mod ids;
 pub mod past;
 mod queue;
@@ -23,6 +24,9 @@ use self::record::Record;
 use self::writer::Writer;
 use crate::ask::since_1970;
 use crate::config::StoreConfig;
+
+/// So many bytes of prompts and answers may wait in memory for each row that may.
+const BYTES_PER_ROW: usize = 1024;
 
 /// How long the end of the process may wait for the last rows.
 const LAST: Duration = Duration::from_secs(5);
@@ -51,6 +55,8 @@ pub struct Status {
     pub spooled: u64,
     /// Requests of which nothing is left.
     pub dropped: u64,
+    /// Requests whose prompts and answers were not kept, as too many of them waited.
+    pub without_content: u64,
     /// Why the database could not be written the last time that it could not.
     pub last_error: Option<String>,
 }
@@ -74,7 +80,7 @@ impl Ledger {
     /// later, and told by [`Ledger::status`].
     pub fn start(config: StoreConfig) -> std::io::Result<Arc<Self>> {
         let ledger = Arc::new(Self {
-            queue: Queue::new(config.max_pending),
+            queue: Queue::new(config.max_pending, BYTES_PER_ROW),
             config,
             status: Mutex::default(),
         });
@@ -107,6 +113,7 @@ impl Ledger {
         let mut status = self.noted().clone();
         status.pending = self.queue.len();
         status.dropped += self.queue.dropped();
+        status.without_content += self.queue.without_content();
         status
     }
 

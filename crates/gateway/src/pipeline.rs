@@ -85,6 +85,9 @@ where
     }
     let parts = &*parts;
     let body = read_gist(&parts.headers, &bytes)?;
+    if matches!(body, AskBody::Json(..)) {
+        entry.said(&bytes);
+    }
     let named = model.or_else(|| body.model().map(|model| model.name.as_ref()));
     entry.asked(named.unwrap_or_default());
     entry.streams(operation.streamed || body.asks_for_stream());

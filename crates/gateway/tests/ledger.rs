@@ -233,3 +233,55 @@ async fn the_signal_to_stop_loses_nothing() {
     let found = find(&database, "SELECT provider, count(*) FROM requests GROUP BY 1").unwrap();
     assert_eq!(found, ["endless 1", "up 20"]);
 }
+
+#[tokio::test]
+async fn prompts_and_answers_are_kept_only_where_that_is_wanted() {
+    let event = |text: &str| format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n");
+    let stream = [event("Hello sk-abc1 "), event("there"), "data: [DONE]\n\n".to_owned()];
+    let understudy = Understudy::start([completion(), Reply::stream(stream.clone()), completion()])
+        .await
+        .unwrap();
+    let upstream = format!("[providers.up]\nbase_url = '{}'\nmodels = []\n", understudy.url());
+    let gateway = Gateway::start(&format!(
+        "{STORE}log_content = true\nmax_content = '1KiB'\nredact = ['sk-[a-z0-9]+']\nredact_keys = ['password']\n{upstream}"
+    ));
+    let whole = r#"{"model":"up/m","password":"hush","user":"sk-abc1"}"#;
+    let streamed = format!(r#"{{"model":"up/m","stream":true,"user":"{}"}}"#, "x".repeat(5000));
+    for body in [whole, &streamed] {
+        let request = Request::chat(body).header("authorization", "Bearer header-secret");
+        assert_eq!(gateway.send(&request).await.status, 200);
+    }
+    assert_eq!(gateway.chat(r#"{"model":"nobody"}"#).await.status, 404);
+    let database = gateway.directory.path().join("mynah.db");
+    let query = "SELECT prompt, answer, is_cut FROM contents ORDER BY request";
+    let found = rows(&database, query, 3).await;
+    assert!(
+        found[0].starts_with(r#"{"model":"up/m","password":"[redacted]","user":"[redacted]"} {"#),
+        "{}",
+        found[0]
+    );
+    assert!(
+        found[0].contains(r#""content":"hi""#) && found[0].ends_with(" 0"),
+        "{}",
+        found[0]
+    );
+    let expected = format!(
+        "{} {} 1",
+        &streamed[..1024],
+        stream.concat().replace("sk-abc1", "[redacted]")
+    );
+    assert_eq!(found[1], expected);
+    assert!(found[2].starts_with(r#"{"model":"nobody"} -"#), "{}", found[2]);
+    let file = std::fs::read(&database).unwrap();
+    let log = std::fs::read(database.with_extension("db-wal")).unwrap_or_default();
+    for secret in ["header-secret", "sk-abc1", "hush"] {
+        let has = |bytes: &[u8]| bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+        assert!(!has(&file) && !has(&log), "{secret}");
+    }
+
+    let gateway = Gateway::start(&format!("{STORE}{upstream}"));
+    assert_eq!(gateway.chat(whole).await.status, 200);
+    let database = gateway.directory.path().join("mynah.db");
+    rows(&database, "SELECT id FROM requests", 1).await;
+    assert!(find(&database, query).unwrap().is_empty());
+}

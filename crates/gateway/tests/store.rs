@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use mynah::config::{Place, StoreConfig};
+use mynah::ledger::content::Content;
 use mynah::ledger::ids::Ids;
 use mynah::ledger::record::{Attempt, Record, Tokens};
 use mynah::store::database::Database;
@@ -67,6 +68,7 @@ fn config(place: Place) -> StoreConfig {
         max_spool: 0,
         max_age: None,
         max_size: u64::MAX,
+        content: None,
     }
 }
 
@@ -342,6 +344,11 @@ fn a_request_is_told_in_full(server: &Server) {
     rows.push(row(&mut ids, DAY + 9_000_001, "tagged", |row| {
         "seed".clone_into(&mut row.lost);
     }));
+    rows[5].content = Some(Box::new(Content {
+        prompt: "{\"zero\":\"\0\"}".to_owned(),
+        answer: "x".repeat(100_000),
+        is_cut: true,
+    }));
     let kept = server.with("whole", &rows);
     let mut reader = kept.reader();
     let last = reader.request("tagged").unwrap().unwrap();
@@ -369,6 +376,12 @@ fn a_request_is_told_in_full(server: &Server) {
         ("the-route", Some("caller"))
     );
     assert_eq!(reader.request("other").unwrap(), None);
+    let content = number.content.unwrap();
+    assert_eq!(
+        (content.prompt.as_str(), content.answer.len(), content.is_cut),
+        ("{\"zero\":\"\u{fffd}\"}", 100_000, true)
+    );
+    assert_eq!(last.content, None);
     let json = serde_json::to_value(reader.request("12").unwrap()).unwrap();
     assert_eq!(json["id"], rows[5].id.to_string());
     assert_eq!(
@@ -597,7 +610,9 @@ fn one_gateway_deletes_what_is_not_to_be_kept() {
     let (mut one, mut other) = (Database::open(&config).unwrap(), Database::open(&config).unwrap());
     let mut ids = Ids::new(0);
     let mut rows = |time, count: u32| -> Vec<Record> { (0..count).map(|_| row(&mut ids, time, "r", |_| {})).collect() };
-    one.write(&rows(DAY - 1000, 2500)).unwrap();
+    let mut old = rows(DAY - 1000, 2500);
+    old[0].content = Some(Box::default());
+    one.write(&old).unwrap();
     one.write(&rows(DAY, 10)).unwrap();
     let left = || {
         Reader::open(&config)
@@ -609,6 +624,10 @@ fn one_gateway_deletes_what_is_not_to_be_kept() {
     let steps: Vec<(bool, u64)> = (0..3)
         .map(|_| (one.prune(Some(DAY), u64::MAX).unwrap(), left()))
         .collect();
+    assert_eq!(
+        Reader::open(&config).unwrap().request(&old[0].id.to_string()).unwrap(),
+        None
+    );
     assert_eq!(steps, [(true, 1510), (true, 510), (false, 10)]);
     assert!(!other.prune(Some(u64::MAX), u64::MAX).unwrap());
     assert_eq!(left(), 10);

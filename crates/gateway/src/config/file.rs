@@ -228,6 +228,16 @@ pub struct Store {
     pub max_age: Option<Span>,
     /// The oldest rows are deleted when the database has more bytes than this.
     pub max_size: Size,
+    /// Keep prompts and answers too: the bodies of requests that name a model, and of their answers.
+    pub log_content: bool,
+    /// The most bytes that are kept of each body.
+    pub max_content: Size,
+    /// Regular expressions; what they find in bodies is replaced by `[redacted]`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub redact: Vec<String>,
+    /// Names of JSON members, without regard to case; the texts and numbers that they have in bodies are not kept.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub redact_keys: Vec<String>,
 }
 
 impl Default for Store {
@@ -241,6 +251,10 @@ impl Default for Store {
             max_spool: Size::mebibytes(64),
             max_age: None,
             max_size: Size::mebibytes(4096),
+            log_content: false,
+            max_content: Size(64 * 1024),
+            redact: Vec::new(),
+            redact_keys: Vec::new(),
         }
     }
 }

@@ -4,11 +4,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::check::Check;
-use super::{Place, StoreConfig};
+use super::{ContentConfig, Place, StoreConfig};
+use crate::ledger::content::Blackening;
 use crate::store::postgres::server::Server;
 
 /// Rows that wait for longer than this are no longer of today.
 const LONGEST_FLUSH: Duration = Duration::from_mins(1);
+
+/// Bodies are kept in memory as far as they are kept at all.
+const LARGEST_CONTENT: u64 = 1024 * 1024;
 
 impl Check<'_> {
     /// Where the ledger is kept, if it is.
@@ -24,6 +28,18 @@ impl Check<'_> {
         if store.password.is_some() && !is_postgres(&store.url) {
             self.report("store.password", "is for PostgreSQL; a file of SQLite's has none");
         }
+        if !(1..=LARGEST_CONTENT).contains(&store.max_content.0) {
+            self.report("store.max_content", "must be between 1 and 1MiB");
+        }
+        let content = ContentConfig {
+            most: usize::try_from(store.max_content.0).unwrap_or(usize::MAX),
+            redact: store.redact.clone(),
+            redact_keys: store.redact_keys.clone(),
+        };
+        if let Err((at, reason)) = Blackening::new(&content) {
+            let message = format!("is no regular expression: {reason}");
+            self.report(&format!("store.redact.{at}"), message);
+        }
         let place = if is_postgres(&store.url) {
             Server::parse(&store.url, store.password.as_ref()).map(|server| Place::Postgres(Box::new(server)))
         } else {
@@ -38,6 +54,7 @@ impl Check<'_> {
             max_spool: store.max_spool.0,
             max_age: store.max_age.map(|age| age.0),
             max_size: store.max_size.0,
+            content: store.log_content.then_some(content),
         })
     }
 }

@@ -8,6 +8,7 @@ use axum::http::response::Parts as ResponseParts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
+use http_body::Frame;
 use mynah_dialect::Dialect;
 use mynah_dialect::gauge::Seen;
 use mynah_dialect::usage::Body;
@@ -154,6 +155,22 @@ impl Entry {
     pub fn streams(&mut self, streamed: bool) {
         if let Some(account) = &mut self.account {
             account.streams(streamed);
+        }
+    }
+
+    /// Keeps the body of the request, where that is wanted.
+    pub fn said(&mut self, body: &[u8]) {
+        if let Some(account) = &mut self.account {
+            account.asked(body);
+        }
+    }
+
+    /// Keeps what the caller is told, where that is wanted.
+    pub(super) fn told<E>(&mut self, frame: Option<&Result<Frame<Bytes>, E>>) {
+        if let (Some(account), Some(Ok(frame))) = (&mut self.account, frame)
+            && let Some(piece) = frame.data_ref()
+        {
+            account.told(piece);
         }
     }
 

@@ -238,11 +238,9 @@ impl ReplyBody {
     }
 }
 
-impl HttpBody for ReplyBody {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+impl ReplyBody {
+    /// The next piece of what the caller gets.
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         loop {
             let piece = if let Some(piece) = self.held.pop_front() {
                 if matches!(self.passage, Passage::Transcode(_)) {
@@ -301,6 +299,17 @@ impl HttpBody for ReplyBody {
             }
         }
     }
+}
+
+impl HttpBody for ReplyBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = ready!(self.poll_piece(cx));
+        self.entry.told(frame.as_ref());
+        Poll::Ready(frame)
+    }
 
     fn is_end_stream(&self) -> bool {
         // The end of a stream that has to say it is looked at last.
@@ -358,6 +367,7 @@ impl HttpBody for SharedBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         let frame = ready!(Pin::new(&mut self.reader).poll_frame(cx));
         self.ended = !matches!(frame, Some(Ok(_)));
+        self.entry.told(frame.as_ref());
         if matches!(frame, Some(Err(_))) {
             self.entry.error = Some("upstream_broken");
         }

@@ -9,6 +9,7 @@ use axum::http::{Method, StatusCode};
 use mynah_dialect::Dialect;
 use tokio::time::Instant;
 
+use super::content::Capture;
 use super::record::{ANSWERED, Attempt, Record, Tokens};
 use super::{Ledger, unix_milliseconds};
 use crate::answer::Answer;
@@ -113,6 +114,23 @@ impl Account {
     /// Notes whether a stream is asked for.
     pub fn streams(&mut self, streamed: bool) {
         self.record.streamed = streamed;
+    }
+
+    /// Keeps the body of the request, if that is wanted.
+    pub fn asked(&mut self, body: &[u8]) {
+        let kept = self.ledger.as_ref().and_then(|ledger| ledger.config().content.as_ref());
+        if let Some(kept) = kept {
+            let mut capture = Capture::new(kept.most);
+            capture.asked(body);
+            self.record.capture = Some(Box::new(capture));
+        }
+    }
+
+    /// Keeps a piece of the answer, if that is wanted.
+    pub fn told(&mut self, piece: &[u8]) {
+        if let Some(capture) = &mut self.record.capture {
+            capture.answered(piece);
+        }
     }
 
     /// Notes the name that leads to the targets.

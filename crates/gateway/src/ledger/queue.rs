@@ -17,6 +17,8 @@ pub(super) struct Queue {
     pending: Mutex<Pending>,
     /// The most rows that wait.
     most: usize,
+    /// The most bytes of prompts and answers that wait with them.
+    most_bytes: usize,
     /// Rings for the thread that writes.
     work: Condvar,
     /// Rings when everything is written.
@@ -27,6 +29,11 @@ pub(super) struct Queue {
 struct Pending {
     rows: Batch,
     dropped: u64,
+    without_content: u64,
+    /// The bytes of prompts and answers in the rows.
+    bytes: usize,
+    /// Those of the rows that were taken out.
+    taken_bytes: usize,
     /// The rows are not to wait for others.
     is_urgent: bool,
     /// So many rows were taken out and are not written yet.
@@ -40,20 +47,27 @@ impl Pending {
 }
 
 impl Queue {
-    pub(super) fn new(most: usize) -> Self {
+    pub(super) fn new(most: usize, bytes_per_row: usize) -> Self {
         Self {
             pending: Mutex::default(),
             most,
+            most_bytes: most.saturating_mul(bytes_per_row),
             work: Condvar::new(),
             done: Condvar::new(),
         }
     }
 
-    pub(super) fn push(&self, row: Box<Record>) {
+    pub(super) fn push(&self, mut row: Box<Record>) {
         let mut pending = self.lock();
         if pending.len() >= self.most {
             pending.dropped += 1;
             return;
+        }
+        let bytes = row.capture.as_ref().map_or(0, |capture| capture.size());
+        if pending.bytes + pending.taken_bytes + bytes <= self.most_bytes {
+            pending.bytes += bytes;
+        } else if row.capture.take().is_some() {
+            pending.without_content += 1;
         }
         pending.rows.push(row);
         let count = pending.rows.len();
@@ -98,12 +112,13 @@ impl Queue {
         }
         std::mem::swap(&mut pending.rows, rows);
         (pending.is_urgent, pending.taken) = (false, rows.len());
+        pending.taken_bytes = std::mem::take(&mut pending.bytes);
     }
 
     /// Says that what was taken is written.
     pub(super) fn written(&self) {
         let mut pending = self.lock();
-        pending.taken = 0;
+        (pending.taken, pending.taken_bytes) = (0, 0);
         if pending.len() == 0 {
             self.done.notify_all();
         }
@@ -129,6 +144,11 @@ impl Queue {
         self.lock().dropped
     }
 
+    /// How many rows there was only room for without their prompts and answers.
+    pub(super) fn without_content(&self) -> u64 {
+        self.lock().without_content
+    }
+
     fn lock(&self) -> MutexGuard<'_, Pending> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -137,12 +157,13 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::content::Capture;
 
     const NOW: Duration = Duration::ZERO;
 
     #[test]
     fn what_does_not_fit_is_counted() {
-        let queue = Queue::new(3);
+        let queue = Queue::new(3, 0);
         let mut taken = Vec::new();
         queue.push(Box::default());
         queue.take(&mut taken, NOW, NOW);
@@ -163,9 +184,39 @@ mod tests {
     }
 
     #[test]
+    fn prompts_that_do_not_fit_are_left_out() {
+        let queue = Queue::new(3, 1000);
+        let row = || {
+            let mut capture = Capture::new(10_000);
+            capture.asked(&[b'x'; 1000]);
+            Record {
+                capture: Some(Box::new(capture)),
+                ..Record::default()
+            }
+        };
+        let mut taken = Vec::new();
+        queue.push(Box::new(row()));
+        queue.take(&mut taken, NOW, NOW);
+        for _ in 0..2 {
+            queue.push(Box::new(row()));
+        }
+        queue.push(Box::new(row()));
+        assert_eq!((queue.len(), queue.dropped(), queue.without_content()), (3, 1, 0));
+        queue.written();
+        let queue = Queue::new(3, 500);
+        for _ in 0..3 {
+            queue.push(Box::new(row()));
+        }
+        taken.clear();
+        queue.take(&mut taken, NOW, NOW);
+        let kept: Vec<bool> = taken.iter().map(|row| row.capture.is_some()).collect();
+        assert_eq!((kept, queue.without_content()), (vec![true, false, false], 2));
+    }
+
+    #[test]
     fn nothing_comes_of_nothing() {
         let mut taken = Vec::new();
-        Queue::new(1).take(&mut taken, Duration::from_secs(1000), NOW);
+        Queue::new(1, 0).take(&mut taken, Duration::from_secs(1000), NOW);
         assert!(taken.is_empty());
     }
 }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::content::{Capture, Content};
 use crate::prices::Counts;
 use crate::store::Value;
 
@@ -60,6 +61,9 @@ pub const ATTEMPT_COLUMNS: [&str; 9] = [
     "request", "number", "target", "key", "outcome", "status", "latency", "dialect", "begun",
 ];
 
+/// The columns of what was said, in the order of [`Record::content_values`].
+pub const CONTENT_COLUMNS: [&str; 4] = ["request", "prompt", "answer", "is_cut"];
+
 /// A request that is over. What the columns mean is said where they are made: `crate::store::migrations`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -89,6 +93,12 @@ pub struct Record {
     pub route: String,
     pub fault: Cow<'static, str>,
     pub attempts: Vec<Attempt>,
+    /// The bodies, as they were, until they are fit to be kept.
+    #[serde(skip)]
+    pub capture: Option<Box<Capture>>,
+    /// The bodies, as they are kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<Box<Content>>,
 }
 
 /// What was used, in buckets of which none includes another.
@@ -199,6 +209,18 @@ impl Record {
             Value::text(self.provider_dialect()),
             Value::text(&self.fault),
         ]
+    }
+
+    /// The row of what was said, where that is kept.
+    pub fn content_values(&self) -> Option<[Value<'_>; CONTENT_COLUMNS.len()]> {
+        self.content.as_ref().map(|content| {
+            [
+                Value::Integer(self.id),
+                Value::text(&content.prompt),
+                Value::text(&content.answer),
+                Value::count(content.is_cut.into()),
+            ]
+        })
     }
 
     /// The rows of the attempts.

@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 
 use super::record::Record;
 
-/// As many bytes are read at a time. A row has fewer.
+/// As many bytes are read at a time.
 const CHUNK: u64 = 256 * 1024;
+
+/// The longest line. A row that has more with its prompt and answer comes without them.
+const LONGEST: usize = 128 * 1024;
 
 /// The file. It is there only once there was something to put into it.
 #[derive(Debug)]
@@ -44,14 +47,17 @@ impl Spool {
 
     /// Adds rows, all or none.
     pub(super) fn append<'r>(&mut self, rows: impl IntoIterator<Item = &'r Record>) -> io::Result<()> {
-        let mut lines = Vec::new();
-        for row in rows {
-            serde_json::to_writer(&mut lines, row)?;
-            lines.push(b'\n');
+        let rows: Vec<&Record> = rows.into_iter().collect();
+        let most = self.most;
+        self.open(true)?;
+        let length = self.length;
+        let fits = |lines: &[u8]| length.saturating_add(lines.len() as u64) <= most;
+        let mut lines = lines(&rows, LONGEST)?;
+        if !fits(&lines) {
+            lines = self::lines(&rows, 0)?;
         }
-        let (most, length) = (self.most, self.length);
         let file = self.open(true)?;
-        if length.saturating_add(lines.len() as u64) > most {
+        if !fits(&lines) {
             return Err(io::Error::other(
                 "it has as many bytes as it may have (`store.max_spool`)",
             ));
@@ -126,6 +132,25 @@ impl Spool {
     }
 }
 
+/// A line for each row, with its prompt and answer if that makes it no longer than `longest`.
+fn lines(rows: &[&Record], longest: usize) -> io::Result<Vec<u8>> {
+    let mut lines = Vec::new();
+    for row in rows {
+        let begins = lines.len();
+        serde_json::to_writer(&mut lines, row)?;
+        if row.content.is_some() && lines.len() - begins > longest {
+            lines.truncate(begins);
+            let bare = Record {
+                content: None,
+                ..(*row).clone()
+            };
+            serde_json::to_writer(&mut lines, &bare)?;
+        }
+        lines.push(b'\n');
+    }
+    Ok(lines)
+}
+
 /// Ends a line that a process was killed in. Returns how many bytes that took.
 fn end_last_line(file: &mut File, length: u64) -> io::Result<u64> {
     let mut last = *b"\n";
@@ -143,6 +168,7 @@ fn end_last_line(file: &mut File, length: u64) -> io::Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::content::Content;
 
     fn row(id: i64) -> Record {
         Record {
@@ -192,6 +218,24 @@ mod tests {
         let mut spool = Spool::new(&path, u64::MAX);
         spool.append([&row(2)]).unwrap();
         assert_eq!(all(&mut spool), (vec![1, 2], 1));
+    }
+
+    #[test]
+    fn prompts_that_do_not_fit_are_left_out() {
+        let directory = tempfile::tempdir().unwrap();
+        let with = |id, length| Record {
+            content: Some(Box::new(Content {
+                prompt: "\u{1}".repeat(length),
+                ..Content::default()
+            })),
+            ..row(id)
+        };
+        let mut spool = Spool::new(&directory.path().join("m.spool"), 150_000);
+        spool.append([&with(1, 10_000), &with(2, 100_000)]).unwrap();
+        spool.append([&with(3, 20_000)]).unwrap();
+        let chunk = spool.next().unwrap().unwrap();
+        let found: Vec<(i64, bool)> = chunk.rows.iter().map(|row| (row.id, row.content.is_some())).collect();
+        assert_eq!((found, chunk.unreadable), (vec![(1, true), (2, false), (3, false)], 0));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::content::Blackening;
 use super::ids::Ids;
 use super::queue::Batch;
 use super::spool::Spool;
@@ -35,6 +36,8 @@ pub(super) struct Writer {
     store: Option<Database>,
     /// The database to be, while it is opened.
     opening: Option<Receiver<Result<Database, Error>>>,
+    /// What is not to be kept of prompts and answers.
+    blackening: Blackening,
     spool: Spool,
     /// There may be something in the spool.
     may_be_spooled: bool,
@@ -51,6 +54,12 @@ impl Writer {
         let config = ledger.config();
         Self {
             spool: Spool::new(&config.spool, config.max_spool),
+            // The check has seen that the rules can be read.
+            blackening: config
+                .content
+                .as_ref()
+                .and_then(|rules| Blackening::new(rules).ok())
+                .unwrap_or_default(),
             ids: Ids::new(roll),
             batch: Vec::new(),
             store: None,
@@ -94,6 +103,10 @@ impl Writer {
         let time = unix_milliseconds();
         for row in &mut self.batch {
             (row.id, row.node) = (self.ids.next(time), self.ids.node());
+            row.content = row
+                .capture
+                .take()
+                .map(|capture| Box::new(self.blackening.apply(&capture)));
         }
     }
 

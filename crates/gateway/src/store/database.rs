@@ -24,7 +24,8 @@ impl Database {
         })
     }
 
-    /// Writes rows, all or none. Those that are there already stay as they are. Returns how many can never be written.
+    /// Writes rows. Those that are there already stay as they are, so that all of them may be written again after an error.
+    /// Returns how many can never be written.
     pub fn write<'r>(&mut self, records: impl IntoIterator<Item = &'r Record>) -> Result<u64, Error> {
         match self {
             Self::Sqlite(store) => store.write(records).map(|()| 0).map_err(Error::from),

@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 
 use super::Value;
 use super::question::By;
+use crate::ledger::content::Content;
 use crate::ledger::record::Tokens;
 
 /// What some requests came to. Tokens are in buckets of which none includes another.
@@ -157,6 +158,8 @@ pub struct Whole {
     pub tokens: Option<Tokens>,
     /// Who was asked, in order.
     pub tried: Vec<Tried>,
+    /// What was said, where that is kept.
+    pub content: Option<Content>,
 }
 
 /// Somebody who was asked.
@@ -372,7 +375,7 @@ impl From<&Row> for Brief {
 
 impl Whole {
     /// Out of the row of a request, and those of its attempts.
-    pub(super) fn read(row: &Row, attempts: &[Row]) -> Self {
+    pub(super) fn read(row: &Row, attempts: &[Row], content: Option<&Row>) -> Self {
         let tokens = row.known("input").map(|input| Tokens {
             input,
             cached: row.count("cached"),
@@ -389,6 +392,11 @@ impl Whole {
             method: row.text("method"),
             tokens,
             tried: attempts.iter().map(Tried::from).collect(),
+            content: content.map(|content| Content {
+                prompt: content.text("prompt"),
+                answer: content.text("answer"),
+                is_cut: content.is("is_cut"),
+            }),
         }
     }
 }

@@ -5,10 +5,12 @@
 ///
 /// Ids are made here, not by the database (`crate::ledger::ids`): a row that is written again is known by its id. They
 /// grow with time, so that they serve as the index by time.
-pub const MIGRATIONS: [Migration; 3] = [
+pub const MIGRATIONS: [Migration; 5] = [
     Migration::Both(LEDGER),
     Migration::Both(MORE_OF_REQUESTS),
     Migration::Postgres(NODES),
+    Migration::Both(CONTENTS),
+    Migration::Postgres(NODES_OF_CONTENTS),
 ];
 
 /// A step. Databases that it is not for count it too.
@@ -101,4 +103,19 @@ const NODES: &str = "
         DROP CONSTRAINT requests_pkey, ADD PRIMARY KEY (id, node);
     ALTER TABLE attempts ADD COLUMN node BIGINT NOT NULL DEFAULT 0,
         DROP CONSTRAINT attempts_pkey, ADD PRIMARY KEY (request, number, node);
+";
+
+/// What was said, where that is kept.
+const CONTENTS: &str = "
+    CREATE TABLE contents (
+        request INTEGER PRIMARY KEY, -- requests.id
+        prompt  TEXT,                -- the body of the request
+        answer  TEXT,                -- the body of the answer, as the caller got it
+        is_cut  INTEGER NOT NULL     -- whether one of them was longer
+    );
+";
+
+const NODES_OF_CONTENTS: &str = "
+    ALTER TABLE contents ADD COLUMN node BIGINT NOT NULL DEFAULT 0,
+        DROP CONSTRAINT contents_pkey, ADD PRIMARY KEY (request, node);
 ";

@@ -21,7 +21,7 @@ use super::migrations::MIGRATIONS;
 use super::question::Query;
 use super::{Error, Value};
 use crate::ledger::ids::first_of;
-use crate::ledger::record::{ATTEMPT_COLUMNS, REQUEST_COLUMNS, Record};
+use crate::ledger::record::{ATTEMPT_COLUMNS, CONTENT_COLUMNS, REQUEST_COLUMNS, Record};
 
 /// How long the server may take to accept a connection, and to write some rows. Rows wait for it in memory, and the end of the
 /// process too, so it is short: what took longer is spooled, and written once more.
@@ -35,6 +35,9 @@ const PATIENCE_TO_CHANGE: Duration = Duration::from_mins(10);
 
 /// The most rows that are deleted at a time, so that new rows never wait for long.
 const STEP: u64 = 1_000;
+
+/// So many bytes of prompts and answers go into one statement, for which there is little time.
+const AT_A_TIME: usize = 1024 * 1024;
 
 /// The node that deletes old rows holds this lock. Any number will do, as long as it is always the same.
 const DELETES: i64 = 0x006d_796e_6168_0002;
@@ -133,49 +136,62 @@ impl Postgres {
         within(self.runtime.as_ref(), patience, work)
     }
 
-    /// Writes rows, all or none. Those that are there already stay as they are. Returns how many the server refuses to take
+    /// Writes rows. Those that are there already stay as they are, so that all of them may be written again after an error.
+    /// Returns how many the server refuses to take
     /// whatever one does, such as those with letters that its encoding does not have.
     pub fn write<'r>(&mut self, records: impl IntoIterator<Item = &'r Record>) -> Result<u64, Error> {
-        let records: Vec<&Record> = records.into_iter().collect();
-        match self.insert(&records) {
-            Ok(()) => Ok(0),
-            Err(Error::Postgres(error)) if is_refusal(&error) => {
+        let mut refused = 0;
+        let (mut some, mut bytes) = (Vec::new(), 0);
+        for record in records {
+            let content = record.content.as_ref();
+            bytes += content.map_or(0, |content| content.prompt.len() + content.answer.len());
+            some.push(record);
+            if bytes > AT_A_TIME {
+                refused += self.insert_what_is_taken(&some)?;
+                (some, bytes) = (Vec::new(), 0);
+            }
+        }
+        Ok(refused + self.insert_what_is_taken(&some)?)
+    }
+
+    /// Writes rows, but for those that are refused. Returns how many these are.
+    fn insert_what_is_taken(&mut self, records: &[&Record]) -> Result<u64, Error> {
+        match self.insert(records) {
+            Err(Error::Postgres(error)) if is_refusal(&error) && records.len() > 1 => {
                 let mut refused = 0;
                 for record in records {
-                    match self.insert(&[record]) {
-                        Ok(()) => {}
-                        Err(Error::Postgres(error)) if is_refusal(&error) => refused += 1,
-                        Err(error) => return Err(error),
-                    }
+                    refused += self.insert_what_is_taken(&[*record])?;
                 }
                 Ok(refused)
             }
-            Err(error) => Err(error),
+            Err(Error::Postgres(error)) if is_refusal(&error) => Ok(1),
+            done => done.map(|()| 0),
         }
     }
 
     /// One statement is one transaction, and takes one round trip.
     fn insert(&mut self, records: &[&Record]) -> Result<(), Error> {
-        let requests = records.iter().map(|record| {
-            let mut row = json(&REQUEST_COLUMNS, &record.values());
-            row.insert("node".to_owned(), record.node.into());
-            row
-        });
-        let attempts = records.iter().flat_map(|record| {
-            record.attempt_values().map(|attempt| {
-                let mut row = json(&ATTEMPT_COLUMNS, &attempt);
-                row.insert("node".to_owned(), record.node.into());
-                row
-            })
-        });
-        let requests = serde_json::to_string(&requests.collect::<Vec<_>>())?;
-        let attempts = serde_json::to_string(&attempts.collect::<Vec<_>>())?;
+        let (mut requests, mut attempts, mut contents) = (Vec::new(), Vec::new(), Vec::new());
+        for record in records {
+            let node = record.node;
+            requests.push(json(&REQUEST_COLUMNS, &record.values(), node));
+            attempts.extend(record.attempt_values().map(|row| json(&ATTEMPT_COLUMNS, &row, node)));
+            contents.extend(record.content_values().map(|row| json(&CONTENT_COLUMNS, &row, node)));
+        }
+        let rows = [&requests, &attempts, &contents].map(serde_json::to_string);
+        let [requests, attempts, contents] = rows;
+        let (requests, attempts, contents) = (requests?, attempts?, contents?);
         let statement = format!(
-            "WITH written AS ({}) {}",
+            "WITH asked AS ({}), said AS ({}) {}",
             insert_into("requests", &REQUEST_COLUMNS, "$1"),
+            insert_into("contents", &CONTENT_COLUMNS, "$3"),
             insert_into("attempts", &ATTEMPT_COLUMNS, "$2")
         );
-        let values: [(&(dyn ToSql + Sync), Type); 2] = [(&requests, Type::TEXT), (&attempts, Type::TEXT)];
+        let values: [(&(dyn ToSql + Sync), Type); 3] = [
+            (&requests, Type::TEXT),
+            (&attempts, Type::TEXT),
+            (&contents, Type::TEXT),
+        ];
         self.within(PATIENCE, self.client.execute_typed(&statement, &values))?;
         Ok(())
     }
@@ -216,6 +232,7 @@ impl Postgres {
             "WITH old AS (SELECT id FROM requests WHERE id < $1 ORDER BY id LIMIT {most}),
                   last AS (SELECT max(id) AS id FROM old),
                   tried AS (DELETE FROM attempts WHERE request <= (SELECT id FROM last)),
+                  said AS (DELETE FROM contents WHERE request <= (SELECT id FROM last)),
                   asked AS (DELETE FROM requests WHERE id <= (SELECT id FROM last) RETURNING 1)
              SELECT count(*) FROM asked"
         );
@@ -226,19 +243,18 @@ impl Postgres {
     /// they do not shrink.
     fn surplus(&mut self, max_size: u64) -> Result<u64, Error> {
         let statement = format!(
-            "WITH live AS (
-                 SELECT coalesce(sum(n_live_tup) FILTER (WHERE relid = 'requests'::regclass), 0) AS requests,
-                        coalesce(sum(n_live_tup) FILTER (WHERE relid = 'attempts'::regclass), 0) AS attempts
-                 FROM pg_stat_user_tables
-             ), size AS (
-                 SELECT (SELECT avg(pg_column_size(request.*)) FROM (SELECT * FROM requests ORDER BY id DESC LIMIT 1000) request)
-                     + {OVERHEAD} AS request,
-                        (SELECT avg(pg_column_size(attempt.*)) FROM (SELECT * FROM attempts ORDER BY request DESC LIMIT 1000) attempt)
-                     + {OVERHEAD} AS attempt
-             ), total AS (
-                 SELECT requests, requests * size.request + attempts * coalesce(size.attempt, 0) AS bytes FROM live, size
-             )
-             SELECT coalesce(ceil(requests * (1 - $1 / bytes)), 0)::bigint FROM total WHERE bytes > $1"
+            "WITH kept AS (SELECT relid, n_live_tup::numeric AS rows FROM pg_stat_user_tables),
+                  size AS (
+                      SELECT 'requests'::regclass AS relid, avg(pg_column_size(r.*)) AS bytes
+                          FROM (SELECT * FROM requests ORDER BY id DESC LIMIT 1000) r
+                      UNION ALL SELECT 'attempts'::regclass, avg(pg_column_size(a.*))
+                          FROM (SELECT * FROM attempts ORDER BY request DESC LIMIT 1000) a
+                      UNION ALL SELECT 'contents'::regclass, avg(pg_column_size(c.*))
+                          FROM (SELECT * FROM contents ORDER BY request DESC LIMIT 100) c
+                  ),
+                  total AS (SELECT sum(rows * (bytes + {OVERHEAD})) AS bytes FROM kept JOIN size USING (relid))
+             SELECT ceil(rows * (1 - $1 / total.bytes))::bigint FROM kept, total
+             WHERE relid = 'requests'::regclass AND total.bytes > $1"
         );
         let most = i64::try_from(max_size).unwrap_or(i64::MAX);
         let values: [(&(dyn ToSql + Sync), Type); 1] = [(&most, Type::INT8)];
@@ -297,7 +313,7 @@ fn is_refusal(error: &tokio_postgres::Error) -> bool {
 }
 
 /// A row as an object, which the server reads by the types that its table has.
-fn json(columns: &[&str], values: &[Value<'_>]) -> Map<String, Json> {
+fn json(columns: &[&str], values: &[Value<'_>], node: i64) -> Map<String, Json> {
     let cells = columns.iter().zip(values).map(|(column, value)| {
         let value = match value {
             Value::Null => Json::Null,
@@ -306,7 +322,7 @@ fn json(columns: &[&str], values: &[Value<'_>]) -> Map<String, Json> {
         };
         ((*column).to_owned(), value)
     });
-    cells.collect()
+    cells.chain([("node".to_owned(), node.into())]).collect()
 }
 
 fn insert_into(table: &str, columns: &[&str], place: &str) -> String {

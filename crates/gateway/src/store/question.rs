@@ -190,6 +190,14 @@ pub fn attempts(id: i64) -> Query {
     query
 }
 
+/// What was said in a request, where that is kept.
+pub fn content(id: i64) -> Query {
+    let mut query = Query::new("SELECT prompt, answer, is_cut FROM contents".to_owned());
+    let id = query.place(Value::Integer(id));
+    let _ = write!(query.sql, " WHERE request = {id}");
+    query
+}
+
 /// What each client consumed after a moment, in pieces of so many milliseconds, the oldest first. Only requests count that
 /// somebody was asked.
 pub fn consumed(since: u64, piece: u64) -> Query {

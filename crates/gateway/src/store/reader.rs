@@ -60,7 +60,8 @@ impl Reader {
         }
         let Some(row) = rows.first() else { return Ok(None) };
         let attempts = self.select(&question::attempts(Brief::from(row).id))?;
-        Ok(Some(Whole::read(row, &attempts)))
+        let content = self.select(&question::content(Brief::from(row).id))?;
+        Ok(Some(Whole::read(row, &attempts, content.first())))
     }
 
     /// What each client consumed after a moment (in milliseconds since 1970), in pieces of so many milliseconds, the oldest first.

@@ -11,7 +11,7 @@ use super::findings::Row;
 use super::migrations::MIGRATIONS;
 use super::question::Query;
 use crate::ledger::ids::first_of;
-use crate::ledger::record::{ATTEMPT_COLUMNS, REQUEST_COLUMNS, Record};
+use crate::ledger::record::{ATTEMPT_COLUMNS, CONTENT_COLUMNS, REQUEST_COLUMNS, Record};
 
 /// How long to wait for another process that writes.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -97,10 +97,14 @@ impl Sqlite {
         {
             let mut requests = transaction.prepare(&insert("requests", &REQUEST_COLUMNS))?;
             let mut attempts = transaction.prepare(&insert("attempts", &ATTEMPT_COLUMNS))?;
+            let mut contents = transaction.prepare(&insert("contents", &CONTENT_COLUMNS))?;
             for record in records {
                 requests.execute(params_from_iter(record.values()))?;
                 for attempt in record.attempt_values() {
                     attempts.execute(params_from_iter(attempt))?;
+                }
+                if let Some(content) = record.content_values() {
+                    contents.execute(params_from_iter(content))?;
                 }
             }
         }
@@ -124,6 +128,7 @@ impl Sqlite {
         let (bound, count): (Option<i64>, i64) =
             transaction.query_row(bound, [before, STEP], |row| Ok((row.get(0)?, row.get(1)?)))?;
         transaction.execute("DELETE FROM attempts WHERE request <= ?1", [bound])?;
+        transaction.execute("DELETE FROM contents WHERE request <= ?1", [bound])?;
         transaction.execute("DELETE FROM requests WHERE id <= ?1", [bound])?;
         transaction.commit()?;
         Ok(count == STEP)
