@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod call;
+pub mod clients;
 pub mod configuration;
 pub mod endpoint;
 pub mod guard;
@@ -27,6 +28,7 @@ use crate::config::document::Document;
 use crate::config::effective::Effective;
 use crate::config::problem::Problem;
 use crate::serve::Load;
+use crate::stored::Keeper;
 
 /// What the admin API has at hand beside what every request has. Outlives a change of configuration.
 pub struct Admin {
@@ -40,6 +42,8 @@ pub struct Admin {
     pub load: Load,
     /// Has a configuration that was read anew put to use.
     pub reload: mpsc::Sender<Reload>,
+    /// Who keeps the clients that are not in the file, where there is a store for them.
+    pub keeper: Option<Arc<Keeper>>,
 }
 
 /// A configuration as it was read.
@@ -57,13 +61,20 @@ pub type Reload = oneshot::Sender<Result<(), Vec<Problem>>>;
 
 impl Admin {
     /// That of a gateway that starts now.
-    pub fn new(in_use: Arc<InUse>, file: PathBuf, load: Load, reload: mpsc::Sender<Reload>) -> Self {
+    pub fn new(
+        in_use: Arc<InUse>,
+        file: PathBuf,
+        load: Load,
+        reload: mpsc::Sender<Reload>,
+        keeper: Option<Arc<Keeper>>,
+    ) -> Self {
         Self {
             started: in_use.since,
             file,
             in_use: ArcSwap::from(in_use),
             load,
             reload,
+            keeper,
         }
     }
 }

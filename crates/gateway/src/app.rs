@@ -19,6 +19,7 @@ use crate::ledger::Ledger;
 use crate::limits::Scopes;
 use crate::limits::clock::Clock;
 use crate::single_flight::Flights;
+use crate::stored::Stored;
 use crate::upstream::connect::Network;
 use crate::upstream::pool::Pools;
 
@@ -31,7 +32,7 @@ pub struct App {
     pub admin: Option<AdminConfig>,
     /// Who may call. They can be replaced while everything else stays.
     pub callers: ArcSwap<Callers>,
-    /// What they were made from.
+    /// What the file says of them.
     pub access: AccessConfig,
     /// What may be asked for.
     pub catalog: Catalog,
@@ -54,6 +55,8 @@ pub struct Process {
     pub flights: Arc<Flights>,
     /// What clients and groups have consumed.
     pub scopes: Scopes,
+    /// The clients that are not in the file.
+    pub stored: Stored,
     /// Where requests are accounted for, if they are.
     pub ledger: Option<Arc<Ledger>>,
     /// What this process adds to `Via`; unique, so that a request that comes back is recognised.
@@ -72,11 +75,17 @@ impl Process {
             holds: Holds::default(),
             flights: Arc::default(),
             scopes: Scopes::new(Clock::start()),
+            stored: Stored::new(ledger.is_some()),
             ledger,
             via: HeaderValue::try_from(via).unwrap_or(HeaderValue::from_static("1.1 mynah")),
             in_flight: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
         }
+    }
+
+    /// Who may call, by the file and by the store.
+    fn callers(&self, file: &AccessConfig) -> Arc<Callers> {
+        Arc::new(Callers::new(&self.stored.beside(file), &self.scopes))
     }
 
     /// Says that no new work should come.
@@ -119,12 +128,17 @@ impl App {
         Self {
             server: config.server,
             admin: config.admin,
-            callers: ArcSwap::from_pointee(Callers::new(&config.access, &process.scopes)),
+            callers: ArcSwap::new(process.callers(&config.access)),
             access: config.access,
             catalog,
             pools,
             process,
         }
+    }
+
+    /// Makes the callers anew, as the clients that are not in the file have changed.
+    pub fn renew_callers(&self) {
+        self.callers.store(self.process.callers(&self.access));
     }
 
     /// Counts a request in, unless there are too many.

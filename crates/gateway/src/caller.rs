@@ -97,6 +97,8 @@ impl Caller {
 pub struct Callers {
     by_hash: HashMap<KeyHash, Arc<Caller>>,
     anonymous: Option<Arc<Caller>>,
+    /// There may be others, who are not known yet.
+    is_incomplete: bool,
 }
 
 impl Callers {
@@ -109,6 +111,7 @@ impl Callers {
                 .map(|(hash, client)| (*hash, Caller::new(client, false, scopes)))
                 .collect(),
             anonymous: anonymous.map(|client| Caller::new(client, true, scopes)),
+            is_incomplete: access.is_incomplete,
         }
     }
 
@@ -121,8 +124,8 @@ impl Callers {
     /// (then whatever an SDK was made to send means nothing).
     /// `query` is the request's: Gemini's clients may put their key there.
     pub fn identify(&self, headers: &HeaderMap, query: &str) -> Result<&Arc<Caller>, Failure> {
-        if !self.have_keys() {
-            return self.anonymous.as_ref().ok_or_else(Failure::key_missing);
+        if let Some(anonymous) = self.anonymous.as_ref().filter(|_| !self.have_keys()) {
+            return Ok(anonymous);
         }
         let Some(key) = presented_key(headers).or_else(|| key_in(query)) else {
             return self.anonymous.as_ref().ok_or_else(Failure::key_missing);
@@ -131,6 +134,7 @@ impl Callers {
         match self.by_hash.get_key_value(&hash) {
             // The lookup compares hashes, which a caller cannot steer; the last word is in constant time all the same.
             Some((known, caller)) if bool::from(known.as_slice().ct_eq(&hash)) => Ok(caller),
+            _ if self.is_incomplete => Err(Failure::clients_unread()),
             _ => Err(Failure::key_wrong()),
         }
     }
@@ -195,7 +199,7 @@ mod tests {
         let access = AccessConfig {
             clients,
             anonymous: anonymous.then_some(nobody),
-            groups: Vec::new(),
+            ..AccessConfig::default()
         };
         Callers::new(&access, &Scopes::new(Clock::start()))
     }

@@ -1,5 +1,7 @@
 //! The command line.
 
+pub mod keys;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,6 +12,7 @@ use axum::http::HeaderMap;
 use clap::{Args, Parser, Subcommand};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use self::keys::KeysCommand;
 use crate::app::{App, Process};
 use crate::caller::Caller;
 use crate::config::document::Document;
@@ -49,6 +52,7 @@ const LAST: Duration = Duration::from_secs(1);
   mynah config show                       what takes effect, and where each value comes from
   mynah explain request.json              what would be sent for a request, and to whom
   mynah explain smart                     where a model leads right now, and who is passed over
+  mynah keys create team-a --budget 50/month   a key for somebody, with a limit
   mynah usage --by client --since 30d     what everybody used and what that cost, from the ledger"
 )]
 pub struct Arguments {
@@ -108,6 +112,10 @@ enum Command {
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Clients that are not in the file: create one and its key, list them, rotate a key, revoke it. They are kept in the store,
+    /// and hold at once, whether the gateway runs or not
+    #[command(subcommand)]
+    Keys(KeysCommand),
 }
 
 /// Which requests are added up.
@@ -166,6 +174,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Some(Command::Requests(RequestsCommand::Tail { count, follow })) => tail(&arguments.source, *count, *follow),
         Some(Command::Config(ConfigCommand::Show)) => show(&arguments.source),
         Some(Command::Config(ConfigCommand::Schema)) => schema(),
+        Some(Command::Keys(command)) => keys_command(&arguments.source, command),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -231,8 +240,9 @@ fn show(source: &Source) -> anyhow::Result<()> {
         .map_err(|problems| report_all(&problems))?;
     write!(
         std::io::stdout(),
-        "{}",
-        config::show::show(&loaded.effective, &document)
+        "{}{}",
+        config::show::show(&loaded.effective, &document),
+        keys::comments(&loaded.config)
     )?;
     Ok(())
 }
@@ -310,6 +320,14 @@ fn tail(source: &Source, count: u32, follow: bool) -> anyhow::Result<()> {
         out.write_all(line.as_bytes())?;
         out.flush()
     })
+}
+
+fn keys_command(source: &Source, command: &KeysCommand) -> anyhow::Result<()> {
+    let (_, loaded) = source
+        .load(source.file()?.as_deref(), &environment()?)
+        .map_err(|problems| report_all(&problems))?;
+    write!(std::io::stdout(), "{}", keys::run(command, &loaded.config)?)?;
+    Ok(())
 }
 
 fn schema() -> anyhow::Result<()> {

@@ -50,6 +50,7 @@ pub mod schedule;
 pub mod serve;
 pub mod single_flight;
 pub mod store;
+pub mod stored;
 pub mod telemetry;
 pub mod translated;
 pub mod translation;

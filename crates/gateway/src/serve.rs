@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, block_in_place};
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
@@ -27,6 +27,7 @@ use crate::http::tls;
 use crate::ledger::Ledger;
 use crate::ledger::past::past;
 use crate::probing::keep_probing;
+use crate::stored::Keeper;
 
 /// How often upstream connections are looked over.
 const EXPIRE: Duration = Duration::from_secs(10);
@@ -59,18 +60,33 @@ pub async fn run(
     let admin_listener = admin_listener.transpose()?;
     let watched = Watched::new(std::iter::once(file.clone()).chain(check::files(&config)));
     let process = Arc::new(Process::new(ledger));
-    if let Some(store) = &config.store {
-        let now = process.scopes.clock().now();
-        past(store, &config.access, now).restore(&process.scopes, &config.access, now);
-    }
+    let keeper = config
+        .store
+        .clone()
+        .map(|store| block_in_place(|| Keeper::new(store, process.clone())));
+    let store = config.store.clone();
     let (reload, reloads) = mpsc::channel(MAX_RELOADS);
-    let admin = Arc::new(Admin::new(InUse::now(document, effective), file, load, reload));
+    let admin = Arc::new(Admin::new(
+        InUse::now(document, effective),
+        file,
+        load,
+        reload,
+        keeper.clone(),
+    ));
     let sites = Sites::build(config, &process, &admin)?;
+    if let Some(store) = store {
+        let access = process.stored.beside(&sites.public.load().app.access);
+        let now = process.scopes.clock().now();
+        block_in_place(|| past(&store, &access, now)).restore(&process.scopes, &access, now);
+    }
     // Listened for before anybody can know that the gateway is there: an unheard signal would end it.
     let hang_up = signal(SignalKind::hangup())?;
     let mut stop = Stop::listen()?;
     let admin_address = admin_listener.as_ref().map(TcpListener::local_addr).transpose()?;
     welcome(&sites.public.load(), listener.local_addr()?, admin_address)?;
+    if let Some(keeper) = keeper {
+        keeper.start(sites.public.clone())?;
+    }
     let looking = tokio::spawn(keep_looking(sites.public.load().app.clone()));
     tokio::spawn(keep_expiring(sites.public.clone()));
     tokio::spawn(keep_reloading(
@@ -240,6 +256,8 @@ fn swap(sites: &Sites, admin: &Arc<Admin>, config: Config) -> Result<Arc<App>, V
     let app = public.app.clone();
     sites.public.store(Arc::new(public));
     sites.admin.store(Arc::new(operators));
+    // They may have changed since this was built.
+    app.renew_callers();
     Ok(app)
 }
 

@@ -1,5 +1,6 @@
 //! Databases: the rows of the ledger as they are kept, and what is asked about them.
 
+pub mod clients;
 pub mod database;
 pub mod findings;
 pub mod migrations;

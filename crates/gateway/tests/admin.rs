@@ -714,3 +714,39 @@ async fn without_a_ledger_there_is_nothing_to_tell() {
         assert!(reply.text().contains("no table [store]"));
     }
 }
+
+#[tokio::test]
+async fn a_thousand_reloads_leave_nothing_behind() {
+    let up = ok().await;
+    let config = |model: &str| {
+        format!(
+            "{ADMIN}[providers.up]\nbase_url = '{}'\nmodels = []\n[models.m]\ntargets = ['up/{model}']\n",
+            up.url()
+        )
+    };
+    let gateway = Gateway::start(&config("one"));
+    let admin = admin_of(&gateway).await;
+    let mut stream = TcpStream::connect(&admin).await.unwrap();
+    let reload = with_key(raw("POST", "/api/config/reload").header("content-type", "application/json")).body(b"{}");
+    let reloads = async |stream: &mut TcpStream, count: usize| {
+        for number in 0..count {
+            if number % 50 == 0 {
+                let model = if number % 100 == 0 { "one" } else { "two" };
+                gateway.rewrite(&config(model));
+                assert_eq!(answers(&gateway).await.0, 200);
+            }
+            stream.write_all(&reload.bytes()).await.unwrap();
+            assert_eq!(read_reply(stream).await.expect("a whole reply").status, 200);
+        }
+    };
+    reloads(&mut stream, 200).await;
+    let (memory, files) = (gateway.peak_memory(), gateway.open_files());
+    reloads(&mut stream, 800).await;
+    if let (Some(before), Some(after)) = (memory, gateway.peak_memory()) {
+        let grown = after.saturating_sub(before);
+        assert!(grown < 16 * 1024 * 1024, "{grown} bytes more after 800 further reloads");
+    }
+    if let (Some(before), Some(after)) = (files, gateway.open_files()) {
+        assert!(after <= before + 4, "{before} files were open, now {after}");
+    }
+}

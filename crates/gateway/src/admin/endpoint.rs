@@ -30,6 +30,10 @@ pub enum Verb {
     Get,
     /// Does something.
     Post,
+    /// Replaces something.
+    Put,
+    /// Removes something.
+    Delete,
 }
 
 impl Verb {
@@ -38,6 +42,8 @@ impl Verb {
         match self {
             Self::Get => Method::GET,
             Self::Post => Method::POST,
+            Self::Put => Method::PUT,
+            Self::Delete => Method::DELETE,
         }
     }
 
@@ -78,6 +84,16 @@ pub(super) const fn get(path: &'static str, handler: Handler, summary: &'static 
 /// Does something, with the key.
 pub(super) const fn post(path: &'static str, handler: Handler, summary: &'static str) -> Endpoint {
     endpoint(Verb::Post, path, handler, summary)
+}
+
+/// Replaces something, with the key.
+pub(super) const fn put(path: &'static str, handler: Handler, summary: &'static str) -> Endpoint {
+    endpoint(Verb::Put, path, handler, summary)
+}
+
+/// Removes something, with the key.
+pub(super) const fn delete(path: &'static str, handler: Handler, summary: &'static str) -> Endpoint {
+    endpoint(Verb::Delete, path, handler, summary)
 }
 
 const fn endpoint(verb: Verb, path: &'static str, handler: Handler, summary: &'static str) -> Endpoint {

@@ -15,10 +15,10 @@ use crate::store::findings::Usage;
 use crate::store::question::{By, LARGEST_PAGE, Scope, Search};
 use crate::store::reader::Reader;
 
-/// As many questions are put to the database at a time; more wait.
-const MAX_READERS: usize = 4;
+/// As many wait for the database at a time; more wait for them.
+const MAX_PLACES: usize = 4;
 
-static READERS: Semaphore = Semaphore::const_new(MAX_READERS);
+static PLACES: Semaphore = Semaphore::const_new(MAX_PLACES);
 
 /// How far back usage goes where nobody says.
 const WEEK: u64 = 7 * 24 * 3_600_000;
@@ -212,14 +212,19 @@ async fn read<T: Send + 'static>(
 ) -> Result<T, Failure> {
     let none = || Failure::not_found("No ledger is kept: the configuration has no table [store].");
     let config = call.app.process.ledger.as_ref().ok_or_else(none)?.config().clone();
-    let _reader = READERS.acquire().await;
+    let told = on_a_thread(move || question(&mut Reader::open(&config)?)).await?;
+    told.map_err(|error| Failure::store_unusable(&error))
+}
+
+/// Does something that waits for the database, on a thread that may.
+pub(super) async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    let _place = PLACES.acquire().await;
     #[expect(
         clippy::disallowed_methods,
         reason = "only so many at a time, and only when an operator asks"
     )]
-    let read = tokio::task::spawn_blocking(move || question(&mut Reader::open(&config)?));
-    let told = read.await.map_err(|error| Failure::ledger_unreadable(&error))?;
-    told.map_err(|error| Failure::ledger_unreadable(&error))
+    let working = tokio::task::spawn_blocking(work);
+    working.await.map_err(|error| Failure::store_unusable(&error))
 }
 
 #[cfg(test)]

@@ -5,14 +5,15 @@ use axum::response::Response;
 
 use super::call::Call;
 use super::endpoint::Handler::{Later, Now};
-use super::endpoint::{Endpoint, get, post};
-use super::{configuration, ledger, models, openapi, providers, rotation, status};
+use super::endpoint::{Endpoint, delete, get, post, put};
+use super::{clients, configuration, ledger, models, openapi, providers, rotation, status};
+use crate::config::clients::Client;
 use crate::failure::Failure;
 use crate::http::docs;
 use crate::store::findings::{Page, Whole};
 
 /// The table.
-pub static ENDPOINTS: [Endpoint; 19] = [
+pub static ENDPOINTS: [Endpoint; 25] = [
     get("/api/status", Now(status::status), "How the gateway is").answers::<status::Status>(),
     get(
         "/api/usage",
@@ -37,6 +38,25 @@ pub static ENDPOINTS: [Endpoint; 19] = [
     )
     .says("By the id of its row, or by that in `x-request-id`; of several with the same, the last.")
     .answers::<Whole>(),
+    get("/api/clients", Now(clients::list), "All clients")
+        .says("Those of the file and those of the store, without keys.")
+        .answers::<clients::Clients>(),
+    post("/api/clients", Later(|call| Box::pin(clients::create(call))), "Create a client")
+        .says("In the store. Its key is told in the answer, and never again; `key_sha256` is for one that was made elsewhere.")
+        .takes::<Client>()
+        .answers::<clients::Created>(),
+    get("/api/clients/{name}", Now(clients::one), "One client").answers::<clients::Known>(),
+    put("/api/clients/{name}", Later(|call| Box::pin(clients::set(call))), "Change a client")
+        .says("All that is said of a client of the store is replaced; its keys stay.")
+        .takes::<Client>()
+        .answers::<clients::Known>(),
+    delete("/api/clients/{name}", Later(|call| Box::pin(clients::revoke(call))), "Revoke a client")
+        .says("Its keys are refused at once on this node, and within a second on every other. Requests in flight end in peace.")
+        .answers::<clients::Revoked>(),
+    post("/api/clients/{name}/rotate", Later(|call| Box::pin(clients::rotate(call))), "Give a client another key")
+        .says("Which is told in the answer, and never again. The old ones are accepted for as long as `grace` says.")
+        .takes::<clients::Rotate>()
+        .answers::<clients::Created>(),
     get("/api/providers", Now(providers::list), "All providers")
         .says("With the state of each, of its keys and of its targets: what rests, what is held, what fails.")
         .answers::<providers::Providers>(),

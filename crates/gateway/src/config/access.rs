@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::check::Check;
+use super::check::{Check, listen_address};
 use super::clients::{ANONYMOUS, Budget, Client, Group};
 use super::problem::did_you_mean;
 use crate::caller::{KeyHash, hash};
@@ -20,6 +20,10 @@ pub struct AccessConfig {
     pub clients: Vec<(KeyHash, ClientConfig)>,
     /// Callers without a key, where they are let in.
     pub anonymous: Option<ClientConfig>,
+    /// They are let in also beside clients with keys.
+    pub allow_anonymous: bool,
+    /// There may be others with keys who are not known yet.
+    pub is_incomplete: bool,
     /// The groups, for clients that are not in the file.
     pub groups: Vec<Group>,
 }
@@ -260,10 +264,15 @@ impl Check<'_> {
             name: ANONYMOUS.to_owned(),
             ..ClientConfig::default()
         });
-        let lets_in = file.server.allow_anonymous || !have_keys(&file.clients);
+        let allow_anonymous = file.server.allow_anonymous;
+        // Who can be reached from elsewhere has clients in the store.
+        let is_loopback = listen_address(&file.server.listen).is_ok_and(|listen| listen.ip().is_loopback());
+        let lets_in = allow_anonymous || !have_keys(&file.clients) && is_loopback;
         AccessConfig {
             clients: keyed.into_iter().collect(),
             anonymous: lets_in.then_some(nobody),
+            allow_anonymous,
+            is_incomplete: false,
             groups: file.groups.clone(),
         }
     }
@@ -309,7 +318,16 @@ pub fn key_hash(client: &Client) -> Result<KeyHash, String> {
     }
 }
 
-fn from_hex(hex: &str) -> Option<KeyHash> {
+/// A hash as it is written.
+pub fn to_hex(hash: &KeyHash) -> String {
+    let digit = |number: u8| char::from_digit(number.into(), 16).unwrap_or('0');
+    hash.iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
+}
+
+/// The hash of a key as it is written.
+pub fn from_hex(hex: &str) -> Option<KeyHash> {
     let mut hash = KeyHash::default();
     if hex.len() != 64 || !hex.is_ascii() {
         return None;

@@ -86,9 +86,10 @@ impl Check<'_> {
         if let Some(listen) = listen
             && !listen.ip().is_loopback()
             && !have_keys(&self.file.clients)
+            && self.file.store.is_none()
             && !server.allow_anonymous
         {
-            let message = "this address can be reached from other machines, so callers need keys: add [[clients]], or set `server.allow_anonymous = true`";
+            let message = "this address can be reached from other machines, so callers need keys: add [[clients]], or a [store] for keys that `mynah keys create` makes, or set `server.allow_anonymous = true`";
             self.report("server.listen", message);
         }
         for (path, value) in [

@@ -56,7 +56,7 @@ pub struct File {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Server {
-    /// Address and port. An address other than loopback needs clients, or `allow_anonymous`.
+    /// Address and port. An address other than loopback needs clients, a store that may have some, or `allow_anonymous`.
     pub listen: String,
     /// Accept callers without a key, also from other machines.
     pub allow_anonymous: bool,

@@ -60,10 +60,16 @@ impl Failure {
         Self::callers(StatusCode::UNPROCESSABLE_ENTITY, "invalid_configuration", message)
     }
 
-    /// The ledger cannot be asked now.
-    pub fn ledger_unreadable(error: &impl std::fmt::Display) -> Self {
-        let message = format!("The ledger cannot be read: {error}.");
-        Self::ours(StatusCode::SERVICE_UNAVAILABLE, "ledger_unreadable", message)
+    /// The store cannot be asked or changed now.
+    pub fn store_unusable(error: &impl std::fmt::Display) -> Self {
+        let message = format!("The store cannot be used: {error}.");
+        Self::ours(StatusCode::SERVICE_UNAVAILABLE, "store_unusable", message)
+    }
+
+    /// A key that may be one of those that could not be read yet.
+    pub fn clients_unread() -> Self {
+        let message = "This key cannot be looked up yet: the gateway has just started, and its store does not answer.";
+        Self::ours(StatusCode::SERVICE_UNAVAILABLE, "clients_unread", message)
     }
 
     /// The gateway is stopping.

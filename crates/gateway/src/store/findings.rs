@@ -191,7 +191,7 @@ pub struct Row(pub HashMap<String, Value<'static>>);
 // === impl Row ===
 
 impl Row {
-    fn integer(&self, column: &str) -> Option<i64> {
+    pub(super) fn integer(&self, column: &str) -> Option<i64> {
         match self.0.get(column) {
             Some(Value::Integer(number)) => Some(*number),
             _ => None,
@@ -199,11 +199,11 @@ impl Row {
     }
 
     /// A number, if there is one. None of the ledger's is negative.
-    fn known(&self, column: &str) -> Option<u64> {
+    pub(super) fn known(&self, column: &str) -> Option<u64> {
         self.integer(column).map(|number| u64::try_from(number).unwrap_or(0))
     }
 
-    fn count(&self, column: &str) -> u64 {
+    pub(super) fn count(&self, column: &str) -> u64 {
         self.known(column).unwrap_or(0)
     }
 
@@ -218,7 +218,7 @@ impl Row {
         }
     }
 
-    fn text(&self, column: &str) -> String {
+    pub(super) fn text(&self, column: &str) -> String {
         self.text_if_any(column).unwrap_or_default()
     }
 }

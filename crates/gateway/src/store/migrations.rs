@@ -5,12 +5,13 @@
 ///
 /// Ids are made here, not by the database (`crate::ledger::ids`): a row that is written again is known by its id. They
 /// grow with time, so that they serve as the index by time.
-pub const MIGRATIONS: [Migration; 5] = [
+pub const MIGRATIONS: [Migration; 6] = [
     Migration::Both(LEDGER),
     Migration::Both(MORE_OF_REQUESTS),
     Migration::Postgres(NODES),
     Migration::Both(CONTENTS),
     Migration::Postgres(NODES_OF_CONTENTS),
+    Migration::Both(CLIENTS),
 ];
 
 /// A step. Databases that it is not for count it too.
@@ -118,4 +119,24 @@ const CONTENTS: &str = "
 const NODES_OF_CONTENTS: &str = "
     ALTER TABLE contents ADD COLUMN node BIGINT NOT NULL DEFAULT 0,
         DROP CONSTRAINT contents_pkey, ADD PRIMARY KEY (request, node);
+";
+
+/// Clients that are not in the file, and their keys.
+const CLIENTS: &str = "
+    CREATE TABLE clients (
+        name     TEXT PRIMARY KEY,
+        created  INTEGER NOT NULL,     -- in milliseconds since 1970
+        settings TEXT NOT NULL         -- JSON: what [[clients]] of the file says, but for the key
+    );
+    CREATE TABLE client_keys (
+        hash    TEXT PRIMARY KEY,      -- the SHA-256 of the key, in hexadecimal
+        client  TEXT NOT NULL,         -- clients.name
+        prefix  TEXT NOT NULL,         -- how the key begins
+        created INTEGER NOT NULL,
+        ends    INTEGER                -- when it is refused from; NULL when its client says so
+    );
+    CREATE TABLE client_changes (
+        number INTEGER NOT NULL        -- grows with every change of the two tables, for those who look for changes
+    );
+    INSERT INTO client_changes VALUES (0);
 ";

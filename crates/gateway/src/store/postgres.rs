@@ -16,6 +16,7 @@ use tokio_postgres::{Client, Config};
 
 use self::server::Server;
 use self::tls::Tls;
+use super::clients::Change;
 use super::findings::Row;
 use super::migrations::MIGRATIONS;
 use super::question::Query;
@@ -271,6 +272,24 @@ impl Postgres {
     /// No question may take longer from now on.
     pub(super) fn hurry(&mut self, patience: Duration) {
         self.patience = self.patience.min(patience);
+    }
+
+    /// Makes changes, all or none. Returns whether they were made: those that must change something did.
+    pub(super) fn change(&mut self, changes: &[Change]) -> Result<bool, Error> {
+        let client = &mut self.client;
+        let changing = async {
+            let transaction = client.transaction().await?;
+            for Change { query, must } in changes {
+                let values: Vec<(&(dyn ToSql + Sync), Type)> = query.values.iter().map(typed).collect();
+                let count = transaction.execute_typed(&query.sql, &values).await?;
+                if *must && count == 0 {
+                    return Ok(false);
+                }
+            }
+            transaction.commit().await?;
+            Ok(true)
+        };
+        within(self.runtime.as_ref(), PATIENCE, changing)
     }
 
     /// What a query finds.

@@ -5,33 +5,23 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
 use super::Error;
+use super::database::Database;
 use super::findings::{Brief, Consumed, Page, Row, Spent, Usage, Whole};
-use super::postgres::Postgres;
 use super::question::{self, By, LARGEST_PAGE, Query, Scope, Search};
-use super::sqlite::Sqlite;
-use crate::config::{Place, StoreConfig};
+use crate::config::StoreConfig;
 
 /// A database that is open to be read.
 #[derive(Debug)]
 pub struct Reader {
-    database: Open,
-}
-
-#[derive(Debug)]
-enum Open {
-    Sqlite(Sqlite),
-    Postgres(Box<Postgres>),
+    database: Database,
 }
 
 impl Reader {
     /// Opens the database of a configuration.
     pub fn open(config: &StoreConfig) -> Result<Self, Error> {
-        let database = match &config.place {
-            Place::Sqlite(path) if path.exists() => Open::Sqlite(Sqlite::open_to_read(path)?),
-            Place::Sqlite(path) => return Err(Error::Missing(path.display().to_string())),
-            Place::Postgres(server) => Open::Postgres(Box::new(Postgres::open_to_read(server)?)),
-        };
-        Ok(Self { database })
+        Ok(Self {
+            database: Database::open_to_read(config)?,
+        })
     }
 
     /// What requests came to, as many groups as can be told.
@@ -83,8 +73,8 @@ impl Reader {
         ask: impl FnOnce(&mut Self) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let interrupt = match &mut self.database {
-            Open::Sqlite(store) => store.interrupt(),
-            Open::Postgres(store) => {
+            Database::Sqlite(store) => store.interrupt(),
+            Database::Postgres(store) => {
                 store.hurry(patience);
                 return ask(self);
             }
@@ -103,9 +93,6 @@ impl Reader {
     }
 
     fn select(&mut self, query: &Query) -> Result<Vec<Row>, Error> {
-        match &self.database {
-            Open::Sqlite(store) => Ok(store.select(query)?),
-            Open::Postgres(store) => store.select(query),
-        }
+        self.database.select(query)
     }
 }

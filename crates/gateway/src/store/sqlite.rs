@@ -7,6 +7,7 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 use rusqlite::{Connection, InterruptHandle, OpenFlags, params_from_iter};
 
 use super::Value;
+use super::clients::Change;
 use super::findings::Row;
 use super::migrations::MIGRATIONS;
 use super::question::Query;
@@ -109,6 +110,26 @@ impl Sqlite {
             }
         }
         transaction.commit()
+    }
+
+    /// Waits for as long for another process that writes.
+    pub fn set_patience(&self, patience: Duration) -> Result<(), Error> {
+        self.connection.busy_timeout(patience)
+    }
+
+    /// Makes changes, all or none: none when one changes nothing that has to. Returns whether they were made.
+    pub(super) fn change(&mut self, changes: &[Change]) -> Result<bool, Error> {
+        let transaction = self
+            .connection
+            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        for Change { query, must } in changes {
+            let count = transaction.execute(&query.sql.replace('$', "?"), params_from_iter(&query.values))?;
+            if *must && count == 0 {
+                return Ok(false);
+            }
+        }
+        transaction.commit()?;
+        Ok(true)
     }
 
     /// Deletes some of the rows that are too old (from before `oldest`, in milliseconds since 1970) or too many. Returns

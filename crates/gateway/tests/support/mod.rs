@@ -103,6 +103,12 @@ impl Gateway {
         Some(kilobytes * 1024)
     }
 
+    /// The files and connections that it has open; `None` where the system does not tell.
+    pub fn open_files(&self) -> Option<usize> {
+        let files = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).ok()?;
+        Some(files.count())
+    }
+
     /// Sends a signal such as `TERM`.
     pub fn signal(&self, name: &str) {
         let done = Command::new("kill")
