@@ -52,6 +52,38 @@ impl Finale {
     }
 }
 
+/// Whether a stream that is all there has said that it is over, and nowhere that something failed.
+pub fn ended_well(stream: &[u8]) -> bool {
+    if !may_end(stream) {
+        return false;
+    }
+    let mut splitter = Splitter::default();
+    if splitter.push(stream).is_err() {
+        return false;
+    }
+    let mut ended = false;
+    while let Some(block) = splitter.next_block() {
+        match ending(&block) {
+            Some(Ending::Error) => return false,
+            Some(Ending::Proper) => ended = true,
+            None => {}
+        }
+    }
+    match ending(&splitter.take_rest()) {
+        Some(ending) => ending == Ending::Proper,
+        None => ended,
+    }
+}
+
+/// What an event says about the end of its stream.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// The answer is all there.
+    Proper,
+    /// Something failed.
+    Error,
+}
+
 /// The offset after the last blank line that ends at `from` or later; zero when there is none.
 fn after_last_event(bytes: &[u8], from: usize) -> usize {
     let (_, searched) = bytes.split_at(from.min(bytes.len()));
@@ -123,25 +155,32 @@ fn any_ends(events: &[u8]) -> bool {
 }
 
 fn ends(block: &[u8]) -> bool {
-    let Some(data) = Frame::parse(block).data else {
-        return false;
-    };
+    ending(block).is_some()
+}
+
+fn ending(block: &[u8]) -> Option<Ending> {
+    let data = Frame::parse(block).data?;
     let Ok(event) = serde_json::from_slice::<Value>(&data) else {
-        return data.trim_ascii() == b"[DONE]";
+        return (data.trim_ascii() == b"[DONE]").then_some(Ending::Proper);
     };
     let any_has = |list: &str, reason: &str| {
         let finished = |one: &Value| !one[reason].is_null();
         event[list].as_array().is_some_and(|many| many.iter().any(finished))
     };
+    let gave_up = |choices: &Vec<Value>| choices.iter().any(|choice| choice["finish_reason"] == "error");
     let kind = event["type"].as_str().unwrap_or_default();
-    !event["error"].is_null()
-        || any_has("choices", "finish_reason")
+    let is_error = !event["error"].is_null()
+        || matches!(kind, "response.failed" | "error")
+        || event["choices"].as_array().is_some_and(gave_up);
+    let is_proper = any_has("choices", "finish_reason")
         || any_has("candidates", "finishReason")
         || !event["promptFeedback"]["blockReason"].is_null()
-        || matches!(
-            kind,
-            "response.completed" | "response.incomplete" | "response.failed" | "error" | "message_stop"
-        )
+        || matches!(kind, "response.completed" | "response.incomplete" | "message_stop");
+    if is_error {
+        Some(Ending::Error)
+    } else {
+        is_proper.then_some(Ending::Proper)
+    }
 }
 
 #[cfg(test)]
@@ -193,6 +232,33 @@ mod tests {
             "data: {\"type\":\"response.created\"}\n\n",
         ] {
             assert!(!seen(stream), "{stream}");
+        }
+    }
+
+    #[test]
+    fn a_stream_ends_well_when_nothing_failed() {
+        let content = "data: {\"choices\":[{\"delta\":{\"content\":\"[DONE]\"},\"finish_reason\":null}]}\n\n";
+        for (rest, well) in [
+            ("", false),
+            ("data: [DONE]\n\n", true),
+            ("data: [DONE]", true),
+            ("data: {\"choices\":[{\"finish_reason\":\"length\"}]}\n\n", true),
+            (
+                "data: {\"choices\":[{\"finish_reason\":\"error\"}]}\n\ndata: [DONE]\n\n",
+                false,
+            ),
+            ("data: {\"error\":{\"message\":\"m\"}}\n\ndata: [DONE]\n\n", false),
+            ("data: [DONE]\n\ndata: {\"error\":{\"message\":\"m\"}}", false),
+            ("event: error\ndata: {\"type\":\"error\"}\n\n", false),
+            ("data: {\"type\":\"response.failed\"}\n\n", false),
+            (
+                "data: {\"type\":\"response.completed\",\"response\":{\"error\":null}}\n\n",
+                true,
+            ),
+            ("data: {\"type\":\"message_stop\"}\n\n", true),
+            ("data: {\"candidates\":[{\"finishReason\":\"STOP\"}]}\n\n", true),
+        ] {
+            assert_eq!(ended_well(format!("{content}{rest}").as_bytes()), well, "{rest}");
         }
     }
 

@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use axum::http::HeaderValue;
 use uuid::Uuid;
 
+use crate::cache::Cache;
 use crate::caller::Callers;
 use crate::catalog::Catalog;
 use crate::condition::Conditions;
@@ -36,6 +37,8 @@ pub struct App {
     pub access: AccessConfig,
     /// What may be asked for.
     pub catalog: Catalog,
+    /// The answers that are kept, if any model keeps them.
+    pub cache: Option<Arc<Cache>>,
     /// Connections to providers.
     pub pools: Arc<Pools>,
     /// What outlives a change of configuration.
@@ -115,7 +118,8 @@ impl Drop for InFlight {
 }
 
 impl App {
-    /// Builds what a configuration says. Connections are kept from `before` where they are made in the same way.
+    /// Builds what a configuration says. Connections are kept from `before` where they are made in the same way, and so are
+    /// the answers in the cache.
     pub fn new(mut config: Config, process: Arc<Process>, before: Option<&Self>) -> Self {
         let kept = before
             .map(|app| &app.pools)
@@ -124,6 +128,12 @@ impl App {
             Some(pools) => pools.clone(),
             None => Arc::new(Pools::new(Network::new(config.network.clone()))),
         };
+        let cache = config
+            .cache
+            .map(|max_size| match before.and_then(|app| app.cache.clone()) {
+                Some(kept) => kept.resized(max_size),
+                None => Arc::new(Cache::new(max_size, process.scopes.clock())),
+            });
         let catalog = Catalog::new(&mut config, process.discovered.clone(), process.conditions.clone());
         Self {
             server: config.server,
@@ -131,6 +141,7 @@ impl App {
             callers: ArcSwap::new(process.callers(&config.access)),
             access: config.access,
             catalog,
+            cache,
             pools,
             process,
         }

@@ -49,6 +49,8 @@ pub struct Config {
     pub providers: Vec<Provider>,
     /// Configured model names.
     pub models: Vec<ModelConfig>,
+    /// How many bytes there are for answers that are kept; `None` when no model keeps any.
+    pub cache: Option<u64>,
     /// How far requests for names may go that are not configured.
     pub rules: Rules,
     /// Who may call.

@@ -19,9 +19,11 @@ use crate::answer::Answer;
 use crate::app::App;
 use crate::ask::{Ask, AskBody, unix_time};
 use crate::attempt::first_success;
+use crate::cache::{self, Consulted};
 use crate::caller::Caller;
 use crate::config::units::Span;
 use crate::continuation::Continuation;
+use crate::digest::digest;
 use crate::failure::Failure;
 use crate::http::body::{RequestBody, limited, read_whole};
 use crate::http::decode::Encoding;
@@ -115,17 +117,26 @@ where
         timeout: timeout(&parts.headers)?,
     };
     let mut ask = asking.ask(body);
+    let consulted = cache::consult(app, &route, &ask, &caller);
     if let Some(allowance) = &caller.allowance {
-        let demand = Demand::of(&ask, &route, allowance, &app.process.discovered);
+        let demand = match &consulted {
+            // It takes no tokens and costs nothing, but it is a request.
+            Some(Consulted::Hit(_)) => Demand::default(),
+            _ => Demand::of(&ask, &route, allowance, &app.process.discovered),
+        };
         let admitted = limits::admit(allowance, demand, allowance.clock.now()).await?;
         entry.hold(admitted, parts, app, operation.dialect());
     }
-    let shared = route
-        .rules
-        .single_flight
-        .then(|| single_flight::key(&ask, &caller))
-        .flatten();
-    let pilot = match shared {
+    let slot = match consulted {
+        None => None,
+        Some(Consulted::Miss(slot)) => Some(slot),
+        Some(Consulted::Hit(hit)) => {
+            entry.from_cache();
+            return Ok(share(hit.response(), operation.dialect(), entry.take(), permit));
+        }
+    };
+    let is_sharable = route.rules.single_flight && single_flight::is_possible(&ask);
+    let pilot = match is_sharable.then(|| digest(&ask, &route, Some(&caller))).flatten() {
         None => None,
         Some(key) => match app.process.flights.board(key).await {
             Seat::Pilot(pilot) => Some(pilot),
@@ -138,7 +149,11 @@ where
     let responses = operation.speech == Speech::Conversation(Protocol::OpenaiResponses);
     let response = answer.map(|mut answer| {
         answer.body.continuation = Continuation::of(app, &route, &mut ask, &mut answer);
-        finish(answer, (operation.dialect(), responses), started, entry, permit)
+        let response = finish(answer, (operation.dialect(), responses), started, entry, permit);
+        match slot {
+            Some(slot) => slot.fill(response),
+            None => response,
+        }
     });
     match (pilot, response) {
         (None, response) => response,

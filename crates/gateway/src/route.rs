@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::http::HeaderValue;
 
 use crate::balance::Strategy;
+use crate::cache::CacheRule;
 use crate::condition::{Condition, Conditions};
 use crate::config::TargetConfig;
 use crate::config::file::{Ability, OnCut};
@@ -138,6 +139,8 @@ pub struct Rules {
     pub on_cut: OnCut,
     /// Equal requests are sent once.
     pub single_flight: bool,
+    /// How answers are kept, if they are.
+    pub cache: Option<CacheRule>,
 }
 
 /// How long to wait for targets, where a model has its own opinion.

@@ -7,11 +7,10 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use mynah_dialect::tree::Node;
-use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
 use crate::ask::{Ask, AskBody};
-use crate::caller::Caller;
+use crate::digest::Digest;
 use crate::failure::Failure;
 use crate::http::fan_out::{FanOut, Reader};
 use crate::operation::Speech;
@@ -19,30 +18,10 @@ use crate::operation::Speech;
 /// The header that says that an answer was asked for by somebody else.
 static SHARED: HeaderName = HeaderName::from_static("x-mynah-shared");
 
-/// Headers that tell requests apart and mean nothing to an answer. So do those that begin with `x-stainless-`.
-const VOLATILE: [&str; 13] = [
-    "authorization",
-    "connection",
-    "content-length",
-    "host",
-    "idempotency-key",
-    "traceparent",
-    "tracestate",
-    "user-agent",
-    "x-api-key",
-    "api-key",
-    "x-goog-api-key",
-    "x-mynah-request-id",
-    "x-request-id",
-];
-
-/// What equal requests have in common.
-pub type Key = [u8; 32];
-
 /// The calls under way that may be shared.
 #[derive(Debug, Default)]
 pub struct Flights {
-    by_key: Mutex<HashMap<Key, watch::Receiver<Landing>>>,
+    by_key: Mutex<HashMap<Digest, watch::Receiver<Landing>>>,
 }
 
 /// How far a flight is.
@@ -77,51 +56,21 @@ pub enum Seat {
 #[derive(Debug)]
 pub struct Pilot {
     flights: Arc<Flights>,
-    key: Key,
+    key: Digest,
     /// Until there is an answer. A flight without one whose sender is gone has lost its pilot.
     landing: Option<watch::Sender<Landing>>,
 }
 
-/// What a request has in common with those that may share its answer; `None` when its answer depends on chance.
-pub fn key(ask: &Ask<'_>, caller: &Caller) -> Option<Key> {
+/// Whether the answer to a request does not depend on chance, so that equal requests may share it.
+pub fn is_possible(ask: &Ask<'_>) -> bool {
     let AskBody::Json(body, _) = &ask.body else {
-        return None;
+        return false;
     };
-    let operation = ask.operation?;
-    let is_fixed = match operation.speech {
-        Speech::Embeddings(_) | Speech::Rerank { .. } | Speech::Count(_) => true,
-        Speech::Conversation(_) | Speech::Completions => is_cold(body),
-        Speech::Images | Speech::Plain(_) => false,
-    };
-    if !is_fixed {
-        return None;
+    match ask.operation.map(|operation| operation.speech) {
+        Some(Speech::Embeddings(_) | Speech::Rerank { .. } | Speech::Count(_)) => true,
+        Some(Speech::Conversation(_) | Speech::Completions) => is_cold(body),
+        Some(Speech::Images | Speech::Plain(_)) | None => false,
     }
-    let mut hash = Sha256::new();
-    let mut add = |part: &[u8]| {
-        hash.update(part.len().to_le_bytes());
-        hash.update(part);
-    };
-    for part in [
-        &caller.name,
-        operation.path,
-        ask.model_in_path.unwrap_or_default(),
-        ask.query,
-    ] {
-        add(part.as_bytes());
-    }
-    let mut headers: Vec<(&str, &[u8])> = ask
-        .headers
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_bytes()))
-        .filter(|(name, _)| !VOLATILE.contains(name) && !name.starts_with("x-stainless-"))
-        .collect();
-    headers.sort_unstable();
-    for (name, value) in headers {
-        add(name.as_bytes());
-        add(value);
-    }
-    add(body);
-    Some(hash.finalize().into())
 }
 
 /// Whether a conversation is continued without chance.
@@ -137,7 +86,7 @@ fn is_cold(body: &[u8]) -> bool {
 
 impl Flights {
     /// Takes a seat in the flight of a key: as its pilot, or as a passenger once the pilot has an answer.
-    pub async fn board(self: &Arc<Self>, key: Key) -> Seat {
+    pub async fn board(self: &Arc<Self>, key: Digest) -> Seat {
         loop {
             let mut landing = match self.seat(key) {
                 Ok(pilot) => return Seat::Pilot(pilot),
@@ -159,7 +108,7 @@ impl Flights {
         }
     }
 
-    fn seat(self: &Arc<Self>, key: Key) -> Result<Pilot, watch::Receiver<Landing>> {
+    fn seat(self: &Arc<Self>, key: Digest) -> Result<Pilot, watch::Receiver<Landing>> {
         let mut flights = self.lock();
         if let Some(landing) = flights.get(&key)
             && landing.has_changed().is_ok()
@@ -176,7 +125,7 @@ impl Flights {
     }
 
     /// Forgets a flight that is over.
-    fn end(&self, key: &Key) {
+    fn end(&self, key: &Digest) {
         let mut flights = self.lock();
         let is_over = |landing: &watch::Receiver<Landing>| {
             landing.has_changed().is_err() || !matches!(*landing.borrow(), Landing::Waiting)
@@ -186,7 +135,7 @@ impl Flights {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, watch::Receiver<Landing>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Digest, watch::Receiver<Landing>>> {
         self.by_key.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

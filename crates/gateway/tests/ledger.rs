@@ -133,7 +133,7 @@ async fn relayed_and_translated_and_refused_requests_have_rows() {
         String::from_utf8(output.stdout).unwrap()
     };
     let csv = told(&["usage", "--by", "provider", "--format", "csv", "--since", "1h"]);
-    assert!(csv.contains("\nopenai,1,0,6,4,0,0,0,3,2,0,0,0.00007,0,0\n"), "{csv}");
+    assert!(csv.contains("\nopenai,1,0,6,4,0,0,0,3,2,0,0,0.00007,0,0,0\n"), "{csv}");
     let usage: serde_json::Value =
         serde_json::from_str(&told(&["usage", "--by", "client", "--format", "json"])).unwrap();
     assert_eq!(

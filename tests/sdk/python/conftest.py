@@ -49,6 +49,10 @@ targets = ["dead/gpt-test", "up/gpt-test"]
 [models.all-refuse]
 targets = ["up/gpt-broken", "up/gpt-busy"]
 
+[models.kept]
+targets = ["up/gpt-test"]
+cache = "1h"
+
 [[clients]]
 name = "everything"
 key = "{client_key}"

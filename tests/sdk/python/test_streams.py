@@ -127,3 +127,17 @@ def test_second_target_answers_when_the_first_stream_begins_with_an_error(client
     understudy.on({"stream": ['data: {"error": {"message": "overloaded", "code": "overloaded"}}']}, model="gpt-broken")
     chunks = client.chat.completions.create(**{**ASK, "model": "first-refuses"}, stream=True)
     assert text_of(chunks) == SAID
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_kept_answer_is_the_same_again(client, understudy, stream):
+    said, answers = [], []
+    for _ in range(2):
+        raw = client.chat.completions.with_raw_response.create(**{**ASK, "model": "kept"}, stream=stream)
+        said.append((raw.headers["x-mynah-cache"], raw.headers.get("age")))
+        answer = raw.parse()
+        answers.append(list(answer) if stream else [answer])
+    assert said == [("miss", None), ("hit", "0")]
+    assert answers[0] == answers[1]
+    assert text_of(answers[1]) == SAID if stream else answers[1][0].choices[0].message.content == SAID
+    understudy.only_request()

@@ -16,7 +16,7 @@ use super::model_list::model_list;
 use super::price::OwnPrices;
 use super::problem::{Problem, did_you_mean};
 use super::secret::{MASKED, is_masked};
-use super::{Config, CorsOrigins, NetworkConfig, Proxies, ServerConfig, TlsFiles};
+use super::{Config, CorsOrigins, ModelConfig, NetworkConfig, Proxies, ServerConfig, TlsFiles};
 use crate::keys::KeyPool;
 use crate::known::PathStyle;
 use crate::provider::{Apis, BUILT_IN, Endpoint, Provider, Timeouts};
@@ -36,6 +36,7 @@ pub fn check(effective: &Effective, document: &Document) -> Result<Config, Vec<P
     let admin = check.admin();
     let store = check.store();
     check.routing();
+    check.cache();
     let prices = check.prices();
     let providers = check.providers(&effective.rows, prices);
     let models = check.models();
@@ -46,6 +47,7 @@ pub fn check(effective: &Effective, document: &Document) -> Result<Config, Vec<P
             server,
             admin,
             providers,
+            cache: cache_size(effective, &models),
             models,
             rules: check.common_rules(),
             access,
@@ -324,6 +326,12 @@ impl Check<'_> {
         let only = fitting.next()?;
         fitting.next().is_none().then(|| only.name.clone())
     }
+}
+
+/// How many bytes there are for answers that are kept; `None` when no model keeps any.
+fn cache_size(effective: &Effective, models: &[ModelConfig]) -> Option<u64> {
+    let is_used = models.iter().any(|model| model.rules.cache.is_some());
+    is_used.then_some(effective.file.cache.max_size.0)
 }
 
 /// An address to listen on: `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080`, `:8080`.

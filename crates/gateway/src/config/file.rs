@@ -36,6 +36,8 @@ pub struct File {
     pub store: Option<Store>,
     /// How an answer is found: what holds for every model that does not say otherwise.
     pub routing: Routing,
+    /// Where the answers are kept of models with a `cache`.
+    pub cache: Cache,
     /// Providers by name. A name from the catalog brings its base URL, dialect and key variables. Without any
     /// provider here, those are used whose key variables are set, and local servers that answer.
     pub providers: IndexMap<String, Provider>,
@@ -512,6 +514,25 @@ impl Default for Routing {
     }
 }
 
+/// Where the answers are kept of models with a `cache`: in memory.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Cache {
+    /// The most bytes that all of them take. Those make room that were not asked for again.
+    pub max_size: Size,
+    /// The largest answer that is kept.
+    pub max_answer: Size,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self {
+            max_size: Size::mebibytes(64),
+            max_answer: Size::mebibytes(1),
+        }
+    }
+}
+
 /// A name that clients ask for.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -547,6 +568,9 @@ pub struct Model {
     /// chance (embeddings, and conversations with `temperature` 0).
     #[serde(default, skip_serializing_if = "is_false")]
     pub single_flight: bool,
+    /// Keep answers, and give them to equal requests of the same client, for so long: `"10m"`. Default: none are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<ModelCache>,
     /// Answer 400 rather than lose a part of a request in translation.
     #[serde(default, skip_serializing_if = "is_false")]
     pub strict: bool,
@@ -632,6 +656,27 @@ pub struct HedgeTable {
     /// The largest share of requests that is sent twice, between 0 and 1. Default: 0.05.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_share: Option<f64>,
+}
+
+/// How answers are kept.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum ModelCache {
+    /// For so long.
+    Age(Span),
+    /// The same with more to say.
+    Table(ModelCacheTable),
+}
+
+/// How answers are kept.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModelCacheTable {
+    /// How long an answer is given again.
+    pub ttl: Span,
+    /// Give one client what another one has asked for. Default: false.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub shared: bool,
 }
 
 /// What happens to a stream that breaks off after its first content.

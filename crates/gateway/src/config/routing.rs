@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use super::check::Check;
 use super::document::join;
-use super::file::{self, BreakerTable, HedgeTable};
+use super::file::{self, BreakerTable, HedgeTable, ModelCache, ModelCacheTable};
 use super::problem::did_you_mean;
 use super::{ModelConfig, TargetConfig};
 use crate::breaker::BreakerRules;
+use crate::cache::CacheRule;
 use crate::hedge::Hedge;
 use crate::provider::{BUILT_IN, Probe};
 use crate::retry::Backoff;
@@ -140,6 +141,7 @@ impl Check<'_> {
             hedge: None,
             on_cut: file::OnCut::Error,
             single_flight: false,
+            cache: None,
         }
     }
 
@@ -161,6 +163,7 @@ impl Check<'_> {
             hedge: self.hedge(&join(path, "hedge"), model.hedge.as_ref()),
             on_cut: model.on_cut,
             single_flight: model.single_flight,
+            cache: self.cache_of(&join(path, "cache"), model.cache),
             ..common
         }
     }
@@ -182,6 +185,32 @@ impl Check<'_> {
             );
         }
         Some(Arc::new(Hedge::new(table.after.map(|after| after.0), share)))
+    }
+
+    /// How much room there is for answers that are kept.
+    pub(super) fn cache(&mut self) {
+        let cache = self.file.cache;
+        if cache.max_answer.0 == 0 {
+            self.report("cache.max_answer", "must be at least 1 byte");
+        }
+        if cache.max_size.0 < cache.max_answer.0.saturating_mul(2) {
+            self.report("cache.max_size", "must be at least twice `cache.max_answer`");
+        }
+    }
+
+    fn cache_of(&mut self, path: &str, cache: Option<ModelCache>) -> Option<CacheRule> {
+        let table = match cache? {
+            ModelCache::Age(ttl) => ModelCacheTable { ttl, shared: false },
+            ModelCache::Table(table) => table,
+        };
+        if table.ttl.0.is_zero() {
+            self.report(path, "must be longer than nothing; leave it out to keep no answers");
+        }
+        Some(CacheRule {
+            ttl: table.ttl.0,
+            shared: table.shared,
+            max_answer: usize::try_from(self.file.cache.max_answer.0).unwrap_or(usize::MAX),
+        })
     }
 
     /// When the models of a provider are left alone.

@@ -49,6 +49,8 @@ pub struct Entry {
     lost: Option<HeaderValue>,
     /// Who has gone on with the answer, one after the other.
     continued: Option<String>,
+    /// The answer was kept from an earlier request.
+    from_cache: bool,
     meter: Option<Box<Meter>>,
     account: Option<Account>,
 }
@@ -191,6 +193,14 @@ impl Entry {
         self.status = Some(StatusCode::OK);
     }
 
+    /// Notes that the answer was kept from an earlier request.
+    pub fn from_cache(&mut self) {
+        self.from_cache = true;
+        if let Some(account) = &mut self.account {
+            account.from_cache();
+        }
+    }
+
     /// Notes how many times somebody was asked.
     pub fn tried(&mut self, attempts: u32) {
         self.attempts = attempts;
@@ -296,6 +306,7 @@ impl Entry {
             milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
             lost,
             continued = self.continued.as_deref(),
+            from_cache = self.from_cache.then_some(true),
             error,
             id = self.id,
         );

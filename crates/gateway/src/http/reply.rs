@@ -23,7 +23,6 @@ use crate::app::InFlight;
 use crate::condition::Pending;
 use crate::continuation::Continuation;
 use crate::failure::Failure;
-use crate::http::fan_out::{BrokenOff, Reader};
 use crate::http::passage::Passage;
 use crate::upstream::send::{BodyError, UpstreamBody};
 
@@ -339,12 +338,15 @@ impl Drop for ReplyBody {
 }
 
 /// The reply to a caller whose request was asked by another one too. It costs nothing of its own.
-pub fn share(response: Response<Reader>, dialect: Dialect, mut entry: Entry, permit: InFlight) -> Response {
-    let (mut head, reader) = response.into_parts();
+pub fn share<B>(response: Response<B>, dialect: Dialect, mut entry: Entry, permit: InFlight) -> Response
+where
+    B: HttpBody<Data = Bytes, Error: Into<axum::BoxError>> + Send + Unpin + 'static,
+{
+    let (mut head, body) = response.into_parts();
     entry.shares(&head);
     entry.tell_standing(dialect, &mut head.headers);
     let body = SharedBody {
-        reader,
+        body,
         ended: false,
         entry,
         _permit: permit,
@@ -353,29 +355,33 @@ pub fn share(response: Response<Reader>, dialect: Dialect, mut entry: Entry, per
 }
 
 /// A shared body on its way to one of its callers.
-struct SharedBody {
-    reader: Reader,
+struct SharedBody<B> {
+    body: B,
     ended: bool,
     entry: Entry,
     _permit: InFlight,
 }
 
-impl HttpBody for SharedBody {
+impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for SharedBody<B> {
     type Data = Bytes;
-    type Error = BrokenOff;
+    type Error = B::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        let frame = ready!(Pin::new(&mut self.reader).poll_frame(cx));
-        self.ended = !matches!(frame, Some(Ok(_)));
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        self.ended = !matches!(frame, Some(Ok(_))) || self.body.is_end_stream();
         self.entry.told(frame.as_ref());
         if matches!(frame, Some(Err(_))) {
             self.entry.error = Some("upstream_broken");
         }
         Poll::Ready(frame)
     }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
 }
 
-impl Drop for SharedBody {
+impl<B> Drop for SharedBody<B> {
     fn drop(&mut self) {
         if !self.ended {
             self.entry.error = Some("caller_hung_up");

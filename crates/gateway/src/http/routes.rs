@@ -150,6 +150,8 @@ fn cors(app: &Arc<App>) -> CorsLayer {
         "x-mynah-model",
         "x-mynah-attempts",
         "x-mynah-lossy",
+        "x-mynah-cache",
+        "age",
         "x-mynah-request-id",
         "retry-after",
         "server-timing",

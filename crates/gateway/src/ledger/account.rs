@@ -138,6 +138,11 @@ impl Account {
         route.clone_into(&mut self.record.route);
     }
 
+    /// Notes that the answer was kept from an earlier request.
+    pub fn from_cache(&mut self) {
+        self.record.from_cache = true;
+    }
+
     /// Where attempts are noted.
     pub fn attempts(&mut self) -> &mut Vec<Attempt> {
         &mut self.record.attempts

@@ -20,7 +20,7 @@ const MOST: u64 = 1_000_000_000_000;
 pub const ANSWERED: &str = "answered";
 
 /// The columns of a request, in the order of [`Record::values`].
-pub const REQUEST_COLUMNS: [&str; 33] = [
+pub const REQUEST_COLUMNS: [&str; 34] = [
     "id",
     "request",
     "time",
@@ -54,6 +54,7 @@ pub const REQUEST_COLUMNS: [&str; 33] = [
     "route",
     "provider_dialect",
     "fault",
+    "from_cache",
 ];
 
 /// The columns of an attempt, in the order of [`Record::attempt_values`].
@@ -92,6 +93,7 @@ pub struct Record {
     pub tags: String,
     pub route: String,
     pub fault: Cow<'static, str>,
+    pub from_cache: bool,
     pub attempts: Vec<Attempt>,
     /// The bodies, as they were, until they are fit to be kept.
     #[serde(skip)]
@@ -208,6 +210,7 @@ impl Record {
             Value::text(&self.route),
             Value::text(self.provider_dialect()),
             Value::text(&self.fault),
+            Value::count(self.from_cache.into()),
         ]
     }
 

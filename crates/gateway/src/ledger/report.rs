@@ -82,7 +82,7 @@ pub fn tail(
 }
 
 /// The names of the columns of a table of usage.
-fn columns(by: By) -> [&'static str; 15] {
+fn columns(by: By) -> [&'static str; 16] {
     let name = match by {
         By::Client => "client",
         By::Model => "model",
@@ -107,10 +107,11 @@ fn columns(by: By) -> [&'static str; 15] {
         "cost_usd",
         "estimated",
         "unpriced",
+        "from_cache",
     ]
 }
 
-fn cells(row: &Usage) -> [String; 15] {
+fn cells(row: &Usage) -> [String; 16] {
     let counts = [
         row.requests,
         row.errors,
@@ -154,6 +155,7 @@ fn cells(row: &Usage) -> [String; 15] {
         dollars(row.cost),
         row.estimated.to_string(),
         row.unpriced.to_string(),
+        row.from_cache.to_string(),
     ]
 }
 
@@ -211,14 +213,17 @@ fn line(row: &Brief) -> String {
         }
     };
     let count = |count: Option<u64>| count.map_or_else(|| "?".to_owned(), |count| count.to_string());
+    let tokens = if row.from_cache {
+        "from the cache".to_owned()
+    } else {
+        format!("{}+{} tokens", count(row.prompt), count(row.answer))
+    };
     let mut line = format!(
-        "{time:.3} {} {} {} -> {} {}+{} tokens {} ms",
+        "{time:.3} {} {} {} -> {} {tokens} {} ms",
         row.status,
         shown(&row.client),
         shown(&row.asked),
         shown(&row.model),
-        count(row.prompt),
-        count(row.answer),
         row.total / 1000,
     );
     if let Some(cost) = row.cost {
@@ -277,8 +282,8 @@ mod tests {
         let text = csv(By::Model, &rows());
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[0].starts_with("model,requests,errors,input,cached,cache_write,"));
-        assert_eq!(lines[1], "\"a, \"\"b\"\"\",12,1,3400,0,0,0,0,56,0,0,0,1.2345,0,0");
-        assert_eq!(lines[2], ",3,3,0,0,0,0,0,0,0,0,0,0.00,0,0");
+        assert_eq!(lines[1], "\"a, \"\"b\"\"\",12,1,3400,0,0,0,0,56,0,0,0,1.2345,0,0,0");
+        assert_eq!(lines[2], ",3,3,0,0,0,0,0,0,0,0,0,0.00,0,0,0");
     }
 
     #[test]

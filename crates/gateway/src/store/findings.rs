@@ -41,6 +41,8 @@ pub struct Usage {
     /// What the requests of a known price cost, in nano-dollars.
     #[serde(rename = "cost_nano_usd")]
     pub cost: u64,
+    /// Requests whose answer was kept from an earlier one: they used nothing.
+    pub from_cache: u64,
     /// Requests whose tokens are an estimate.
     pub estimated: u64,
     /// Requests that were answered, and whose price is not known.
@@ -121,6 +123,8 @@ pub struct Brief {
     pub fault: Option<String>,
     /// How many times somebody was asked.
     pub attempts: u64,
+    /// Whether the answer was kept from an earlier request.
+    pub from_cache: bool,
     /// Tokens of the prompt, where they are known.
     pub prompt: Option<u64>,
     /// Tokens of the answer, where they are known.
@@ -259,6 +263,7 @@ impl Usage {
             audio_output: row.count("audio_output"),
             images: row.count("images"),
             cost: row.count("cost"),
+            from_cache: row.count("from_cache"),
             estimated: row.count("estimated"),
             unpriced: row.count("unpriced"),
         }
@@ -278,6 +283,7 @@ impl Usage {
             (&mut self.audio_output, other.audio_output),
             (&mut self.images, other.images),
             (&mut self.cost, other.cost),
+            (&mut self.from_cache, other.from_cache),
             (&mut self.estimated, other.estimated),
             (&mut self.unpriced, other.unpriced),
         ];
@@ -360,6 +366,7 @@ impl From<&Row> for Brief {
             error: row.text_if_any("error"),
             fault: row.text_if_any("fault"),
             attempts: row.count("attempts"),
+            from_cache: row.is("from_cache"),
             prompt: row.known("prompt"),
             answer: row.known("answer"),
             estimated: row.is("estimated"),

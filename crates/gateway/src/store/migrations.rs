@@ -5,13 +5,14 @@
 ///
 /// Ids are made here, not by the database (`crate::ledger::ids`): a row that is written again is known by its id. They
 /// grow with time, so that they serve as the index by time.
-pub const MIGRATIONS: [Migration; 6] = [
+pub const MIGRATIONS: [Migration; 7] = [
     Migration::Both(LEDGER),
     Migration::Both(MORE_OF_REQUESTS),
     Migration::Postgres(NODES),
     Migration::Both(CONTENTS),
     Migration::Postgres(NODES_OF_CONTENTS),
     Migration::Both(CLIENTS),
+    Migration::Both(FROM_CACHE),
 ];
 
 /// A step. Databases that it is not for count it too.
@@ -139,4 +140,9 @@ const CLIENTS: &str = "
         number INTEGER NOT NULL        -- grows with every change of the two tables, for those who look for changes
     );
     INSERT INTO client_changes VALUES (0);
+";
+
+/// Answers that were kept from an earlier request.
+const FROM_CACHE: &str = "
+    ALTER TABLE requests ADD COLUMN from_cache INTEGER NOT NULL DEFAULT 0; -- whether the answer was kept from an earlier one
 ";

@@ -18,7 +18,7 @@ pub const LARGEST_PAGE: u32 = 1_000;
 /// The columns of [`super::findings::Brief`].
 const BRIEF: &str =
     "id, request, time, client, path, dialect, streamed, asked, model, provider, status, error, attempts,
-    estimated, cost, waited, own, total, lost, tags, route, provider_dialect, fault,
+    from_cache, estimated, cost, waited, own, total, lost, tags, route, provider_dialect, fault,
     input + cached + cache_write + audio_input + image_input AS prompt, output + reasoning + audio_output AS answer";
 
 /// By what usage is added up.
@@ -102,6 +102,7 @@ pub fn usage(by: By, scope: &Scope) -> Query {
     let mut query = Query::new(format!("SELECT {name} AS name, count(*) AS requests"));
     let counts = [
         ("errors", "status >= 400 OR error IS NOT NULL"),
+        ("from_cache", "from_cache = 1"),
         ("estimated", "estimated = 1"),
         ("unpriced", "cost IS NULL AND status < 400 AND model IS NOT NULL"),
     ];
@@ -199,13 +200,13 @@ pub fn content(id: i64) -> Query {
 }
 
 /// What each client consumed after a moment, in pieces of so many milliseconds, the oldest first. Only requests count that
-/// somebody was asked.
+/// somebody was asked, now or when their answer was kept.
 pub fn consumed(since: u64, piece: u64) -> Query {
     let mut query = Query::new(
         "SELECT client, count(*) AS requests, min(time) AS first, max(time) AS last,
             CAST(coalesce(sum(input + cached + cache_write + audio_input + image_input + output + reasoning + audio_output), 0)
                 AS BIGINT) AS tokens
-         FROM requests WHERE attempts > 0 AND client IS NOT NULL"
+         FROM requests WHERE (attempts > 0 OR from_cache = 1) AND client IS NOT NULL"
             .to_owned(),
     );
     query.only(&Scope {
