@@ -196,7 +196,7 @@ async fn who_hangs_up_has_a_row() {
         understudy.wait_aborted(count).await;
     }
     let query = "SELECT requests.status, error, fault, requests.attempts, target, outcome, latency > 0 FROM requests
-        JOIN attempts ON requests.id = attempts.request ORDER BY requests.id";
+        JOIN attempts ON requests.id = attempts.request ORDER BY requests.time";
     assert_eq!(
         rows(&database, query, 2).await,
         [
