@@ -1,10 +1,14 @@
 //! Finds what routing needs in a JSON request body, in one pass and without building anything.
 
+mod answer;
+
 use std::borrow::Cow;
 use std::ops::Range;
 
 use bytes::Bytes;
 
+pub use self::answer::AnswerLimit;
+use self::answer::AnswerSpans;
 use crate::json::{JsonFault, Scanner};
 use crate::signature::Envelopes;
 use crate::splice::Edit;
@@ -23,6 +27,7 @@ pub struct Gist<'a> {
     /// Where the members begin.
     open: usize,
     usage: UsageOption,
+    answer: AnswerSpans,
 }
 
 /// The name of a model and where it stands in the body.
@@ -83,6 +88,7 @@ pub fn peek(body: &[u8]) -> Result<Gist<'_>, PeekError> {
             span: open + 1..open + 1,
             text: "\"stream_options\":{\"include_usage\":true},",
         },
+        answer: AnswerSpans::default(),
     };
     let mut first = true;
     while let Some(key) = scanner.next_key(first)? {
@@ -95,7 +101,7 @@ pub fn peek(body: &[u8]) -> Result<Gist<'_>, PeekError> {
                 gist.stream_span = Some(value);
             }
             b"stream_options" => gist.usage = usage_option(body, value)?,
-            _ => {}
+            key => gist.answer.note(key, value),
         }
     }
     scanner.end()?;
@@ -113,6 +119,11 @@ impl<'a> Gist<'a> {
             self.model = Some(Model { name, span });
         }
         Ok(())
+    }
+
+    /// How long the answers may be that `body` asks for, which is the one that this is the gist of.
+    pub fn answer_limit(&self, body: &[u8]) -> AnswerLimit {
+        self.answer.read(body)
     }
 
     /// The edit that asks for a stream, or `None` when one is asked for already.

@@ -76,7 +76,8 @@ struct Source {
 enum Command {
     /// Run the gateway (this is what happens without a command)
     Serve,
-    /// Check the configuration: report every problem with its place, and exit with 1 if there is one
+    /// Check the configuration: report every problem with its place, and exit with 1 if there is one. What is allowed and
+    /// probably not meant is a warning
     Check,
     /// Say what would happen to a request (where it would go, what exactly would be sent, what would be lost), or where a
     /// model leads right now
@@ -220,7 +221,14 @@ fn check(source: &Source) -> anyhow::Result<()> {
         .load(file.as_deref(), &environment()?)
         .map_err(|problems| report_all(&problems))?;
     let name = file.as_deref().unwrap_or(Path::new("the environment")).display();
-    let Loaded { config, effective } = loaded;
+    let Loaded {
+        config,
+        effective,
+        advice,
+    } = loaded;
+    for advice in advice {
+        writeln!(std::io::stderr(), "warning: {advice}")?;
+    }
     let (providers, models, clients) = (
         config.providers.len(),
         config.models.len(),

@@ -2,10 +2,11 @@
 //!
 //! [`document`] reads TOML with the place of every value, [`schema`] holds it against the JSON Schema of [`mod@file`],
 //! [`effective`] fills in what the catalog and the environment know, and [`check`] makes the runtime values, [`routing`] those of
-//! the models.
+//! the models. `advice` says what is allowed and probably not meant.
 
 pub mod access;
 mod admin;
+mod advice;
 pub mod check;
 pub mod clients;
 pub mod document;
@@ -242,6 +243,8 @@ pub struct Loaded {
     pub config: Config,
     /// What `mynah config show` prints.
     pub effective: effective::Effective,
+    /// What is allowed and probably not meant.
+    pub advice: Vec<Problem>,
 }
 
 /// Reads a configuration file's text. `name` is how problems call the file; `listen` overrides `server.listen`.
@@ -263,5 +266,11 @@ pub fn load(
             .insert("server.listen".to_owned(), "command line".to_owned());
     }
     let config = check::check(&effective, &document)?;
-    Ok((document, Loaded { config, effective }))
+    let advice = advice::advice(&config, &effective.file, &document);
+    let loaded = Loaded {
+        config,
+        effective,
+        advice,
+    };
+    Ok((document, loaded))
 }

@@ -54,7 +54,12 @@ pub async fn run(
     load: Load,
     ledger: Option<Arc<Ledger>>,
 ) -> anyhow::Result<()> {
-    let Loaded { config, effective } = loaded;
+    let Loaded {
+        config,
+        effective,
+        advice,
+    } = loaded;
+    warn(&advice);
     let listener = bind(config.server.listen, "server.listen")?;
     let admin_listener = config.admin.as_ref().map(|admin| bind(admin.listen, "admin.listen"));
     let admin_listener = admin_listener.transpose()?;
@@ -75,6 +80,7 @@ pub async fn run(
     ));
     let sites = Sites::build(config, &process, &admin)?;
     if let Some(store) = store {
+        // Scopes are kept for those who use them, and now somebody does.
         let access = process.stored.beside(&sites.public.load().app.access);
         let now = process.scopes.clock().now();
         block_in_place(|| past(&store, &access, now)).restore(&process.scopes, &access, now);
@@ -217,6 +223,7 @@ async fn keep_reloading(
         }
         let swapped = (admin.load)().and_then(|(document, loaded)| {
             watched = Watched::new(std::iter::once(admin.file.clone()).chain(check::files(&loaded.config)));
+            warn(&loaded.advice);
             let app = swap(&sites, &admin, loaded.config)?;
             admin.in_use.store(InUse::now(document, loaded.effective));
             looking.abort();
@@ -235,6 +242,13 @@ async fn keep_reloading(
             // Whoever asked may have gone.
             let _ = asked.send(swapped);
         }
+    }
+}
+
+/// Tells what is probably not meant.
+fn warn(advice: &[Problem]) {
+    for advice in advice {
+        tracing::warn!("{advice}");
     }
 }
 

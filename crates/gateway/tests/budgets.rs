@@ -196,7 +196,7 @@ async fn who_hangs_up_leaves_no_reservation() {
     let gateway = Gateway::start(&config(
         &understudy,
         &database,
-        "budget = { usd = 0.0004, per = 'month' }",
+        "budget = { usd = 0.0005, per = 'month' }",
     ));
     let mut streams = Vec::new();
     for _ in 0..2 {
@@ -246,4 +246,76 @@ async fn what_has_no_price_counts_nothing() {
     }
     answered(&database, 5).await;
     assert_eq!(query(&database, "SELECT count(*) FROM requests WHERE cost IS NULL"), 5);
+}
+
+#[tokio::test]
+async fn what_was_spent_is_known_after_its_rows_are_deleted() {
+    let understudy = Understudy::start(completion()).await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("kept.db");
+    let config = config(&understudy, &database, "budget = { usd = 0.0004, per = 'total' }");
+    let mut gateway = Gateway::start(&config);
+    while gateway.send(&chat("")).await.status == 200 {}
+    gateway.signal("TERM");
+    gateway.ended().await;
+    let spent = query(&database, "SELECT sum(cost) FROM requests");
+    // The thread that writes begins with what is too old.
+    let mut gateway = Gateway::start(&config.replace("[store]", "[store]\nmax_age = '1ms'"));
+    let is_empty = || query(&database, "SELECT count(*) FROM requests WHERE status = 200") == 0;
+    support::until(is_empty, || "old rows are still there".to_owned()).await;
+    assert_eq!(gateway.send(&chat("")).await.status, 402);
+    gateway.signal("TERM");
+    gateway.ended().await;
+    let gateway = Gateway::start(&config);
+    assert_eq!(gateway.send(&chat("")).await.status, 402);
+    assert_eq!(query(&database, "SELECT sum(cost) FROM deleted"), spent);
+    assert!(spent > COST);
+}
+
+#[test]
+fn what_a_budget_does_not_see_is_told_beforehand() {
+    let directory = tempfile::tempdir().unwrap();
+    let check = |config: &str| {
+        std::fs::write(directory.path().join("mynah.toml"), config).unwrap();
+        let output = support::command(directory.path()).arg("check").output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let providers = "[providers.openai]\napi_key = 'k'\n[providers.box]\nbase_url = 'http://10.0.0.5:8000/v1'\n\
+        models = ['qwen3', 'llama']\n[models.smart]\ntargets = ['openai/gpt-4o']\nfallback = ['own']\n[models.own]\ntargets = ['box/own']\n";
+    let client = "[[clients]]\nname = 'a'\nkey = 'k'\n";
+    assert_eq!(check(&format!("{providers}{client}")), "");
+    let told = check(&format!("{providers}{client}budget = {{ usd = 1, per = 'day' }}\n"));
+    assert_eq!(
+        told.lines().collect::<Vec<_>>(),
+        [
+            "warning: mynah.toml:14:1: `clients.0.budget`: without a table [store], what was spent is forgotten when the gateway stops: add one",
+            "warning: mynah.toml:14:1: `clients.0.budget`: no price is known of `box/llama`, `box/own`, `box/qwen3`: what is asked of them is not counted as spent, unless [prices] has it",
+        ]
+    );
+    // What a client cannot reach costs it nothing; what answers in place of another is reached.
+    let group = "group = 'g'\n[[groups]]\nname = 'g'\nbudget = { usd = 1, per = 'day' }\n";
+    let store = "[store]\n";
+    let told = check(&format!("{store}{providers}{client}models = ['smart']\n{group}"));
+    assert!(
+        told.contains("`groups.0.budget`: no price is known of `box/own`: "),
+        "{told}"
+    );
+    assert_eq!(
+        check(&format!("{store}{providers}{client}models = ['openai/*']\n{group}")),
+        ""
+    );
+}
+
+#[tokio::test]
+async fn a_ledger_that_cannot_be_read_keeps_nobody_out() {
+    let understudy = Understudy::start(completion()).await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("kept.db");
+    std::fs::write(&database, "my diary, which is no database").unwrap();
+    let limits = "requests_per_day = 1\nbudget = { usd = 1, per = 'month' }";
+    let gateway = Gateway::start(&config(&understudy, &database, limits));
+    gateway.printed("limits and budgets begin at zero").await;
+    assert_eq!(gateway.send(&chat("")).await.status, 200);
+    assert_eq!(gateway.send(&chat("")).await.status, 429);
 }

@@ -10,6 +10,7 @@ mod support;
 
 use mynah_understudy::{Reply, Understudy};
 use support::{Gateway, Request, command};
+use tokio::io::AsyncWriteExt as _;
 
 async fn up(clients: &str) -> (Understudy, Gateway) {
     let understudy = Understudy::start(Reply::json(&serde_json::json!({"ok": 1})))
@@ -206,6 +207,19 @@ async fn web_pages_call_only_from_where_they_may() {
         (reply.status, reply.header("access-control-allow-origin")),
         (200, Some("https://app.example"))
     );
+    let exposed = reply.header("access-control-expose-headers").unwrap();
+    for name in [
+        "x-request-id",
+        "retry-after",
+        "x-mynah-model",
+        "x-ratelimit-remaining-requests",
+        "anthropic-ratelimit-tokens-reset",
+    ] {
+        assert!(
+            exposed.split(',').any(|other| other.trim() == name),
+            "{name}: {exposed}"
+        );
+    }
     let preflight = Request::new("OPTIONS", "/v1/chat/completions")
         .header("access-control-request-method", "POST")
         .header("access-control-request-headers", "authorization,x-stainless-lang");
@@ -296,6 +310,16 @@ fn mistakes_in_clients_and_groups_are_told_with_their_places() {
         ),
         ("budget = { usd = 5 }", "`clients.0.budget.per`: this key is required"),
         (
+            "budgets = [{ usd = 5, per = 'day' }]",
+            "unknown key, did you mean `budget`?",
+        ),
+        ("max_budget = 5", "`clients.0.max_budget`: unknown key"),
+        (
+            "budget = { usd = 5, per = 'day', reset = 1 }",
+            "`clients.0.budget.reset`: unknown key",
+        ),
+        ("[[groups]]\nname = 'g'\nbudget = 5", "`groups.0.budget`"),
+        (
             "budget = { usd = 5, per = 'year' }",
             "`year` is not one of hour, day, week, month, total",
         ),
@@ -325,4 +349,81 @@ fn mistakes_in_clients_and_groups_are_told_with_their_places() {
     let deep: Vec<String> = (0..6).map(group).collect();
     let deep = deep.concat();
     assert!(client(&format!("group = 'g0'\n{deep}[[groups]]\nname = 'g6'")).contains("4 levels at most"));
+}
+
+#[tokio::test]
+async fn a_key_that_is_taken_away_is_refused_from_then_on() {
+    let understudy = Understudy::start(Reply::json(&serde_json::json!({"ok": 1})))
+        .await
+        .unwrap();
+    let provider = format!("[providers.up]\nbase_url = '{}'\nmodels = ['m']\n", understudy.url());
+    let client = |name: &str, key: &str| format!("[[clients]]\nname = '{name}'\nkey = '{key}'\n");
+    let both = provider.clone() + &client("a", "key-a") + &client("b", "key-b");
+    let gateway = Gateway::start(&both);
+    let status = async |key: &str| gateway.send(&chat("m").header("authorization", key)).await.status;
+    assert_eq!((status("key-a").await, status("key-b").await), (200, 200));
+    // One is gone, and the other has got another key.
+    gateway.rewrite(&(provider + &client("b", "key-of-b")));
+    gateway.printed("the changed configuration is in use").await;
+    let statuses = (status("key-a").await, status("key-b").await, status("key-of-b").await);
+    assert_eq!(statuses, (401, 401, 200));
+    // Also on a connection that was used with it before.
+    let mut stream = gateway.connect().await;
+    let ask = async |stream: &mut tokio::net::TcpStream, key: &str| {
+        let request = chat("m").header("authorization", key);
+        stream.write_all(&request.bytes()).await.unwrap();
+        support::read_reply(stream).await.unwrap().status
+    };
+    assert_eq!(ask(&mut stream, "key-of-b").await, 200);
+    gateway.rewrite(&both);
+    while status("key-of-b").await == 200 {}
+    assert_eq!(ask(&mut stream, "key-of-b").await, 401);
+}
+
+#[tokio::test]
+async fn nothing_that_a_caller_says_leads_a_providers_key_elsewhere() {
+    let (understudy, elsewhere) = (
+        Understudy::start(Reply::json(&serde_json::json!({"ok": 1})))
+            .await
+            .unwrap(),
+        Understudy::start(Reply::json(&serde_json::json!({"ok": 2})))
+            .await
+            .unwrap(),
+    );
+    let gateway = Gateway::start(&format!(
+        "[[clients]]\nname = 'a'\nkey = 'key-a'\n[providers.up]\nbase_url = '{}'\napi_key = 'of-the-provider'\nmodels = ['m']\n",
+        understudy.url()
+    ));
+    let (there, host) = (elsewhere.url(), elsewhere.url().replace("http://", ""));
+    let body = format!(
+        r#"{{"model":"m","api_base":"{there}","base_url":"{there}","api_key":"sk-x","provider":{{"base_url":"{there}"}},"messages":[]}}"#
+    );
+    for (name, value) in [
+        ("x-portkey-custom-host", &there),
+        ("x-base-url", &there),
+        ("x-forwarded-host", &host),
+        ("forwarded", &format!("host={host}")),
+        ("x-original-url", &there),
+        ("x-mynah-provider", &there),
+    ] {
+        let request = Request::chat(&body).header("authorization", "Bearer key-a");
+        gateway.send(&request.header(name, value)).await;
+    }
+    let query = format!("/v1/chat/completions?api_base={there}&base_url={there}");
+    gateway
+        .send(&Request::post(&query, &body).header("authorization", "Bearer key-a"))
+        .await;
+    for path in [
+        format!("//{host}/v1/chat/completions"),
+        format!("/v1/files/@{host}/x"),
+        format!("/v1/files/..%2f..%2f{host}"),
+    ] {
+        gateway
+            .send(&Request::new("GET", &path).header("authorization", "Bearer key-a"))
+            .await;
+    }
+    assert_eq!(elsewhere.received().len(), 0);
+    let received = understudy.received();
+    assert!(received.len() >= 5, "{}", received.len());
+    assert!(received.iter().all(|request| request.key() == Some("of-the-provider")));
 }

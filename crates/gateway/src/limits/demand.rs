@@ -1,6 +1,6 @@
 //! What a request will probably come to, and what it came to.
 
-use mynah_dialect::estimate;
+use mynah_dialect::estimate::body_tokens;
 
 use super::Allowance;
 use crate::ask::{Ask, AskBody};
@@ -8,7 +8,6 @@ use crate::discovered::Discovered;
 use crate::operation::Speech;
 use crate::prices::Counts;
 use crate::route::{Route, Target};
-use crate::translation::Conversation;
 
 /// Nothing is larger than this. What says that it is lies, and must not overflow a sum.
 const MOST: u64 = 1 << 40;
@@ -77,29 +76,20 @@ impl Used {
     }
 }
 
-/// The tokens of the prompt, and those that the answer may have: as many as the caller allows it, or as answers usually have.
+/// The tokens of the prompt, and those that the answers may have: as many as the caller allows them, or as answers usually have.
 fn tokens(ask: &Ask<'_>, usual: u64) -> (u64, u64) {
-    match ask.operation.map(|operation| operation.speech) {
-        None | Some(Speech::Count(_)) => return (0, 0),
-        Some(Speech::Conversation(_) | Speech::Completions) => {}
-        Some(_) => return (length(ask) / 4, 0),
-    }
-    // What cannot be read is for the provider to judge.
-    let conversation = ask.conversation().ok().flatten().map(Conversation::request);
-    match conversation {
-        Some(request) => {
-            let answer = request.max_tokens.unwrap_or(usual);
-            let answers = u64::from(request.candidates.unwrap_or(1).max(1));
-            (estimate::input_tokens(request), answer.saturating_mul(answers))
+    let speech = ask.operation.map(|operation| operation.speech);
+    let AskBody::Json(body, gist) = &ask.body else {
+        // How many tokens are in other things is seen when they are counted.
+        return (0, 0);
+    };
+    match speech {
+        None | Some(Speech::Count(_)) => (0, 0),
+        Some(Speech::Conversation(_) | Speech::Completions) => {
+            let limit = gist.answer_limit(body);
+            let answers = limit.tokens.unwrap_or(usual).saturating_mul(limit.answers);
+            (body_tokens(body), answers)
         }
-        None => (length(ask) / 4, usual),
-    }
-}
-
-/// The bytes of what is text. How many tokens are in other things is seen when they are counted.
-fn length(ask: &Ask<'_>) -> u64 {
-    match &ask.body {
-        AskBody::Json(bytes, _) => bytes.len() as u64,
-        AskBody::Form(..) | AskBody::Opaque(_) | AskBody::Streamed(_) => 0,
+        Some(_) => (body.len() as u64 / 4, 0),
     }
 }

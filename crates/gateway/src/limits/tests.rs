@@ -1,5 +1,7 @@
 //! Laws of admission: windows are never exceeded and hardly ever left unused, and budgets are settled to the nano-dollar.
 
+mod schedules;
+
 use std::sync::Arc;
 
 use proptest::prelude::*;

@@ -5,7 +5,7 @@
 ///
 /// Ids are made here, not by the database (`crate::ledger::ids`): a row that is written again is known by its id. They
 /// grow with time, so that they serve as the index by time.
-pub const MIGRATIONS: [Migration; 7] = [
+pub const MIGRATIONS: [Migration; 8] = [
     Migration::Both(LEDGER),
     Migration::Both(MORE_OF_REQUESTS),
     Migration::Postgres(NODES),
@@ -13,6 +13,7 @@ pub const MIGRATIONS: [Migration; 7] = [
     Migration::Postgres(NODES_OF_CONTENTS),
     Migration::Both(CLIENTS),
     Migration::Both(FROM_CACHE),
+    Migration::Both(DELETED),
 ];
 
 /// A step. Databases that it is not for count it too.
@@ -145,4 +146,14 @@ const CLIENTS: &str = "
 /// Answers that were kept from an earlier request.
 const FROM_CACHE: &str = "
     ALTER TABLE requests ADD COLUMN from_cache INTEGER NOT NULL DEFAULT 0; -- whether the answer was kept from an earlier one
+";
+
+/// What the rows cost that are deleted, so that budgets do not forget them.
+const DELETED: &str = "
+    CREATE TABLE deleted (
+        client TEXT NOT NULL,
+        day    INTEGER NOT NULL,       -- in days since 1970, in UTC; 0 for all that are no longer of any month that it may be
+        cost   INTEGER NOT NULL,       -- in nano-dollars
+        PRIMARY KEY (client, day)
+    ) WITHOUT ROWID;
 ";

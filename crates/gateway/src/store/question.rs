@@ -21,6 +21,9 @@ const BRIEF: &str =
     from_cache, estimated, cost, waited, own, total, lost, tags, route, provider_dialect, fault,
     input + cached + cache_write + audio_input + image_input AS prompt, output + reasoning + audio_output AS answer";
 
+/// Milliseconds of a day.
+const DAY: u64 = 24 * 60 * 60 * 1000;
+
 /// By what usage is added up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -218,17 +221,36 @@ pub fn consumed(since: u64, piece: u64) -> Query {
     query
 }
 
-/// What each client spent since a moment, in nano-dollars.
+/// What each client spent since a moment, in nano-dollars. Of what was deleted only whole days are known.
 pub fn spent(since: u64) -> Query {
-    let sum = "SELECT client, CAST(sum(cost) AS BIGINT) AS cost FROM requests WHERE cost > 0 AND client IS NOT NULL";
+    let sum = "SELECT client, CAST(sum(cost) AS BIGINT) AS cost FROM (
+            SELECT client, cost FROM requests WHERE cost > 0 AND client IS NOT NULL";
     let mut query = Query::new(sum.to_owned());
     query.only(&Scope {
         since: Some(since),
         ..Scope::default()
     });
-    query.sql += " GROUP BY client";
+    let day = query.place(Value::count(since.div_ceil(DAY)));
+    let _ = write!(
+        query.sql,
+        " UNION ALL SELECT client, cost FROM deleted WHERE day >= {day}) AS spent GROUP BY client"
+    );
     query
 }
+
+/// What is done before rows up to an id, `$1`, are deleted: their costs are added up by client and day, and those of days that
+/// are no longer of the same month as the last of these rows, by client alone. So there are few sums, and budgets of all periods
+/// of a day or more find theirs.
+pub const REMEMBER: [&str; 3] = [
+    "INSERT INTO deleted SELECT client, time / 86400000, CAST(sum(cost) AS BIGINT) FROM requests
+     WHERE id <= $1 AND cost > 0 AND client IS NOT NULL GROUP BY 1, 2
+     ON CONFLICT (client, day) DO UPDATE SET cost = deleted.cost + excluded.cost",
+    "INSERT INTO deleted SELECT client, 0, CAST(sum(cost) AS BIGINT) FROM deleted
+     WHERE day > 0 AND day < (SELECT max(time) / 86400000 - 31 FROM requests WHERE id <= $1) GROUP BY client
+     ON CONFLICT (client, day) DO UPDATE SET cost = deleted.cost + excluded.cost",
+    "DELETE FROM deleted
+     WHERE day > 0 AND day < (SELECT max(time) / 86400000 - 31 FROM requests WHERE id <= $1)",
+];
 
 fn text(text: &str) -> Value<'static> {
     Value::Text(legible(text).into_owned().into())

@@ -10,7 +10,7 @@ use super::Value;
 use super::clients::Change;
 use super::findings::Row;
 use super::migrations::MIGRATIONS;
-use super::question::Query;
+use super::question::{Query, REMEMBER};
 use crate::ledger::ids::first_of;
 use crate::ledger::record::{ATTEMPT_COLUMNS, CONTENT_COLUMNS, REQUEST_COLUMNS, Record};
 
@@ -133,7 +133,7 @@ impl Sqlite {
     }
 
     /// Deletes some of the rows that are too old (from before `oldest`, in milliseconds since 1970) or too many. Returns
-    /// whether there may be more of them.
+    /// whether there may be more of them. What they cost is kept.
     pub fn prune(&mut self, oldest: Option<u64>, max_size: u64) -> Result<bool, Error> {
         let before = if self.size()? > max_size {
             i64::MAX
@@ -148,6 +148,9 @@ impl Sqlite {
         let bound = "SELECT max(id), count(*) FROM (SELECT id FROM requests WHERE id < ?1 ORDER BY id LIMIT ?2)";
         let (bound, count): (Option<i64>, i64) =
             transaction.query_row(bound, [before, STEP], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        for step in REMEMBER {
+            transaction.execute(&step.replace('$', "?"), [bound])?;
+        }
         transaction.execute("DELETE FROM attempts WHERE request <= ?1", [bound])?;
         transaction.execute("DELETE FROM contents WHERE request <= ?1", [bound])?;
         transaction.execute("DELETE FROM requests WHERE id <= ?1", [bound])?;

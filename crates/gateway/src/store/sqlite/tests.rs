@@ -1,6 +1,7 @@
 use super::*;
 use crate::ledger::ids::Ids;
 use crate::ledger::record::{Attempt, Tokens};
+use crate::store::findings::Spent;
 use crate::store::question;
 
 /// A day in 2025, in milliseconds since 1970.
@@ -99,6 +100,42 @@ fn a_database_of_the_first_version_is_brought_up_to_date() {
         .unwrap();
     assert_eq!(old[0].0["total"], Value::Integer(1000));
     assert_eq!(old[0].0["route"], Value::Null);
+}
+
+#[test]
+fn what_deleted_rows_cost_is_not_forgotten() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = Sqlite::open(&directory.path().join("m.db"), false).unwrap();
+    let (mut ids, day) = (Ids::new(0), 24 * 60 * 60 * 1000);
+    // Ninety days, of which the last is today, and two clients.
+    for ago in (0..90).rev() {
+        let time = DAY - ago * day + 5_000;
+        let rows: Vec<Record> = ["team", "other"]
+            .into_iter()
+            .map(|client| Record {
+                client: client.to_owned(),
+                ..record(ids.next(time), time)
+            })
+            .collect();
+        store.write(&rows).unwrap();
+    }
+    let spent = |store: &Sqlite| -> Vec<Vec<Spent>> {
+        let since = [DAY, DAY - 6 * day, DAY - 30 * day, 0];
+        let ask = |since| store.select(&question::spent(since)).unwrap();
+        since.map(|since| ask(since).iter().map(Spent::from).collect()).to_vec()
+    };
+    let before = spent(&store);
+    assert_eq!(
+        before[2].iter().map(|spent| spent.cost).collect::<Vec<_>>(),
+        [31 * 1500, 31 * 1500]
+    );
+    for oldest in [DAY - 80 * day, DAY - 40 * day, DAY - 3 * day, DAY + 2 * day] {
+        while store.prune(Some(oldest), u64::MAX).unwrap() {}
+        assert_eq!(spent(&store), before);
+    }
+    assert_eq!(count(&store, "requests"), 0);
+    // A sum for each of the days that a month may have, and one for all before.
+    assert!(count(&store, "deleted") <= 2 * 33);
 }
 
 #[test]
