@@ -21,6 +21,9 @@ const PATIENCE = 20_000;
 export const UPSTREAM_KEY = 'sk-upstream-secret';
 export const CLIENT_KEY = 'sk-client-of-the-gateway';
 export const LIMITED_KEY = 'sk-client-with-one-model';
+export const ONCE_KEY = 'sk-client-with-one-request-a-minute';
+export const ALONE_KEY = 'sk-client-with-one-request-at-a-time';
+export const POOR_KEY = 'sk-client-with-hardly-any-money';
 
 const configuration = (understudy) => `
 [server]
@@ -54,6 +57,22 @@ key = "${CLIENT_KEY}"
 name = "limited"
 key = "${LIMITED_KEY}"
 models = ["smart"]
+
+[[clients]]
+name = "once"
+key = "${ONCE_KEY}"
+requests_per_minute = 1
+tokens_per_minute = 1000
+
+[[clients]]
+name = "alone"
+key = "${ALONE_KEY}"
+max_concurrent = 1
+
+[[clients]]
+name = "poor"
+key = "${POOR_KEY}"
+budget = { usd = 0.0003, per = "month" }
 `;
 
 /** Starts both for one file of tests, and stops them after it. */

@@ -5,7 +5,7 @@ import os
 import pytest
 from openai import OpenAI
 
-from support import CLIENT_KEY, LIMITED_KEY, PATIENCE, UPSTREAM_KEY, Process, Understudy
+from support import ALONE_KEY, CLIENT_KEY, LIMITED_KEY, ONCE_KEY, PATIENCE, POOR_KEY, UPSTREAM_KEY, Process, Understudy
 
 # Keys, addresses and proxies of the machine must not reach the SDK.
 for name in list(os.environ):
@@ -61,6 +61,22 @@ key = "{client_key}"
 name = "limited"
 key = "{limited_key}"
 models = ["smart"]
+
+[[clients]]
+name = "once"
+key = "{once_key}"
+requests_per_minute = 1
+tokens_per_minute = 1000
+
+[[clients]]
+name = "alone"
+key = "{alone_key}"
+max_concurrent = 1
+
+[[clients]]
+name = "poor"
+key = "{poor_key}"
+budget = {{ usd = 0.0003, per = "month" }}
 """
 
 
@@ -78,7 +94,13 @@ def gateway(understudy_process, tmp_path_factory):
     """The address of a gateway that has not seen anything fail yet."""
     folder = tmp_path_factory.mktemp("mynah")
     configuration = CONFIGURATION.format(
-        understudy=understudy_process.url, upstream_key=UPSTREAM_KEY, client_key=CLIENT_KEY, limited_key=LIMITED_KEY
+        understudy=understudy_process.url,
+        upstream_key=UPSTREAM_KEY,
+        client_key=CLIENT_KEY,
+        limited_key=LIMITED_KEY,
+        once_key=ONCE_KEY,
+        alone_key=ALONE_KEY,
+        poor_key=POOR_KEY,
     )
     (folder / "mynah.toml").write_text(configuration)
     process = Process("MYNAH_BIN", "mynah", cwd=folder)

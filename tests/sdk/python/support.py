@@ -16,6 +16,9 @@ PATIENCE = 20.0
 UPSTREAM_KEY = "sk-upstream-secret"
 CLIENT_KEY = "sk-client-of-the-gateway"
 LIMITED_KEY = "sk-client-with-one-model"
+ONCE_KEY = "sk-client-with-one-request-a-minute"
+ALONE_KEY = "sk-client-with-one-request-at-a-time"
+POOR_KEY = "sk-client-with-hardly-any-money"
 
 
 class Process:
