@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::cache::Cache;
 use crate::caller::Callers;
 use crate::catalog::Catalog;
+use crate::cluster::Cluster;
 use crate::condition::Conditions;
 use crate::config::access::AccessConfig;
 use crate::config::{AdminConfig, Config, CorsOrigins, ServerConfig};
@@ -69,15 +70,15 @@ pub struct Process {
 }
 
 impl Process {
-    /// A process that has seen nothing yet.
-    pub fn new(ledger: Option<Arc<Ledger>>) -> Self {
+    /// A process that has seen nothing yet. `cluster`: who counts together with others.
+    pub fn new(ledger: Option<Arc<Ledger>>, cluster: Option<Arc<Cluster>>) -> Self {
         let via = format!("1.1 mynah-{}", Uuid::now_v7().simple());
         Self {
             discovered: Arc::default(),
-            conditions: Arc::default(),
+            conditions: Arc::new(Conditions::new(cluster.as_ref().map(|cluster| cluster.herald()))),
             holds: Holds::default(),
             flights: Arc::default(),
-            scopes: Scopes::new(Clock::start()),
+            scopes: Scopes::new(Clock::start(), cluster),
             stored: Stored::new(ledger.is_some()),
             ledger,
             via: HeaderValue::try_from(via).unwrap_or(HeaderValue::from_static("1.1 mynah")),

@@ -201,7 +201,7 @@ mod tests {
             anonymous: anonymous.then_some(nobody),
             ..AccessConfig::default()
         };
-        Callers::new(&access, &Scopes::new(Clock::start()))
+        Callers::new(&access, &Scopes::new(Clock::start(), None))
     }
 
     fn callers(anonymous: bool) -> Callers {

@@ -265,7 +265,7 @@ fn explain_command(source: &Source, path: Option<&str>, request: &Path) -> anyho
     let (_, loaded) = source
         .load(source.file()?.as_deref(), &environment()?)
         .map_err(|problems| report_all(&problems))?;
-    let process = Arc::new(Process::new(None));
+    let process = Arc::new(Process::new(None, None));
     // Nobody is asked, so nothing more will be discovered.
     process.discovered.set_complete();
     let app = App::new(loaded.config, process, None);
@@ -303,7 +303,7 @@ fn explain_model(source: &Source, model: &str, key: Option<&str>) -> anyhow::Res
                 std::io::stderr(),
                 "No gateway told at {listen}: {reason}. This is what the configuration says."
             )?;
-            let process = Arc::new(Process::new(None));
+            let process = Arc::new(Process::new(None, None));
             process.discovered.set_complete();
             let app = App::new(loaded.config, process, None);
             let runtime = tokio::runtime::Builder::new_current_thread().build()?;

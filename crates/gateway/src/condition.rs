@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::breaker::{Admission, Breaker, BreakerRules};
-use crate::keys::Key;
+use crate::keys::{Herald, Key, News, Reason};
 use crate::latency::Latency;
 use crate::retry::RetryBudget;
 
@@ -177,9 +178,27 @@ pub struct Conditions {
     targets: Mutex<HashMap<String, Arc<Condition>>>,
     /// By the provider's name and the hash of the key.
     keys: Mutex<HashMap<String, Arc<Key>>>,
+    /// Where rests of keys are told that other nodes should know of.
+    herald: Option<mpsc::Sender<News>>,
 }
 
 impl Conditions {
+    /// Nothing is known yet. `herald`: where rests of keys are told that other nodes should know of.
+    pub fn new(herald: Option<mpsc::Sender<News>>) -> Self {
+        Self {
+            herald,
+            ..Self::default()
+        }
+    }
+
+    /// Lets a key rest, and for a model alone where one is named, as another node was told. Keys that are not known here are left out.
+    pub fn learn_rest(&self, key: &str, model: Option<&str>, reason: Reason, left: Duration, now: Instant) {
+        let keys = lock(&self.keys);
+        if let Some(known) = keys.values().find(|known| known.is_called(key)) {
+            known.learn(model, reason, left, now);
+        }
+    }
+
     /// That of a target, by its name.
     pub fn of_target(&self, name: &str, rules: BreakerRules) -> Arc<Condition> {
         let mut targets = lock(&self.targets);
@@ -199,8 +218,9 @@ impl Conditions {
     pub fn of_key(&self, provider: &str, hash: [u8; 32]) -> Arc<Key> {
         let mut keys = lock(&self.keys);
         make_room(&mut keys);
+        let herald = || self.herald.clone().map(|herald| Herald::new(provider, &hash, herald));
         keys.entry(format!("{provider} {}", BASE64.encode(hash)))
-            .or_default()
+            .or_insert_with(|| Arc::new(Key::new(herald())))
             .clone()
     }
 

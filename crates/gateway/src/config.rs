@@ -9,6 +9,7 @@ mod admin;
 mod advice;
 pub mod check;
 pub mod clients;
+mod cluster;
 pub mod document;
 pub mod effective;
 pub mod env;
@@ -33,6 +34,7 @@ use axum::http::HeaderValue;
 
 use crate::balance::Strategy;
 use crate::caller::KeyHash;
+use crate::cluster::address::Address;
 use crate::prices::Price;
 use crate::provider::Provider;
 use crate::route::Rules;
@@ -64,6 +66,21 @@ pub struct Config {
     pub log: file::Log,
     /// Where the ledger is kept; `None` when there is none.
     pub store: Option<StoreConfig>,
+    /// How limits are shared with other nodes; `None` when there is one.
+    pub cluster: Option<ClusterConfig>,
+}
+
+/// How nodes share limits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterConfig {
+    /// Where Redis is.
+    pub redis: Address,
+    /// What the nodes are called together.
+    pub name: String,
+    /// How long a request waits for Redis.
+    pub timeout: Duration,
+    /// By how many nodes limits are shared while Redis is away; `None` for as many as there were last.
+    pub nodes: Option<u32>,
 }
 
 /// Where the ledger is kept, and for how long.

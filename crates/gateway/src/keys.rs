@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::holds::Hold;
@@ -20,6 +21,9 @@ const PROBING: Duration = Duration::from_millis(50);
 
 /// A refusal comes soon, an answer may take long: a probe that was not refused within this time counts as accepted.
 const PROBE_LIMIT: Duration = Duration::from_secs(2);
+
+/// Rests that end within this time of each other are the same one.
+const ECHO: Duration = Duration::from_millis(100);
 
 /// Nobody is believed who asks for a longer rest.
 const LONGEST: Duration = Duration::from_hours(24);
@@ -45,6 +49,12 @@ impl Reason {
             Self::Exhausted => (Duration::from_mins(5), Duration::from_hours(1)),
             Self::Rejected | Self::Held => (Duration::from_mins(1), Duration::from_mins(15)),
         }
+    }
+
+    /// The reason that another node tells in a word; `None` for any that is not told.
+    pub fn told(name: &str) -> Option<Self> {
+        let all = [Self::Throttled, Self::Exhausted, Self::Rejected];
+        all.into_iter().find(|reason| reason.name() == name)
     }
 
     /// In a word.
@@ -100,6 +110,28 @@ pub struct Key {
     /// Whether anything rests: most of the time there is nothing to look up.
     may_rest: AtomicBool,
     rests: Mutex<Rests>,
+    /// Tells other nodes of its rests, if there are any.
+    herald: Option<Herald>,
+}
+
+/// A rest that other nodes should know of.
+#[derive(Clone, Debug)]
+pub struct News {
+    /// What the key is called among the nodes.
+    pub key: Arc<str>,
+    /// For which model; `None` for all.
+    pub model: Option<String>,
+    /// Why.
+    pub reason: Reason,
+    /// Until when.
+    pub until: Instant,
+}
+
+/// Tells other nodes of the rests of a key.
+#[derive(Debug)]
+pub struct Herald {
+    key: Arc<str>,
+    news: mpsc::Sender<News>,
 }
 
 #[derive(Debug, Default)]
@@ -311,7 +343,71 @@ enum Stands {
     Resting(AllResting),
 }
 
+impl Herald {
+    /// That of a provider's key, by the hash of the key: a part of that is enough to tell keys apart.
+    pub fn new(provider: &str, hash: &[u8; 32], news: mpsc::Sender<News>) -> Self {
+        let hash = hash
+            .iter()
+            .take(8)
+            .fold(0, |start: u64, byte| start << 8 | u64::from(*byte));
+        Self {
+            key: format!("{provider} {hash:016x}").into(),
+            news,
+        }
+    }
+
+    fn tell(&self, model: Option<&str>, reason: Reason, until: Instant) {
+        // When there is too much to tell, the others find out by themselves.
+        let _ = self.news.try_send(News {
+            key: self.key.clone(),
+            model: model.map(str::to_owned),
+            reason,
+            until,
+        });
+    }
+}
+
 impl Key {
+    /// A key that is used for the first time.
+    pub fn new(herald: Option<Herald>) -> Self {
+        Self {
+            herald,
+            ..Self::default()
+        }
+    }
+
+    /// Whether the nodes call it so.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.herald.as_ref().is_some_and(|herald| &*herald.key == name)
+    }
+
+    /// Rests as another node was told: for a model, or for all. Of several deadlines the latest holds.
+    pub fn learn(&self, model: Option<&str>, reason: Reason, left: Duration, now: Instant) {
+        let until = now + left.min(LONGEST);
+        let mut rests = self.lock();
+        let before = match model {
+            None => rests.everywhere,
+            Some(model) => rests.by_model.get(model).copied(),
+        };
+        // What others have heard from this node comes back, a little earlier or later.
+        if before.is_some_and(|rest| rest.until + ECHO >= until) {
+            return;
+        }
+        self.may_rest.store(true, Ordering::Relaxed);
+        let rest = Rest {
+            begun: now,
+            until,
+            reason,
+            told: (reason != Reason::Rejected).then_some(until),
+            times: before.map_or(1, |rest| rest.times),
+            probing: None,
+        };
+        match model {
+            None => rests.everywhere = Some(rest),
+            Some(model) => rests.remember(model, rest, now),
+        }
+    }
+
     /// How it stands; the probe, if it is one, begins.
     fn stands(&self, model: &str, now: Instant) -> Stands {
         let stands = self.looks(model, now);
@@ -428,15 +524,14 @@ impl Key {
             times: times + 1,
             probing: None,
         };
-        if reason == Reason::Rejected {
-            rests.everywhere = Some(rest);
-            return;
+        let where_to = (reason != Reason::Rejected).then_some(model);
+        // What is a guess may be none at another node.
+        if let Some(herald) = self.herald.as_ref().filter(|_| is_told || where_to.is_none()) {
+            herald.tell(where_to, reason, rest.until);
         }
-        if rests.by_model.len() >= MAX_RESTS {
-            rests.by_model.retain(|_, rest| rest.until > now);
-        }
-        if rests.by_model.len() < MAX_RESTS {
-            rests.by_model.insert(model.to_owned(), rest);
+        match where_to {
+            None => rests.everywhere = Some(rest),
+            Some(model) => rests.remember(model, rest, now),
         }
     }
 
@@ -473,6 +568,15 @@ impl Key {
 }
 
 impl Rests {
+    fn remember(&mut self, model: &str, rest: Rest, now: Instant) {
+        if self.by_model.len() >= MAX_RESTS {
+            self.by_model.retain(|_, rest| rest.until > now);
+        }
+        if self.by_model.len() < MAX_RESTS {
+            self.by_model.insert(model.to_owned(), rest);
+        }
+    }
+
     fn is_empty(&self) -> bool {
         self.held.is_none() && self.everywhere.is_none() && self.by_model.is_empty()
     }

@@ -13,6 +13,7 @@ pub mod cache;
 pub mod caller;
 pub mod catalog;
 pub mod cli;
+pub mod cluster;
 pub mod completing;
 pub mod condition;
 pub mod config;

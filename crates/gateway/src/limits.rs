@@ -4,11 +4,13 @@
 //! its scopes at once, with what it will probably come to, or by none; then it holds a [`Permit`], which is settled with what it
 //! really came to when the request is over, in whatever way. Who has no limits has no [`Allowance`], and costs nothing.
 //!
-//! All of it is pure but for [`clock`]: the time comes from outside.
+//! All of it is pure but for [`clock`]: the time comes from outside. Several nodes count together in Redis ([`crate::cluster`]): then
+//! the counters here know what their node does, for the time when Redis is away.
 
 pub mod clock;
 pub mod demand;
 pub mod headers;
+pub mod owed;
 pub mod period;
 pub mod permit;
 pub mod refusal;
@@ -24,6 +26,7 @@ use self::demand::Demand;
 use self::permit::Permit;
 use self::refusal::Refused;
 use self::scope::Scope;
+use crate::cluster::Cluster;
 use crate::config::access::ClientConfig;
 use crate::config::clients::Period;
 
@@ -68,6 +71,8 @@ pub struct Allowance {
     pub levels: Vec<Level>,
     /// What tells the time.
     pub clock: Clock,
+    /// Who counts together with others; `None` when there is one node only.
+    pub cluster: Option<Arc<Cluster>>,
 }
 
 /// A scope, and what it may come to.
@@ -83,18 +88,29 @@ pub struct Level {
 #[derive(Debug)]
 pub struct Scopes {
     clock: Clock,
+    cluster: Option<Arc<Cluster>>,
     by_name: Mutex<HashMap<String, Arc<Scope>>>,
 }
 
 /// Admits a request, or says why not. A request that is refused has consumed nothing.
 ///
-/// It is asynchronous for the sake of counters that are elsewhere; those that are here answer at once.
-#[expect(
-    clippy::unused_async,
-    reason = "counters that are shared by several nodes take a round trip"
-)]
+/// Counters that are here answer at once; those that several nodes share take a round trip. While they are away, the node has its
+/// share of the limits.
 pub async fn admit(allowance: &Arc<Allowance>, demand: Demand, now: Now) -> Result<Permit, Refused> {
-    permit::admit(allowance, demand, now)
+    let Some(cluster) = &allowance.cluster else {
+        return permit::admit(allowance, demand, now, None);
+    };
+    if let Some(told) = Box::pin(cluster.admit(allowance, demand, now)).await {
+        return told;
+    }
+    let admitted = permit::admit(allowance, demand, now, Some(cluster.nodes()))?;
+    // What is consumed meanwhile is told when they are back.
+    for level in &allowance.levels {
+        if level.scope.lock().owes_anew() {
+            cluster.outbox.owes(&level.scope);
+        }
+    }
+    Ok(admitted)
 }
 
 // === impl Limits ===
@@ -128,10 +144,11 @@ impl Allowance {
 // === impl Scopes ===
 
 impl Scopes {
-    /// None yet.
-    pub fn new(clock: Clock) -> Self {
+    /// None yet. `cluster`: who counts in them together with others.
+    pub fn new(clock: Clock, cluster: Option<Arc<Cluster>>) -> Self {
         Self {
             clock,
+            cluster,
             by_name: Mutex::default(),
         }
     }
@@ -159,7 +176,19 @@ impl Scopes {
             client: self.scope(&own.scope),
             levels,
             clock: self.clock,
+            cluster: self.cluster.clone(),
         }))
+    }
+
+    /// Who counts in them together with others.
+    pub fn cluster(&self) -> Option<&Arc<Cluster>> {
+        self.cluster.as_ref()
+    }
+
+    /// All of them.
+    pub fn all(&self) -> Vec<Arc<Scope>> {
+        let scopes = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
+        scopes.values().cloned().collect()
     }
 
     /// The scope of a name.
@@ -171,7 +200,7 @@ impl Scopes {
         if scopes.len() >= MAX_KNOWN {
             scopes.retain(|_, scope| Arc::strong_count(scope) > 1);
         }
-        let new = Arc::new(Scope::new(name));
+        let new = Arc::new(Scope::new(name, self.cluster.is_some()));
         scopes.insert(name.to_owned(), new.clone());
         new
     }

@@ -16,10 +16,11 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::admin::{self, Admin, InUse, Reload};
 use crate::app::{App, Process};
+use crate::cluster::{Cluster, identity, keeper};
 use crate::config::document::Document;
 use crate::config::problem::Problem;
 use crate::config::reload::{self, Watched};
-use crate::config::{AdminConfig, Config, Loaded, TlsFiles, check};
+use crate::config::{AdminConfig, ClusterConfig, Config, Loaded, StoreConfig, TlsFiles, check};
 use crate::discovering::keep_discovering;
 use crate::http::listen::{Site, serve};
 use crate::http::routes::Routes;
@@ -64,7 +65,11 @@ pub async fn run(
     let admin_listener = config.admin.as_ref().map(|admin| bind(admin.listen, "admin.listen"));
     let admin_listener = admin_listener.transpose()?;
     let watched = Watched::new(std::iter::once(file.clone()).chain(check::files(&config)));
-    let process = Arc::new(Process::new(ledger));
+    let cluster = config
+        .cluster
+        .as_ref()
+        .map(|cluster| node(cluster, config.store.as_ref()));
+    let process = Arc::new(Process::new(ledger, cluster.clone()));
     let keeper = config
         .store
         .clone()
@@ -84,6 +89,9 @@ pub async fn run(
         let access = process.stored.beside(&sites.public.load().app.access);
         let now = process.scopes.clock().now();
         block_in_place(|| past(&store, &access, now)).restore(&process.scopes, &access, now);
+    }
+    if let Some(cluster) = &cluster {
+        keeper::start(cluster.clone(), process.clone()).await;
     }
     // Listened for before anybody can know that the gateway is there: an unheard signal would end it.
     let hang_up = signal(SignalKind::hangup())?;
@@ -123,7 +131,22 @@ pub async fn run(
     if let Some(operating) = operating {
         operating.await?;
     }
+    if let Some(cluster) = &cluster {
+        keeper::leave(cluster, &process.scopes).await;
+    }
     Ok(())
+}
+
+/// This node among those that share limits.
+fn node(config: &ClusterConfig, store: Option<&StoreConfig>) -> Arc<Cluster> {
+    let ledger = store.and_then(|store| match identity::of_ledger(&store.place) {
+        Ok(name) => Some(name),
+        Err(error) => {
+            tracing::warn!(%error, "the ledger has no name: what it knows may be counted again after a start");
+            None
+        }
+    });
+    Arc::new(Cluster::new(config.clone(), ledger))
 }
 
 fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
@@ -264,6 +287,10 @@ fn swap(sites: &Sites, admin: &Arc<Admin>, config: Config) -> Result<Arc<App>, V
     }
     if before.app.process.ledger.as_ref().map(|ledger| ledger.config()) != config.store.as_ref() {
         tracing::warn!("`store` takes effect at the next start");
+    }
+    let cluster = before.app.process.scopes.cluster();
+    if cluster.map(|cluster| cluster.config()) != config.cluster.as_ref() {
+        tracing::warn!("`cluster` takes effect at the next start");
     }
     let built = build(config, &before.app.process, admin, Some(&before.app));
     let (public, operators) = built.map_err(|error| vec![Problem::without_place(error.to_string())])?;

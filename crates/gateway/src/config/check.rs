@@ -35,6 +35,7 @@ pub fn check(effective: &Effective, document: &Document) -> Result<Config, Vec<P
     check.log();
     let admin = check.admin();
     let store = check.store();
+    let cluster = check.cluster();
     check.routing();
     check.cache();
     let prices = check.prices();
@@ -55,6 +56,7 @@ pub fn check(effective: &Effective, document: &Document) -> Result<Config, Vec<P
             network,
             log: effective.file.log.clone(),
             store,
+            cluster,
         }),
         _ => {
             check.problems.sort_by_key(|problem| problem.at);

@@ -34,6 +34,9 @@ pub struct File {
     /// The ledger: a row for each request and each attempt, in a database. Without this table nothing is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub store: Option<Store>,
+    /// Other nodes that share limits, budgets and rests of keys with this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<Cluster>,
     /// How an answer is found: what holds for every model that does not say otherwise.
     pub routing: Routing,
     /// Where the answers are kept of models with a `cache`.
@@ -258,6 +261,33 @@ impl Default for Store {
             redact: Vec::new(),
             redact_keys: Vec::new(),
         }
+    }
+}
+
+/// Nodes that share limits, budgets and rests of keys by way of Redis or Valkey.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cluster {
+    /// Where Redis is: `redis://:PASSWORD@HOST:6379/0`, `rediss://` for TLS, `unix:///PATH` for a socket.
+    pub redis: Secret,
+    /// What the nodes are called together. Nodes with the same name in the same Redis share everything.
+    #[serde(default = "Cluster::default_name")]
+    pub name: String,
+    /// How long a request waits for Redis. After that, the node goes on with its share of the limits.
+    #[serde(default = "Cluster::default_timeout")]
+    pub timeout: Span,
+    /// By how many nodes limits are shared while Redis is away. Default: as many as there were last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nodes: Option<u32>,
+}
+
+impl Cluster {
+    fn default_name() -> String {
+        "mynah".to_owned()
+    }
+
+    fn default_timeout() -> Span {
+        Span(Duration::from_millis(50))
     }
 }
 

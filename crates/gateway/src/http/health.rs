@@ -18,6 +18,7 @@ use super::routes::{dialect_at, json_reply};
 use crate::app::App;
 use crate::breaker::Admission;
 use crate::caller::Caller;
+use crate::cluster;
 use crate::condition::Report;
 use crate::discovered::{self, Moment};
 use crate::keys::KeyPool;
@@ -44,6 +45,9 @@ struct Detailed {
     /// The ledger, if one is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     store: Option<ledger::Status>,
+    /// The other nodes, if there may be any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cluster: Option<cluster::Status>,
 }
 
 /// How a provider is.
@@ -138,6 +142,7 @@ pub async fn detailed(State(app): State<Arc<App>>, request: Request<Body>) -> Re
         health: Health::of(&app, degraded.map(|seen| seen.provider.name.clone()).collect()),
         providers: health_of(&app, &caller, &seen, now),
         store: app.process.ledger.as_ref().map(|ledger| ledger.status()),
+        cluster: app.process.scopes.cluster().map(|cluster| cluster.status()),
     };
     (status(&app), json_reply(&detailed)).into_response()
 }

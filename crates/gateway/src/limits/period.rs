@@ -35,6 +35,19 @@ pub struct Over {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Since(u64);
 
+impl Since {
+    /// The period that it is at a moment, and when it ends.
+    pub fn at(period: Period, now: u64) -> (Self, u64) {
+        let (begins, ends) = bounds(period, now);
+        (Self(begins), ends)
+    }
+
+    /// In milliseconds since 1970.
+    pub fn begins(self) -> u64 {
+        self.0
+    }
+}
+
 impl Spent {
     /// Whether a sum fits beside what is spent and reserved.
     pub fn fits(&mut self, sum: u64, limit: u64, period: Period, now: u64) -> Result<(), Over> {
@@ -68,6 +81,11 @@ impl Spent {
     pub fn restore(&mut self, sum: u64, period: Period, now: u64) {
         self.turn(period, now);
         self.settled = self.settled.saturating_add(sum);
+    }
+
+    /// The period that it is.
+    pub fn since(&self) -> Since {
+        Since(self.begins)
     }
 
     /// What is spent and what is reserved now.

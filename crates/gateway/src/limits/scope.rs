@@ -7,15 +7,16 @@ use super::Limits;
 use super::clock::Now;
 use super::demand::{Demand, Used};
 use super::headers::{Gauge, Standing};
+use super::owed::{Due, Elsewhere, Owed};
 use super::period::{Since, Spent};
 use super::refusal::{Obstacle, What};
 use super::window::{Full, Mark, Window};
 use crate::config::clients::Period;
 
 /// Milliseconds of a minute.
-pub(super) const MINUTE: u64 = 60 * 1000;
+pub const MINUTE: u64 = 60 * 1000;
 /// Milliseconds of a day.
-pub(super) const DAY: u64 = 24 * 60 * MINUTE;
+pub const DAY: u64 = 24 * 60 * MINUTE;
 
 /// Tokens that an answer is expected to have whose length nobody limits, before any was seen.
 const USUAL_ANSWER: u64 = 512;
@@ -42,6 +43,33 @@ pub struct State {
     concurrent: u32,
     /// By the place of the period in [`Period::ALL`].
     spent: [Spent; Period::ALL.len()],
+    /// `None` when there is one node only.
+    sharing: Option<Box<Sharing>>,
+}
+
+/// What a node has to do with counters that it shares with others.
+#[derive(Debug, Default)]
+struct Sharing {
+    owed: Owed,
+    /// Somebody knows that something is owed.
+    is_listed: bool,
+    /// Requests under way that count as such.
+    held: u32,
+    /// What may be spent here in a period while the shared counters are away.
+    alone: [Option<(Since, u64)>; Period::ALL.len()],
+}
+
+/// What is held and what was spent of a budget, or held of a place, as a node knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Own {
+    /// Of what.
+    pub what: What,
+    /// In which period.
+    pub since: Since,
+    /// What requests under way hold.
+    pub held: u64,
+    /// What was spent.
+    pub spent: u64,
 }
 
 /// What a request consumed when it was admitted.
@@ -50,18 +78,19 @@ pub struct Charge {
     tokens_minute: Option<Mark>,
     tokens_day: Option<Mark>,
     spent: [Option<Since>; Period::ALL.len()],
+    elsewhere: Elsewhere,
 }
 
 static SCOPES: AtomicU64 = AtomicU64::new(0);
 
 impl Scope {
-    /// A scope in which nothing was counted yet.
-    pub fn new(name: &str) -> Self {
+    /// A scope in which nothing was counted yet. `is_shared`: other nodes count in it too.
+    pub fn new(name: &str, is_shared: bool) -> Self {
         Self {
             name: name.to_owned(),
             number: SCOPES.fetch_add(1, Ordering::Relaxed),
             usual_answer: AtomicU64::new(USUAL_ANSWER),
-            state: Mutex::new(State::new()),
+            state: Mutex::new(State::new(is_shared)),
         }
     }
 
@@ -85,7 +114,7 @@ impl Scope {
 }
 
 impl State {
-    fn new() -> Self {
+    fn new(is_shared: bool) -> Self {
         Self {
             requests_minute: Window::new(MINUTE),
             requests_day: Window::new(DAY),
@@ -93,6 +122,7 @@ impl State {
             tokens_day: Window::new(DAY),
             concurrent: 0,
             spent: [Spent::default(); Period::ALL.len()],
+            sharing: is_shared.then(Box::default),
         }
     }
 
@@ -141,7 +171,7 @@ impl State {
     }
 
     /// Consumes what a request will probably come to.
-    pub fn take(&mut self, limits: &Limits, demand: &Demand, now: Now) -> Charge {
+    pub fn take(&mut self, limits: &Limits, demand: &Demand, now: Now, elsewhere: Elsewhere) -> Charge {
         self.concurrent = self.concurrent.saturating_add(1);
         if limits.requests_per_minute.is_some() {
             self.requests_minute.add(1, now.steady);
@@ -149,7 +179,13 @@ impl State {
         if limits.requests_per_day.is_some() {
             self.requests_day.add(1, now.steady);
         }
-        let mut charge = Charge::default();
+        let mut charge = Charge {
+            elsewhere,
+            ..Charge::default()
+        };
+        if let Some(sharing) = &mut self.sharing {
+            sharing.take(limits, elsewhere, now);
+        }
         if limits.tokens_per_minute.is_some() {
             charge.tokens_minute = Some(self.tokens_minute.add(demand.tokens, now.steady));
         }
@@ -164,8 +200,9 @@ impl State {
     }
 
     /// Puts what a request really came to in the place of what it was thought to come to. Fewer tokens are given back as of when
-    /// it was admitted; more of them count from now on.
-    pub fn settle(&mut self, charge: &Charge, demand: &Demand, used: &Used, now: Now) {
+    /// it was admitted; more of them count from now on. Returns whether something is owed to shared counters that nobody knows of
+    /// yet.
+    pub fn settle(&mut self, charge: &Charge, limits: &Limits, demand: &Demand, used: &Used, now: Now) -> bool {
         self.concurrent = self.concurrent.saturating_sub(1);
         let windows = [
             (&mut self.tokens_minute, charge.tokens_minute),
@@ -185,6 +222,98 @@ impl State {
                 spent.settle(demand.cost, used.cost, since);
             }
         }
+        match &mut self.sharing {
+            Some(sharing) => {
+                sharing.settle(charge, limits, demand, used, now);
+                sharing.owes_anew()
+            }
+            None => false,
+        }
+    }
+
+    /// Whether something is owed to shared counters that nobody knows of yet. From now on somebody does.
+    pub fn owes_anew(&mut self) -> bool {
+        self.sharing.as_mut().is_some_and(|sharing| sharing.owes_anew())
+    }
+
+    /// Takes what is owed to shared counters.
+    pub fn take_owed(&mut self) -> Owed {
+        let Some(sharing) = &mut self.sharing else {
+            return Owed::default();
+        };
+        sharing.is_listed = false;
+        std::mem::take(&mut sharing.owed)
+    }
+
+    /// Whether something is owed.
+    pub fn owes(&self) -> bool {
+        self.sharing.as_ref().is_some_and(|sharing| sharing.is_listed)
+    }
+
+    /// What requests under way hold, and what was spent: for shared counters that have released what was held.
+    pub fn own(&mut self, now: u64) -> Vec<Own> {
+        let held = self.sharing.as_ref().map_or(0, |sharing| sharing.held);
+        let concurrent = Own {
+            what: What::Concurrent,
+            since: Since::default(),
+            held: held.into(),
+            spent: 0,
+        };
+        let budgets = Period::ALL.into_iter().zip(&mut self.spent).map(|(period, spent)| {
+            let (settled, held) = spent.standing(period, now);
+            Own {
+                what: What::Budget(period),
+                since: spent.since(),
+                held,
+                spent: settled,
+            }
+        });
+        let all = std::iter::once(concurrent).chain(budgets);
+        all.filter(|own| own.held > 0 || own.spent > 0).collect()
+    }
+
+    /// The node's own windows.
+    pub fn own_windows(&self) -> [(What, &Window); 4] {
+        [
+            (What::RequestsPerMinute, &self.requests_minute),
+            (What::RequestsPerDay, &self.requests_day),
+            (What::TokensPerMinute, &self.tokens_minute),
+            (What::TokensPerDay, &self.tokens_day),
+        ]
+    }
+
+    /// Notes how much of a budget is left for everybody: a node that is alone has its share of that.
+    pub fn left(&mut self, period: Period, left: u64, nodes: u32, now: u64) {
+        let spent = &mut self.spent[period as usize];
+        let (settled, reserved) = spent.standing(period, now);
+        let share = left / u64::from(nodes.max(1));
+        let most = settled.saturating_add(reserved).saturating_add(share);
+        if let Some(sharing) = &mut self.sharing {
+            sharing.alone[period as usize] = Some((spent.since(), most));
+        }
+    }
+
+    /// The part of the limits that a node has which does not know what the others do.
+    pub fn share(&mut self, limits: &Limits, nodes: u32, now: u64) -> Limits {
+        let part = |limit: u64| (limit / u64::from(nodes.max(1))).max(1);
+        let mut share = Limits {
+            requests_per_minute: limits.requests_per_minute.map(part),
+            requests_per_day: limits.requests_per_day.map(part),
+            tokens_per_minute: limits.tokens_per_minute.map(part),
+            tokens_per_day: limits.tokens_per_day.map(part),
+            max_concurrent: limits.max_concurrent.map(|limit| (limit / nodes.max(1)).max(1)),
+            budgets: limits.budgets.clone(),
+        };
+        for budget in &mut share.budgets {
+            let (since, _) = Since::at(budget.period, now);
+            let alone = self
+                .sharing
+                .as_ref()
+                .and_then(|sharing| sharing.alone[budget.period as usize]);
+            let known = alone.filter(|(of, _)| *of == since).map(|(_, most)| most);
+            budget.nano = known.unwrap_or(part(budget.nano)).min(budget.nano);
+        }
+        share
     }
 
     /// How far the limits are used up.
@@ -227,5 +356,69 @@ impl State {
     /// What is spent and what is reserved in a period, in nano-dollars.
     pub fn spent(&mut self, period: Period, now: u64) -> (u64, u64) {
         self.spent[period as usize].standing(period, now)
+    }
+}
+
+// === impl Sharing ===
+
+impl Sharing {
+    fn take(&mut self, limits: &Limits, elsewhere: Elsewhere, now: Now) {
+        self.held = self.held.saturating_add(u32::from(limits.max_concurrent.is_some()));
+        if elsewhere != Elsewhere::Later {
+            return;
+        }
+        if limits.requests_per_minute.is_some() {
+            self.owed.add(What::RequestsPerMinute, MINUTE, 1, now.steady);
+        }
+        if limits.requests_per_day.is_some() {
+            self.owed.add(What::RequestsPerDay, DAY, 1, now.steady);
+        }
+    }
+
+    fn settle(&mut self, charge: &Charge, limits: &Limits, demand: &Demand, used: &Used, now: Now) {
+        let windows = [
+            (What::TokensPerMinute, MINUTE, charge.tokens_minute),
+            (What::TokensPerDay, DAY, charge.tokens_day),
+        ];
+        for (at, (what, length, mark)) in windows.into_iter().enumerate() {
+            match charge.elsewhere {
+                _ if mark.is_none() => {}
+                Elsewhere::Now(pieces) if used.tokens < demand.tokens => {
+                    self.owed.give_back(what, pieces[at], demand.tokens - used.tokens);
+                }
+                Elsewhere::Now(_) if used.tokens > demand.tokens => {
+                    self.owed.add(what, length, used.tokens - demand.tokens, now.steady);
+                }
+                Elsewhere::Later if used.tokens > 0 => self.owed.add(what, length, used.tokens, now.steady),
+                _ => {}
+            }
+        }
+        if limits.max_concurrent.is_some() {
+            self.held = self.held.saturating_sub(1);
+            self.owed.settle(Due {
+                what: What::Concurrent,
+                since: Since::default(),
+                released: 1,
+                spent: 0,
+            });
+        }
+        for (period, since) in Period::ALL.into_iter().zip(charge.spent) {
+            if let Some(since) = since
+                && (demand.cost > 0 || used.cost > 0)
+            {
+                self.owed.settle(Due {
+                    what: What::Budget(period),
+                    since,
+                    released: demand.cost,
+                    spent: used.cost,
+                });
+            }
+        }
+    }
+
+    fn owes_anew(&mut self) -> bool {
+        let is_new = !self.is_listed && !self.owed.is_empty();
+        self.is_listed |= is_new;
+        is_new
     }
 }

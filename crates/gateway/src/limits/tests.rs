@@ -8,8 +8,8 @@ use proptest::prelude::*;
 
 use super::clock::{Clock, Now};
 use super::demand::{Demand, Used};
-use super::permit::{Permit, admit};
-use super::refusal::{Wait, What};
+use super::permit::Permit;
+use super::refusal::{Refused, Wait, What};
 use super::window::Window;
 use super::{Allowance, BudgetLimit, Limits, Scopes};
 use crate::config::access::{ClientConfig, LevelConfig};
@@ -25,6 +25,10 @@ fn at(time: u64) -> Now {
     }
 }
 
+fn admit(allowance: &Arc<Allowance>, demand: Demand, now: Now) -> Result<Permit, Refused> {
+    super::permit::admit(allowance, demand, now, None)
+}
+
 fn allowance(levels: &[(&str, Limits)]) -> Arc<Allowance> {
     let level = |(scope, limits): &(&str, Limits)| LevelConfig {
         scope: (*scope).to_owned(),
@@ -34,7 +38,7 @@ fn allowance(levels: &[(&str, Limits)]) -> Arc<Allowance> {
         levels: levels.iter().map(level).collect(),
         ..ClientConfig::default()
     };
-    Scopes::new(Clock::start()).allowance(&client).unwrap()
+    Scopes::new(Clock::start(), None).allowance(&client).unwrap()
 }
 
 fn budget(period: Period, nano: u64) -> Limits {
@@ -256,7 +260,7 @@ fn what_stands_in_the_way_is_told_by_how_long_it_does() {
 
 #[test]
 fn limits_of_a_client_survive_a_change_of_them() {
-    let scopes = Scopes::new(Clock::start());
+    let scopes = Scopes::new(Clock::start(), None);
     let client = |limit| ClientConfig {
         levels: vec![LevelConfig {
             scope: "client:a".to_owned(),
@@ -281,7 +285,7 @@ fn a_client_without_limits_costs_nothing() {
         }],
         ..ClientConfig::default()
     };
-    assert!(Scopes::new(Clock::start()).allowance(&client).is_none());
+    assert!(Scopes::new(Clock::start(), None).allowance(&client).is_none());
 }
 
 #[test]

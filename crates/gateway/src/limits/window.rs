@@ -71,6 +71,16 @@ impl Window {
         Err(Full { used, until })
     }
 
+    /// How long it is.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// What is in it: when the first and the last of a piece was consumed, and how much, the oldest first.
+    pub fn pieces(&self) -> impl Iterator<Item = (u64, u64, u64)> {
+        self.pieces.iter().map(|piece| (piece.first, piece.last, piece.amount))
+    }
+
     /// When the window will be empty, if nothing more comes.
     pub fn empty_at(&self) -> Option<u64> {
         self.pieces.back().map(|piece| piece.last.saturating_add(self.length))

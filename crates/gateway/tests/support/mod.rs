@@ -9,6 +9,7 @@
 pub mod dialects;
 pub mod load;
 pub mod postgres;
+pub mod redis;
 pub mod rows;
 
 use std::io::{BufRead as _, BufReader};
