@@ -1,11 +1,13 @@
 //! An answer of a provider, of which a part is held until it is certain that the caller gets it.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::time::Duration;
 
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use memchr::memmem;
 use mynah_dialect::closing::Finale;
@@ -222,7 +224,7 @@ impl AnswerBody {
                     .await?
                     .ok_or(NoContent::Malformed("an answer in place of a stream"))?,
             ),
-            Expects::Anything if self.rest.as_ref().is_some_and(http_body::Body::is_end_stream) => None,
+            Expects::Anything if self.rest.as_ref().is_some_and(UpstreamBody::is_end_stream) => None,
             Expects::Anything => {
                 let first = self.next_piece().await?;
                 self.held.extend(first);
@@ -235,21 +237,53 @@ impl AnswerBody {
 
     /// Holds an answer that is JSON until all of it is there, unless it is too large for that.
     async fn hold_whole(&mut self, headers: &HeaderMap, max_held: usize) -> Result<Option<StreamError>, NoContent> {
-        while self.held_length() <= max_held {
-            match self.next_piece().await? {
-                Some(piece) => self.held.push_back(piece),
-                None if headers.contains_key(CONTENT_ENCODING) => return Ok(None),
-                None => {
-                    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-                    return match whole::judge(kind, &self.joined()) {
-                        Whole::Fine => Ok(None),
-                        Whole::Error(error) => Ok(Some(error)),
-                        Whole::NotAnAnswer(reason) => Err(NoContent::Malformed(reason)),
-                    };
-                }
-            }
+        if !self.hold_all(max_held).await? || headers.contains_key(CONTENT_ENCODING) {
+            return Ok(None);
         }
-        Ok(None)
+        let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        let body = self.held.front().map(Bytes::as_ref).unwrap_or_default();
+        match whole::judge(kind, body) {
+            Whole::Fine => Ok(None),
+            Whole::Error(error) => Ok(Some(error)),
+            Whole::NotAnAnswer(reason) => Err(NoContent::Malformed(reason)),
+        }
+    }
+
+    /// Holds all of the body, unless it is longer than `limit`, in one piece; whether it is all there.
+    pub async fn hold_all(&mut self, limit: usize) -> Result<bool, BodyError> {
+        if self.held.is_empty() {
+            let first = self.next_piece().await?;
+            self.held.extend(first);
+        }
+        if self.rest.as_ref().is_some_and(UpstreamBody::is_end_stream) {
+            self.rest = None;
+        }
+        if self.rest.is_none() && self.held.len() <= 1 {
+            return Ok(self.held_length() <= limit);
+        }
+        let expected = self.rest.as_ref().map_or(0, |rest| rest.size_hint().lower());
+        let expected = usize::try_from(expected)
+            .unwrap_or(limit)
+            .saturating_add(self.held_length());
+        // One byte more, which shows whether there is more.
+        let mut whole = BytesMut::with_capacity(expected.min(limit).saturating_add(1));
+        self.held.drain(..).for_each(|piece| whole.extend_from_slice(&piece));
+        let mut is_all = false;
+        while whole.len() <= limit && !is_all {
+            is_all = !self.next_into(&mut whole).await?;
+        }
+        self.held.push_back(whole.freeze());
+        Ok(is_all)
+    }
+
+    /// Appends what has not been held yet to what there is; `false` at the end.
+    async fn next_into(&mut self, whole: &mut BytesMut) -> Result<bool, BodyError> {
+        let Some(rest) = &mut self.rest else { return Ok(false) };
+        let next = poll_fn(|cx| rest.poll_into(whole, cx)).await;
+        if !matches!(next, Some(Ok(()))) {
+            self.rest = None;
+        }
+        Ok(next.transpose()?.is_some())
     }
 
     /// Whether the body looks like events whose type is not declared.
@@ -306,17 +340,11 @@ impl AnswerBody {
         finale.seen()
     }
 
-    /// All that is held, in one piece.
-    fn joined(&mut self) -> Bytes {
-        if self.held.len() != 1 {
-            self.held = VecDeque::from([Bytes::from(self.whole())]);
-        }
-        self.held.front().cloned().unwrap_or_default()
-    }
-
     /// A copy of all that is held.
     pub fn whole(&self) -> Vec<u8> {
-        self.held.iter().flatten().copied().collect()
+        let mut whole = Vec::with_capacity(self.held_length());
+        self.held.iter().for_each(|piece| whole.extend_from_slice(piece));
+        whole
     }
 
     /// Reads an error's body, so that the connection is free again. What is too long, or does not come, stays unread.
@@ -342,7 +370,7 @@ impl AnswerBody {
     /// Takes our keys out of an error that repeats them.
     pub fn redact(&mut self, keys: &[Secret]) {
         let long_enough = |key: &&Secret| key.expose().len() >= MIN_REDACTED;
-        let mut text: Vec<u8> = self.held.iter().flatten().copied().collect();
+        let mut text = self.whole();
         for key in keys.iter().filter(long_enough).map(|key| key.expose().as_bytes()) {
             let places: Vec<usize> = memmem::find_iter(&text, key).collect();
             for at in places.into_iter().rev() {

@@ -231,7 +231,7 @@ fn put(target: &Target, ask: &Ask<'_>, protocol: mynah_dialect::Protocol) -> Res
 
 fn relayed(app: &App, target: &Target, endpoint: &Endpoint, ask: &Ask<'_>) -> Result<Sent, Failure> {
     let (pieces, _) = ask.body.for_target(target, ask.operation);
-    let body: Vec<u8> = pieces.held().iter().flatten().copied().collect();
+    let body = pieces.held().concat();
     let path = ask.path_for(target, endpoint, &hidden(endpoint))?;
     let headers = to_upstream(ask.headers, &app.process.via);
     Ok(Sent {

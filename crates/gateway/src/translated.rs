@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::response::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use mynah_dialect::codec::{ClientSide, UpstreamSide, caller_side, upstream_side};
 use mynah_dialect::gauge::Seen;
 use mynah_dialect::ir::{Error, Event};
@@ -86,7 +86,7 @@ impl<'a, 'c> Interpreter<'a, 'c> {
         if events && self.conversation.asked.request.stream {
             return self.stream(kept, body).await;
         }
-        let whole = body.hold_all(MAX_WHOLE).await?;
+        let whole = whole(&mut body).await?;
         let told = if events {
             let mut listener = Listener::new(
                 self.upstream,
@@ -235,7 +235,7 @@ pub async fn exchanged<'a>(
     mut body: AnswerBody,
 ) -> Result<Result<Bytes, Answer<'a>>, NoContent> {
     if head.status.is_success() {
-        return body.hold_all(MAX_WHOLE).await.map(Ok);
+        return whole(&mut body).await.map(Ok);
     }
     body.hold_error().await?;
     let judgement = Judgement::of(head.status, &head.headers, &body.whole(), since_1970());
@@ -315,20 +315,11 @@ fn whole_seconds(seconds: f64) -> HeaderValue {
     HeaderValue::from(seconds)
 }
 
-impl AnswerBody {
-    /// Reads all of a body.
-    async fn hold_all(&mut self, limit: usize) -> Result<Bytes, NoContent> {
-        let mut whole = BytesMut::new();
-        for piece in self.held.drain(..) {
-            whole.extend_from_slice(&piece);
-        }
-        while let Some(piece) = self.next_piece().await? {
-            if whole.len() + piece.len() > limit {
-                return Err(NoContent::TooLarge);
-            }
-            whole.extend_from_slice(&piece);
-        }
-        self.has_begun();
-        Ok(whole.freeze())
+/// All of a body.
+async fn whole(body: &mut AnswerBody) -> Result<Bytes, NoContent> {
+    if !body.hold_all(MAX_WHOLE).await? {
+        return Err(NoContent::TooLarge);
     }
+    body.has_begun();
+    Ok(body.held.pop_front().unwrap_or_default())
 }

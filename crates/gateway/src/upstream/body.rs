@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -81,6 +81,36 @@ impl UpstreamBody {
         self.deadline = None;
     }
 
+    /// Appends what comes next to what there is; `None` at the end.
+    pub fn poll_into(&mut self, whole: &mut BytesMut, cx: &mut Context<'_>) -> Poll<Option<Result<(), BodyError>>> {
+        self.poll_patiently(cx, |source, cx| source.poll_into(whole, cx))
+    }
+
+    fn poll_patiently<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(&mut Source, &mut Context<'_>) -> Poll<Option<Result<T, String>>>,
+    ) -> Poll<Option<Result<T, BodyError>>> {
+        if let Some(reason) = self.cut.take() {
+            return Poll::Ready(Some(Err(BodyError::Cut(reason))));
+        }
+        let Poll::Ready(next) = poll(&mut self.source, cx) else {
+            return self.poll_overdue(cx).map(|error| Some(Err(error)));
+        };
+        self.waiting = None;
+        match next {
+            None => Poll::Ready(None),
+            Some(Ok(next)) => Poll::Ready(Some(Ok(next))),
+            Some(Err(reason)) => {
+                // Later, as what came before the cut must be on its way to the caller first: the connection that is to
+                // be cut there too sends nothing more of what it still holds.
+                self.cut = Some(reason);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+        }
+    }
+
     fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<BodyError> {
         let since = *self.waiting.get_or_insert_with(Instant::now);
         let limit = after(since, self.between_bytes);
@@ -108,6 +138,20 @@ impl Source {
         }
     }
 
+    fn poll_into(&mut self, whole: &mut BytesMut, cx: &mut Context<'_>) -> Poll<Option<Result<(), String>>> {
+        if let Self::Http1(reading, Some(connection), _) = self {
+            let read = ready!(reading.poll_into(&mut connection.stream, whole, cx));
+            self.give_back();
+            return Poll::Ready(read.map(|read| read.map_err(|error| error.to_string())));
+        }
+        let frame = ready!(self.poll_frame(cx));
+        Poll::Ready(frame.map(|frame| {
+            let piece = frame?.into_data().unwrap_or_default();
+            whole.extend_from_slice(&piece);
+            Ok(())
+        }))
+    }
+
     /// Gives the connection back, or closes it, as soon as the last byte was read.
     fn give_back(&mut self) {
         if let Self::Http1(reading, connection, pool) = self
@@ -132,24 +176,7 @@ impl HttpBody for UpstreamBody {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if let Some(reason) = self.cut.take() {
-            return Poll::Ready(Some(Err(BodyError::Cut(reason))));
-        }
-        let Poll::Ready(frame) = self.source.poll_frame(cx) else {
-            return self.poll_overdue(cx).map(|error| Some(Err(error)));
-        };
-        self.waiting = None;
-        match frame {
-            None => Poll::Ready(None),
-            Some(Ok(frame)) => Poll::Ready(Some(Ok(frame))),
-            Some(Err(reason)) => {
-                // Later, as what came before the cut must be on its way to the caller first: the connection that is to
-                // be cut there too sends nothing more of what it still holds.
-                self.cut = Some(reason);
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            }
-        }
+        self.poll_patiently(cx, Source::poll_frame)
     }
 
     fn is_end_stream(&self) -> bool {

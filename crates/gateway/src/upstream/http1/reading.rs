@@ -1,9 +1,10 @@
 //! The body of an answer, as it is read from its connection.
 
+use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite};
+use bytes::{BufMut as _, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 
 use super::exchange::Answered;
 use super::sending::{NotSent, Sending};
@@ -87,6 +88,38 @@ impl Reading {
         }
     }
 
+    /// Appends what comes next to what there is; `None` at the end. What has a length is read straight to where it belongs.
+    pub fn poll_into<T>(
+        &mut self,
+        io: &mut T,
+        whole: &mut BytesMut,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<(), Incomplete>>>
+    where
+        T: AsyncRead + AsyncWrite + Unpin,
+    {
+        let counted = self.decoder.left().and_then(|left| usize::try_from(left).ok());
+        let Some(left) = counted.filter(|left| *left > 0 && self.come.is_empty()) else {
+            let piece = ready!(self.poll(io, cx));
+            return Poll::Ready(piece.map(|piece| piece.map(|piece| whole.extend_from_slice(&piece))));
+        };
+        self.poll_sending(io, cx)?;
+        let before = whole.len();
+        // One byte more, as for a piece.
+        let mut space = (&mut *whole).limit(left.saturating_add(1));
+        let read = ready!(pin!(io.read_buf(&mut space)).poll(cx))?;
+        if read == 0 {
+            self.keeps_connection = false;
+            self.decoder.close()?;
+        }
+        if read > left {
+            self.keeps_connection = false;
+            whole.truncate(before + left);
+        }
+        self.decoder.skip(read.min(left) as u64);
+        Poll::Ready(Some(Ok(())))
+    }
+
     /// Sends what is left of the request, if the answer came before its end.
     fn poll_sending<T: AsyncWrite + Unpin>(&mut self, io: &mut T, cx: &mut Context<'_>) -> Result<(), Incomplete> {
         let Some(sending) = &mut self.sending else {
@@ -126,6 +159,7 @@ mod tests {
     use super::super::script::{Cue, Scripted};
     use super::*;
     use crate::http1::reading::{LARGE_READ, SMALL_READ};
+    use crate::http1::script::settled;
     use crate::upstream::outgoing::Outgoing;
 
     fn get(mut io: Scripted, method: &Method) -> (Reading, Scripted) {
@@ -135,14 +169,18 @@ mod tests {
 
     /// A body, whether it was whole, and whether its connection can be used again. `|` stands between two reads, and `$` for
     /// the end of the connection.
-    fn read(text: &str) -> (String, bool, bool) {
+    fn read(text: &str, into_one_piece: bool) -> (String, bool, bool) {
         let cues = text.split_inclusive(['|', '$']).flat_map(|part| {
             let said = part.trim_end_matches(['|', '$']);
             let said = (!said.is_empty()).then(|| Cue::Says(Bytes::copy_from_slice(said.as_bytes())));
             said.into_iter().chain(part.ends_with('$').then_some(Cue::Closes))
         });
         let (mut reading, mut io) = get(Scripted::new(cues), &Method::GET);
-        let (body, end) = io.read(&mut reading);
+        let (body, end) = if into_one_piece {
+            io.read_into(&mut reading)
+        } else {
+            io.read(&mut reading)
+        };
         let is_whole = matches!(end, Some(Ok(())));
         assert_eq!(is_whole, reading.is_at_end());
         (
@@ -208,7 +246,10 @@ mod tests {
                 true,
             ),
         ] {
-            assert_eq!(read(&text), (body.to_owned(), is_whole, is_clean), "{text:?}");
+            for into_one_piece in [false, true] {
+                let expected = (body.to_owned(), is_whole, is_clean);
+                assert_eq!(read(&text, into_one_piece), expected, "{text:?}");
+            }
         }
     }
 
@@ -227,6 +268,19 @@ mod tests {
         let (body, end) = io.read(&mut reading);
         assert_eq!(body, b"ab");
         assert!(matches!(end, Some(Err(Incomplete::Connection(_)))));
+    }
+
+    #[test]
+    fn a_body_with_a_length_is_read_straight_to_where_it_belongs() {
+        let length = 5 * LARGE_READ;
+        let head = Bytes::from(format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n"));
+        let cues = [head, Bytes::from(vec![b'x'; length])].map(Cue::Says);
+        let (mut reading, mut io) = get(Scripted::new(cues), &Method::GET);
+        let mut body = BytesMut::with_capacity(length + 1);
+        let read = settled(|cx| reading.poll_into(&mut io, &mut body, cx));
+        assert!(matches!(read, Some(Some(Ok(())))));
+        assert_eq!((body.len(), io.asked.last()), (length, Some(&(length + 1))));
+        assert!(reading.leaves_connection_clean());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a client does on a connection that follows a script.
 
 use axum::http::{HeaderMap, Method};
+use bytes::BytesMut;
 
 use super::exchange::{Answered, Exchange, NoAnswer};
 use super::reading::{Incomplete, Reading};
@@ -36,6 +37,20 @@ impl Scripted {
                 Some(Some(Err(error))) => return (body, Some(Err(error))),
                 Some(Some(Ok(piece))) => body.extend_from_slice(&piece),
             }
+        }
+    }
+
+    /// The same, into one piece of memory.
+    pub(crate) fn read_into(&mut self, reading: &mut Reading) -> (Vec<u8>, Option<Result<(), Incomplete>>) {
+        let mut body = BytesMut::new();
+        loop {
+            let end = match settled(|cx| reading.poll_into(self, &mut body, cx)) {
+                Some(Some(Ok(()))) => continue,
+                Some(Some(Err(error))) => Some(Err(error)),
+                Some(None) => Some(Ok(())),
+                None => None,
+            };
+            return (body.to_vec(), end);
         }
     }
 }
