@@ -58,6 +58,9 @@ pub fn judge(content_type: Option<&str>, body: &[u8]) -> Whole {
 }
 
 fn may_be_json(content_type: &str) -> bool {
+    if content_type == "application/json" {
+        return true;
+    }
     let kind = content_type
         .split(';')
         .next()

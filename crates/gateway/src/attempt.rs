@@ -145,7 +145,8 @@ impl<'a, 'p> Search<'a, 'p> {
             hedge.earn();
         }
         loop {
-            let turn = match self.course.next(Instant::now(), fastrand::u64(..)) {
+            let now = Instant::now();
+            let turn = match self.course.next(now, fastrand::u64(..)) {
                 Step::Ask(turn) => turn,
                 Step::Wait(until) => {
                     sleep_until(until).await;
@@ -157,7 +158,7 @@ impl<'a, 'p> Search<'a, 'p> {
                 // In boxes, as is all that few requests need: what a request carries with it has to stay small.
                 Some(hedge) if ask.can_be_sent_again() => Box::pin(self.race(hedge, turn, ask)).await,
                 _ => {
-                    let (line, begun) = (self.line(&turn), self.begin(&turn, ask));
+                    let (line, begun) = (self.line(&turn), self.begin(&turn, ask, now));
                     (turn, begun, line.ask(ask).await)
                 }
             };
@@ -176,7 +177,7 @@ impl<'a, 'p> Search<'a, 'p> {
     /// Asks a target, and when its first content takes too long, a second one too. The one that begins first is heard, the
     /// other is hung up on.
     async fn race(&mut self, hedge: &Hedge, first: Turn<'a>, ask: &Ask<'_>) -> (Turn<'a>, Begun, Asked<'a>) {
-        let begun = self.begin(&first, ask);
+        let begun = self.begin(&first, ask, Instant::now());
         let mut asking = pin!(self.line(&first).ask(ask));
         let Some(patience) = hedge.patience(first.target.condition.percentile_95()) else {
             return (first, begun, asking.await);
@@ -198,7 +199,7 @@ impl<'a, 'p> Search<'a, 'p> {
                 "hung up, as another was quicker"
             );
         };
-        let begun_second = self.begin(&second, ask);
+        let begun_second = self.begin(&second, ask, Instant::now());
         let mut asking_second = pin!(self.line(&second).ask(ask));
         tokio::select! {
             asked = &mut asking => {
@@ -221,8 +222,8 @@ impl<'a, 'p> Search<'a, 'p> {
         }
     }
 
-    fn begin(&mut self, turn: &Turn<'a>, ask: &Ask<'_>) -> Begun {
-        account::begin(self.attempts.as_deref_mut(), turn, ask, Instant::now())
+    fn begin(&mut self, turn: &Turn<'a>, ask: &Ask<'_>, now: Instant) -> Begun {
+        account::begin(self.attempts.as_deref_mut(), turn, ask, now)
     }
 
     fn line(&self, turn: &Turn<'a>) -> Line<'a, 'p> {

@@ -93,7 +93,11 @@ pub fn reply(
     if let Some(label) = &answer.target.label {
         headers.insert(MODEL.clone(), label.clone());
     }
-    headers.insert(ATTEMPTS.clone(), HeaderValue::from(answer.attempts));
+    let attempts = match answer.attempts {
+        1 => HeaderValue::from_static("1"),
+        more => HeaderValue::from(more),
+    };
+    headers.insert(ATTEMPTS.clone(), attempts);
     response
 }
 

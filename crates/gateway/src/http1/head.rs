@@ -9,6 +9,9 @@ use super::Malformed;
 /// The most headers of one head.
 pub const MAX_HEADERS: usize = 100;
 
+/// So many headers the gateway itself adds to a head. With room for them, the rest need not be moved.
+const ADDED: usize = 5;
+
 /// Gathers the bytes of a head that comes in pieces, and tells when it is worth reading them.
 #[derive(Debug, Default)]
 pub struct Gathering {
@@ -52,7 +55,7 @@ fn has_empty_line(text: &[u8]) -> bool {
 
 /// The headers of a head, as parts of its text, without a copy.
 pub fn headers(text: &Bytes, parsed: &[httparse::Header<'_>]) -> Result<HeaderMap, Malformed> {
-    let mut headers = HeaderMap::with_capacity(parsed.len());
+    let mut headers = HeaderMap::with_capacity(parsed.len() + ADDED);
     for header in parsed {
         let name = HeaderName::from_bytes(header.name.as_bytes()).map_err(|_| httparse::Error::HeaderName)?;
         let value = HeaderValue::from_maybe_shared(text.slice_ref(header.value));

@@ -139,7 +139,7 @@ proptest! {
     ) {
         let names = ["client:a", "client:b", "client:c", "group:team", "group:all"];
         let mut oracle = Oracle { limits: names.into_iter().zip(all).collect(), ..Oracle::default() };
-        let scopes = Scopes::new(Clock::start());
+        let scopes = Scopes::new(Clock::start(), None);
         let allowances = CLIENTS.map(|levels| {
             let level = |scope: &&str| LevelConfig { scope: (*scope).to_owned(), limits: oracle.limits[scope].clone() };
             let levels = levels.iter().map(level).collect();
@@ -253,7 +253,7 @@ fn clients_that_share_groups_do_not_wait_for_each_other_for_ever() {
         max_concurrent: Some(3),
         ..budget(Period::Total, u64::MAX)
     };
-    let scopes = Scopes::new(Clock::start());
+    let scopes = Scopes::new(Clock::start(), None);
     // Made in an order in which no client has its scopes.
     for name in ["group:all", "client:c", "group:team", "client:b", "client:a"] {
         scopes.scope(name);
