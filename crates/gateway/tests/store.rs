@@ -612,6 +612,9 @@ fn one_gateway_deletes_what_is_not_to_be_kept() {
     let mut rows = |time, count: u32| -> Vec<Record> { (0..count).map(|_| row(&mut ids, time, "r", |_| {})).collect() };
     let mut old = rows(DAY - 1000, 2500);
     old[0].content = Some(Box::default());
+    for (cost, row) in (1..).zip(&mut old) {
+        (row.client, row.cost) = ("team".to_owned(), Some(cost));
+    }
     one.write(&old).unwrap();
     one.write(&rows(DAY, 10)).unwrap();
     let left = || {
@@ -629,6 +632,9 @@ fn one_gateway_deletes_what_is_not_to_be_kept() {
         None
     );
     assert_eq!(steps, [(true, 1510), (true, 510), (false, 10)]);
+    // Budgets know what the rows cost that are no longer there.
+    let spent = Reader::open(&config).unwrap().spent(0).unwrap();
+    assert_eq!(spent.iter().map(|spent| spent.cost).sum::<u64>(), 2500 * 2501 / 2);
     assert!(!other.prune(Some(u64::MAX), u64::MAX).unwrap());
     assert_eq!(left(), 10);
     drop(one);

@@ -12,14 +12,14 @@ use serde_json::{Map, Value as Json};
 use tokio::runtime::Runtime;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Config};
+use tokio_postgres::{Client, Config, IsolationLevel};
 
 use self::server::Server;
 use self::tls::Tls;
 use super::clients::Change;
 use super::findings::Row;
 use super::migrations::MIGRATIONS;
-use super::question::Query;
+use super::question::{DELETE, Query, REMEMBER};
 use super::{Error, Value};
 use crate::ledger::ids::first_of;
 use crate::ledger::record::{ATTEMPT_COLUMNS, CONTENT_COLUMNS, REQUEST_COLUMNS, Record};
@@ -229,15 +229,24 @@ impl Postgres {
 
     /// Deletes the first rows whose id is less, no more than `most`. Returns how many.
     fn delete(&mut self, before: i64, most: u64) -> Result<u64, Error> {
-        let statement = format!(
-            "WITH old AS (SELECT id FROM requests WHERE id < $1 ORDER BY id LIMIT {most}),
-                  last AS (SELECT max(id) AS id FROM old),
-                  tried AS (DELETE FROM attempts WHERE request <= (SELECT id FROM last)),
-                  said AS (DELETE FROM contents WHERE request <= (SELECT id FROM last)),
-                  asked AS (DELETE FROM requests WHERE id <= (SELECT id FROM last) RETURNING 1)
-             SELECT count(*) FROM asked"
+        let first = format!(
+            "SELECT max(id), count(*) FROM (SELECT id FROM requests WHERE id < $1 ORDER BY id LIMIT {most}) AS first"
         );
-        Ok(u64::try_from(self.number(&statement, before)?).unwrap_or(0))
+        let client = &mut self.client;
+        let deleting = async {
+            // What another node writes meanwhile is neither added up nor deleted.
+            let transaction = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead);
+            let transaction = transaction.start().await?;
+            let rows = transaction.query_typed(&first, &[(&before, Type::INT8)]).await?;
+            let Some(row) = rows.first() else { return Ok(0) };
+            let (last, count): (Option<i64>, i64) = (row.try_get(0)?, row.try_get(1)?);
+            for statement in REMEMBER.iter().chain(&DELETE) {
+                transaction.execute_typed(statement, &[(&last, Type::INT8)]).await?;
+            }
+            transaction.commit().await?;
+            Ok(u64::try_from(count).unwrap_or(0))
+        };
+        within(self.runtime.as_ref(), PATIENCE, deleting)
     }
 
     /// How many rows there are more than fit, as far as the server's statistics tell. The size of its files does not tell:

@@ -252,6 +252,13 @@ pub const REMEMBER: [&str; 3] = [
      WHERE day > 0 AND day < (SELECT max(time) / 86400000 - 31 FROM requests WHERE id <= $1)",
 ];
 
+/// Deletes the rows up to an id, `$1`.
+pub const DELETE: [&str; 3] = [
+    "DELETE FROM attempts WHERE request <= $1",
+    "DELETE FROM contents WHERE request <= $1",
+    "DELETE FROM requests WHERE id <= $1",
+];
+
 fn text(text: &str) -> Value<'static> {
     Value::Text(legible(text).into_owned().into())
 }

@@ -10,7 +10,7 @@ use super::Value;
 use super::clients::Change;
 use super::findings::Row;
 use super::migrations::MIGRATIONS;
-use super::question::{Query, REMEMBER};
+use super::question::{DELETE, Query, REMEMBER};
 use crate::ledger::ids::first_of;
 use crate::ledger::record::{ATTEMPT_COLUMNS, CONTENT_COLUMNS, REQUEST_COLUMNS, Record};
 
@@ -148,12 +148,9 @@ impl Sqlite {
         let bound = "SELECT max(id), count(*) FROM (SELECT id FROM requests WHERE id < ?1 ORDER BY id LIMIT ?2)";
         let (bound, count): (Option<i64>, i64) =
             transaction.query_row(bound, [before, STEP], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        for step in REMEMBER {
+        for step in REMEMBER.iter().chain(&DELETE) {
             transaction.execute(&step.replace('$', "?"), [bound])?;
         }
-        transaction.execute("DELETE FROM attempts WHERE request <= ?1", [bound])?;
-        transaction.execute("DELETE FROM contents WHERE request <= ?1", [bound])?;
-        transaction.execute("DELETE FROM requests WHERE id <= ?1", [bound])?;
         transaction.commit()?;
         Ok(count == STEP)
     }
