@@ -21,6 +21,7 @@ use crate::config::problem::Problem;
 use crate::config::units::Span;
 use crate::config::{self, Loaded, StoreConfig};
 use crate::explain::{Hypothetical, explain, explain_model as outlook_of, likely_path};
+use crate::import::command::ImportCommand;
 use crate::ledger::report::{self, Format};
 use crate::ledger::{Ledger, unix_milliseconds};
 use crate::store::question::{By, Scope};
@@ -117,6 +118,9 @@ enum Command {
     /// and hold at once, whether the gateway runs or not
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Make a mynah.toml out of the configuration of another gateway
+    #[command(subcommand)]
+    Import(ImportCommand),
 }
 
 /// Which requests are added up.
@@ -176,6 +180,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Some(Command::Config(ConfigCommand::Show)) => show(&arguments.source),
         Some(Command::Config(ConfigCommand::Schema)) => schema(),
         Some(Command::Keys(command)) => keys_command(&arguments.source, command),
+        Some(Command::Import(command)) => command.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

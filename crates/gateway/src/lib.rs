@@ -30,6 +30,7 @@ pub mod hedge;
 pub mod holds;
 pub mod http;
 pub mod http1;
+pub mod import;
 pub mod judgement;
 pub mod keys;
 pub mod known;
