@@ -235,7 +235,9 @@ impl Postgres {
         let client = &mut self.client;
         let deleting = async {
             // What another node writes meanwhile is neither added up nor deleted.
-            let transaction = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead);
+            let transaction = client
+                .build_transaction()
+                .isolation_level(IsolationLevel::RepeatableRead);
             let transaction = transaction.start().await?;
             let rows = transaction.query_typed(&first, &[(&before, Type::INT8)]).await?;
             let Some(row) = rows.first() else { return Ok(0) };
