@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use tokio::time::{sleep, timeout};
 
 use self::queue::Queue;
 use self::record::Record;
@@ -27,6 +28,9 @@ use crate::config::StoreConfig;
 
 /// So many bytes of prompts and answers may wait in memory for each row that may.
 const BYTES_PER_ROW: usize = 1024;
+
+/// How often it is seen whether rows are written.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// How long the end of the process may wait for the last rows.
 const LAST: Duration = Duration::from_secs(5);
@@ -106,6 +110,21 @@ impl Ledger {
             let lost = self.queue.len();
             tracing::error!(lost, "rows of the ledger could not be written, and are lost");
         }
+    }
+
+    /// Waits until everything is in the database that is over by now, unless that takes too long.
+    pub async fn catch_up(&self, patience: Duration) {
+        // A row comes a moment after its request is settled.
+        sleep(PAUSE).await;
+        let before = self.status();
+        let all = before.written + before.pending as u64;
+        let written = async {
+            while self.status().written < all {
+                sleep(PAUSE).await;
+            }
+        };
+        // What is late then is only missing.
+        let _ = timeout(patience, written).await;
     }
 
     /// How it is doing.

@@ -16,11 +16,12 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::admin::{self, Admin, InUse, Reload};
 use crate::app::{App, Process};
+use crate::cluster::keeper::LedgerOfAll;
 use crate::cluster::{Cluster, identity, keeper};
 use crate::config::document::Document;
 use crate::config::problem::Problem;
 use crate::config::reload::{self, Watched};
-use crate::config::{AdminConfig, ClusterConfig, Config, Loaded, StoreConfig, TlsFiles, check};
+use crate::config::{AdminConfig, ClusterConfig, Config, Loaded, Place, StoreConfig, TlsFiles, check};
 use crate::discovering::keep_discovering;
 use crate::http::listen::{Site, serve};
 use crate::http::routes::Routes;
@@ -75,6 +76,7 @@ pub async fn run(
         .clone()
         .map(|store| block_in_place(|| Keeper::new(store, process.clone())));
     let store = config.store.clone();
+    let shared = store.clone().filter(|store| matches!(store.place, Place::Postgres(_)));
     let (reload, reloads) = mpsc::channel(MAX_RELOADS);
     let admin = Arc::new(Admin::new(
         InUse::now(document, effective),
@@ -91,7 +93,9 @@ pub async fn run(
         block_in_place(|| past(&store, &access, now)).restore(&process.scopes, &access, now);
     }
     if let Some(cluster) = &cluster {
-        keeper::start(cluster.clone(), process.clone()).await;
+        let shared = shared.zip(process.ledger.clone());
+        let shared = shared.map(|(store, ledger)| ledger_of_all(store, ledger, &process, &sites.public));
+        keeper::start(cluster.clone(), process.clone(), shared).await;
     }
     // Listened for before anybody can know that the gateway is there: an unheard signal would end it.
     let hang_up = signal(SignalKind::hangup())?;
@@ -147,6 +151,24 @@ fn node(config: &ClusterConfig, store: Option<&StoreConfig>) -> Arc<Cluster> {
         }
     });
     Arc::new(Cluster::new(config.clone(), ledger))
+}
+
+/// Asks the ledger that all nodes share.
+fn ledger_of_all(
+    store: StoreConfig,
+    ledger: Arc<Ledger>,
+    process: &Arc<Process>,
+    public: &Arc<ArcSwap<Site>>,
+) -> LedgerOfAll {
+    let (process, public) = (process.clone(), public.clone());
+    let totals = move |now| {
+        let access = process.stored.beside(&public.load().app.access);
+        block_in_place(|| past(&store, &access, now)).totals(&access)
+    };
+    LedgerOfAll {
+        ledger,
+        totals: Box::new(totals),
+    }
 }
 
 fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use mynah_understudy::{Reply, Rule, Script, Understudy};
 use serde_json::json;
+use support::postgres::Postgres;
 use support::redis::Redis;
 use support::{Gateway, PATIENCE, Request};
 use tokio::io::AsyncWriteExt as _;
@@ -65,6 +66,14 @@ async fn sees(node: &Gateway, state: &str, nodes: u64) {
             return;
         }
         assert!(Instant::now() < deadline, "{cluster}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn sees_state(node: &Gateway, state: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    while status(node).await["state"] != state {
+        assert!(Instant::now() < deadline, "it is not {state}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -227,6 +236,33 @@ async fn without_redis_no_request_fails_and_nothing_is_lost() {
     redis_has(&redis, spent, "s", 360 * COST).await;
     redis_has(&redis, spent, "r", 0).await;
     redis_has(&redis, day, "s", 360).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_has_forgotten_hears_what_all_nodes_have_spent_from_their_ledger() {
+    let (mut redis, understudy) = (Redis::start(), Understudy::start(completion()).await.unwrap());
+    let postgres = Postgres::start();
+    let limits = "budget = { usd = 100, per = 'total' }";
+    let store = format!("[store]\nurl = '{}'\nflush = '20ms'\n", postgres.url());
+    let text = store + &config(&understudy, &redis, limits, "");
+    let nodes = three(&text).await;
+    assert_eq!(storm(&nodes, 60, 6).await, [(200, 60)].into());
+    let spent = "{mynah}:client:a:usd:total";
+    redis_has(&redis, spent, "s", 60 * COST).await;
+    // What a node has spent that is gone is known to the ledger alone.
+    let [first, rest @ ..] = &nodes[..] else { unreachable!() };
+    first.signal("KILL");
+    assert_eq!(storm(rest, 20, 2).await, [(200, 20)].into());
+    redis_has(&redis, spent, "s", 80 * COST).await;
+    redis.kill();
+    assert_eq!(storm(rest, 20, 2).await, [(200, 20)].into());
+    redis.start_again();
+    for node in rest {
+        sees_state(node, "shared").await;
+    }
+    redis_has(&redis, spent, "s", 100 * COST).await;
+    assert_eq!(storm(rest, 10, 2).await, [(200, 10)].into());
+    redis_has(&redis, spent, "s", 110 * COST).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Finds Redis, keeps it up to date beside the requests, and finds it again.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -14,7 +15,10 @@ use super::link::{Link, Script};
 use super::resp::{Garbled, Value};
 use super::rests;
 use crate::app::Process;
+use crate::ledger::Ledger;
 use crate::limits::Scopes;
+use crate::limits::clock::Now;
+use crate::limits::restore::Total;
 
 /// How long to wait before Redis is looked for again: the first time, and at most. One that was lost soon after it was found makes it
 /// twice as long, so that requests do not wait in vain for one that is slow now and then.
@@ -35,17 +39,35 @@ const KEPT: u64 = 24 * 60 * 60 * 1000;
 /// How long a start waits for Redis, and an end.
 const AT_THE_EDGES: Duration = Duration::from_secs(1);
 
+/// A ledger to which all nodes write.
+pub struct LedgerOfAll {
+    /// This node's part in it.
+    pub ledger: Arc<Ledger>,
+    /// What was spent in all scopes. Waits for the database.
+    pub totals: Box<dyn Fn(Now) -> Vec<Total> + Send + Sync>,
+}
+
+impl fmt::Debug for LedgerOfAll {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("LedgerOfAll")
+    }
+}
+
 /// Meets the others, if Redis is there. Then it is kept up to date for as long as the process lives.
-pub async fn start(cluster: Arc<Cluster>, process: Arc<Process>) {
+pub async fn start(cluster: Arc<Cluster>, process: Arc<Process>, ledger: Option<LedgerOfAll>) {
     let mut memory = None;
-    let met = timeout(AT_THE_EDGES, meet(&cluster, &process.scopes, &mut memory)).await;
+    let met = timeout(
+        AT_THE_EDGES,
+        meet(&cluster, &process.scopes, ledger.as_ref(), &mut memory),
+    )
+    .await;
     let met = met
         .unwrap_or(Err(Error::Late(AT_THE_EDGES)))
         .map(|link| cluster.found(link));
     if let Err(error) = &met {
         cluster.is_away(error.clone());
     }
-    tokio::spawn(keep(cluster, process, met.ok(), memory));
+    tokio::spawn(keep(cluster, process, ledger, (met.ok(), memory)));
 }
 
 /// Tells what is owed, and says goodbye, if Redis is there.
@@ -65,8 +87,13 @@ pub async fn leave(cluster: &Cluster, scopes: &Scopes) {
     let _: Result<Result<Value, Error>, _> = timeout(AT_THE_EDGES, farewell).await;
 }
 
-async fn keep(cluster: Arc<Cluster>, process: Arc<Process>, met: Option<Arc<Link>>, mut memory: Option<String>) {
-    let (mut met, mut again) = (met, AGAIN);
+async fn keep(
+    cluster: Arc<Cluster>,
+    process: Arc<Process>,
+    ledger: Option<LedgerOfAll>,
+    (mut met, mut memory): (Option<Arc<Link>>, Option<String>),
+) {
+    let mut again = AGAIN;
     loop {
         if let Some(link) = met.take() {
             let found = Instant::now();
@@ -79,7 +106,7 @@ async fn keep(cluster: Arc<Cluster>, process: Arc<Process>, met: Option<Arc<Link
                 again = AGAIN;
             }
         }
-        match meet(&cluster, &process.scopes, &mut memory).await {
+        match meet(&cluster, &process.scopes, ledger.as_ref(), &mut memory).await {
             Ok(link) => met = Some(cluster.found(link)),
             Err(error) => {
                 cluster.is_away(error);
@@ -91,7 +118,12 @@ async fn keep(cluster: Arc<Cluster>, process: Arc<Process>, met: Option<Arc<Link
 
 /// Connects and begins an epoch: Redis hears what it has not, what this node holds and what it has spent. A memory that is not the
 /// one that was known hears what is in the node's windows too.
-async fn meet(cluster: &Cluster, scopes: &Scopes, memory: &mut Option<String>) -> Result<Link, Error> {
+async fn meet(
+    cluster: &Cluster,
+    scopes: &Scopes,
+    ledger: Option<&LedgerOfAll>,
+    memory: &mut Option<String>,
+) -> Result<Link, Error> {
     let epoch = cluster.epoch.fetch_add(1, Ordering::SeqCst) + 1;
     let (link, keys) = (Link::open(&cluster.config.redis, epoch).await?, &cluster.keys);
     let mut command = link.script(Script::Enter, 4);
@@ -111,11 +143,24 @@ async fn meet(cluster: &Cluster, scopes: &Scopes, memory: &mut Option<String>) -
     if is_forgetful {
         tracing::warn!(redis = %cluster.config.redis, "redis has forgotten everything: it is told again");
     }
+    let all = scopes.all();
+    let now = || cluster.by_the_clock_of_all(scopes.clock().now());
+    let totals = match ledger {
+        Some(ledger) if is_forgetful => {
+            // The rows of what is owed are in the ledger soon. What is spent from now on may be counted twice, and nothing is forgotten.
+            cluster.outbox.forget_spending(&all);
+            ledger.ledger.catch_up(PATIENCE).await;
+            (ledger.totals)(now())
+        }
+        _ => Vec::new(),
+    };
     cluster.outbox.begin_epoch(is_forgetful);
-    let (all, now) = (scopes.all(), scopes.clock().now());
     // What is in its windows is told once: a part of it twice would be worse than a part of it not at all.
     *memory = name;
-    cluster.outbox.restate(&link, keys, &all, (is_forgetful, now)).await?;
+    cluster
+        .outbox
+        .restate(&link, keys, (&all, &totals), (is_forgetful, now()))
+        .await?;
     loop {
         cluster.outbox.flush(&link, keys, scopes.clock().now())?;
         if !cluster.outbox.hear(PATIENCE).await? {

@@ -15,6 +15,7 @@ use crate::limits::clock::Now;
 use crate::limits::owed::{Owed, Piece};
 use crate::limits::period::{Since, bounds};
 use crate::limits::refusal::What;
+use crate::limits::restore::Total;
 use crate::limits::scope::{DAY, Own, Scope};
 use crate::limits::window::Window;
 
@@ -133,13 +134,26 @@ impl Outbox {
         }
     }
 
+    /// Forgets what was spent, for a ledger knows of it.
+    pub fn forget_spending(&self, scopes: &[Arc<Scope>]) {
+        for scope in scopes {
+            scope.lock().forget_spending();
+        }
+        let mut outgoing = lock(&self.outgoing);
+        for note in outgoing.unheard.iter_mut().flat_map(|message| &mut message.notes) {
+            if let Said::Settle { spent, .. } = &mut note.said {
+                *spent = 0;
+            }
+        }
+    }
+
     /// Sends what is under way, then what is owed, and then what this node holds and has spent: with what is owed, that is not less.
-    /// With `windows`, what is in its windows too.
+    /// With `windows`, what is in its windows too. `totals` is what a ledger of all nodes knows of spending.
     pub async fn restate(
         &self,
         link: &Link,
         keys: &Keys,
-        scopes: &[Arc<Scope>],
+        (scopes, totals): (&[Arc<Scope>], &[Total]),
         (windows, now): (bool, Now),
     ) -> Result<(), Error> {
         // All scopes are looked at.
@@ -160,6 +174,17 @@ impl Outbox {
             for own in state.own(now.unix) {
                 notes_of_own(&own, &scope.name, keys, now, &mut notes);
             }
+        }
+        for total in totals {
+            let (since, _) = Since::at(total.period, now.unix);
+            let (what, spent, held) = (What::Budget(total.period), total.spent, 0);
+            let own = Own {
+                what,
+                since,
+                held,
+                spent,
+            };
+            notes_of_own(&own, &total.scope, keys, now, &mut notes);
         }
         {
             let mut outgoing = lock(&self.outgoing);

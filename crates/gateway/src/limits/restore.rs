@@ -24,6 +24,17 @@ pub struct Past {
     spent: Vec<(Period, Vec<Spent>)>,
 }
 
+/// What was spent in a scope, in the period that it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Total {
+    /// `client:NAME` or `group:NAME`.
+    pub scope: String,
+    /// The period.
+    pub period: Period,
+    /// In nano-dollars.
+    pub spent: u64,
+}
+
 impl Past {
     /// Reads what the limits of some clients depend on, and nothing else.
     pub fn read(ledger: &mut Reader, access: &AccessConfig, now: Now) -> Result<Self, Error> {
@@ -76,6 +87,28 @@ impl Past {
                 }
             }
         }
+    }
+
+    /// What was spent, with each client and with its groups.
+    pub fn totals(&self, access: &AccessConfig) -> Vec<Total> {
+        let by_name = levels_by_name(access);
+        let mut totals: HashMap<(&str, Period), u64> = HashMap::new();
+        for (period, clients) in &self.spent {
+            for Spent { client, cost } in clients {
+                for level in by_name.get(client.as_str()).copied().unwrap_or_default() {
+                    let total = totals.entry((&level.scope, *period)).or_default();
+                    *total = total.saturating_add(*cost);
+                }
+            }
+        }
+        let totals = totals.into_iter();
+        totals
+            .map(|((scope, period), spent)| Total {
+                scope: scope.to_owned(),
+                period,
+                spent,
+            })
+            .collect()
     }
 }
 

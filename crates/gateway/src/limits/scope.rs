@@ -245,6 +245,14 @@ impl State {
         std::mem::take(&mut sharing.owed)
     }
 
+    /// Forgets what is owed of spending.
+    pub fn forget_spending(&mut self) {
+        let tabs = self.sharing.as_mut().map(|sharing| &mut sharing.owed.tabs);
+        for due in tabs.into_iter().flatten() {
+            due.spent = 0;
+        }
+    }
+
     /// Whether something is owed.
     pub fn owes(&self) -> bool {
         self.sharing.as_ref().is_some_and(|sharing| sharing.is_listed)
