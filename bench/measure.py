@@ -16,6 +16,7 @@ import tables
 RESULTS = pathlib.Path(__file__).parent / "results" / "latest.md"
 TITLES = {
     "requests": "Requests, one after another on each of 64 connections",
+    "accounts": "Accounting: requests of 1 KB, on 64 connections",
     "streams": "500 streams at the same time, an event every 50 ms in each",
     "first_events": "The first event, one stream at a time",
     "latency": "1,000 requests of 1 KB per second",

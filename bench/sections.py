@@ -55,6 +55,14 @@ def requests(bench):
     return results
 
 
+def accounts(bench):
+    """What is added to a small request of a client that is logged."""
+    bench.servers.start_redis()
+    ways = [bench.servers.start_mynah(variant) for variant in servers.ACCOUNTS]
+    course = ["closed", "--connections", "64", "--body-bytes", "1024"]
+    return bench.in_turn("accounts", ways, lambda way: bench.load(way, "small", *course, seconds=5))
+
+
 def streams(bench):
     many = ["streams", "--streams", "500"]
     return bench.in_turn("500 streams", bench.ways, lambda way: bench.load(way, "events", *many, seconds=6, warmup=2))

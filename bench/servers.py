@@ -29,6 +29,20 @@ FULL = (
 )
 VARIANTS = {"mynah": BARE, "mynah, clients and log": FULL}
 
+# What is measured of accounting: each one has what the one before has, and more. `{redis}` is a port.
+LIMITS = """requests_per_minute = 1_000_000_000
+tokens_per_minute = 1_000_000_000_000
+budget = { usd = 1_000_000, per = "month" }
+"""
+LEDGER = '[store]\nurl = "sqlite://{database}"\n'
+REDIS = '[cluster]\nredis = "redis://127.0.0.1:{redis}"\n'
+ACCOUNTS = {
+    "clients and log": FULL,
+    "and a ledger in SQLite": (FULL[0] + LEDGER, FULL[1]),
+    "and limits and a budget": (FULL[0] + LIMITS + LEDGER, FULL[1]),
+    "and Redis": (FULL[0] + LIMITS + LEDGER + REDIS, FULL[1]),
+}
+
 NGINX = """
 daemon off;
 pid {directory}/nginx.pid;
@@ -88,6 +102,7 @@ class Servers(contextlib.ExitStack):
         super().__init__()
         self.binaries, self.directory = binaries, directory
         self.upstream = {}
+        self.redis = None
 
     def start_understudies(self):
         """Returns the way straight to them."""
@@ -110,9 +125,15 @@ class Servers(contextlib.ExitStack):
         process = self._start("nginx", ["nginx", "-c", file, "-e", "stderr"], ports["small"] if wait else None)
         return Way("nginx", ports, process)
 
+    def start_redis(self):
+        self.redis = free_port()
+        self._start("redis", ["redis-server", "--port", self.redis, "--save", "", "--appendonly", "no"], self.redis)
+
     def start_mynah(self, variant="mynah", wait=True):
-        settings, headers = VARIANTS[variant]
+        settings, headers = (VARIANTS | ACCOUNTS)[variant]
         port = free_port()
+        settings = settings.replace("{database}", str(self.directory / f"mynah-{port}.db"))
+        settings = settings.replace("{redis}", str(self.redis))
         lines = [f'[server]\nlisten = "127.0.0.1:{port}"\n', settings]
         for kind, to in self.upstream.items():
             lines.append(f'[providers.{kind}]\nbase_url = "http://127.0.0.1:{to}/v1"\n')

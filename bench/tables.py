@@ -9,6 +9,9 @@ MEMORY_TARGETS = {"after the start": ("MB", 15), "1,000 open streams": ("KB each
                   "64 connections with 100 KB bodies, at most": ("MB", 50)}
 START_TARGET = 50
 
+# How many microseconds of CPU time accounting may add to that of a client that is logged.
+ACCOUNT_TARGETS = {"and a ledger in SQLite": 5, "and Redis": 60}
+
 
 def requests(results):
     rows = []
@@ -16,6 +19,19 @@ def requests(results):
         rows.append([row, name, *cpu(results, row, name, "cpu_us_per_request"), f"{middle(rounds, 'throughput'):,.0f}",
                      *percentiles(rounds, "latency_ms"), memory_of(rounds)])
     head = ["request / reply", "", "CPU µs per request", "× nginx", "target", "requests/s", "p50 ms", "p99 ms", "RSS MB"]
+    return table(head, rows)
+
+
+def accounts(results):
+    spent = {name: [figures["cpu_us_per_request"] for figures in rounds] for _, name, rounds in results}
+    before = next(iter(spent.values()))
+    rows = []
+    for _, name, rounds in results:
+        added = statistics.median(value - other for value, other in zip(spent[name], before))
+        rows.append([name, number(statistics.median(spent[name])), number(added),
+                     verdict(added, ACCOUNT_TARGETS.get(name), " µs"), f"{middle(rounds, 'throughput'):,.0f}",
+                     *percentiles(rounds, "latency_ms"), memory_of(rounds)])
+    head = ["", "CPU µs per request", "added", "target", "requests/s", "p50 ms", "p99 ms", "RSS MB"]
     return table(head, rows)
 
 
