@@ -14,7 +14,7 @@ use crate::operation::{Operation, Speech};
 use crate::prices::{Counts, PerUnit, Price};
 use crate::route::Target;
 
-/// A larger body is not kept until its answer ends, but counted when that begins.
+/// A larger body is not kept until the end of a stream, which may be far, but counted when that begins.
 const MAX_KEPT: usize = 64 * 1024;
 
 /// Watches one request.
@@ -77,10 +77,11 @@ impl Meter {
         (self.operation, self.asked) = (Some(operation), Asked::Body(body.clone()));
     }
 
-    /// Notes who answers.
-    pub fn answered_by(&mut self, target: &Target) {
+    /// Notes who answers, and whether that is a stream.
+    pub fn answered_by(&mut self, target: &Target, is_stream: bool) {
         self.price = target.price(&self.app.process.discovered);
         if let Asked::Body(body) = &self.asked
+            && is_stream
             && body.len() > MAX_KEPT
         {
             self.asked = if self.counts_prompts() {

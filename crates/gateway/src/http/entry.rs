@@ -15,7 +15,7 @@ use mynah_dialect::usage::Body;
 use tokio::time::Instant;
 
 use super::reply::{ATTEMPTS, MODEL, REQUEST_ID};
-use crate::answer::Answer;
+use crate::answer::{Answer, is_events};
 use crate::app::App;
 use crate::ask::unix_time;
 use crate::caller::Caller;
@@ -265,7 +265,7 @@ impl Entry {
             self.lost = answer.headers.get(&LOSSY).cloned();
         }
         if let Some(meter) = &mut self.meter {
-            meter.answered_by(answer.target);
+            meter.answered_by(answer.target, is_events(&answer.headers));
         }
         if let Some(account) = &mut self.account {
             account.answered(answer, ours);
