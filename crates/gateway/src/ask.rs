@@ -15,7 +15,7 @@ use mynah_dialect::{Dialect, Protocol, continuation, multipart};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::time::Instant;
 
-use crate::config::file::OnCut;
+use crate::config::models::OnCut;
 use crate::exchange::Question;
 use crate::failure::Failure;
 use crate::known::PathStyle;

@@ -15,6 +15,7 @@ pub mod effective;
 pub mod env;
 pub mod file;
 pub mod model_list;
+pub mod models;
 pub mod price;
 pub mod problem;
 pub mod reload;
@@ -162,7 +163,7 @@ pub struct TargetConfig {
     /// How many tokens it can hold.
     pub context: Option<u64>,
     /// What it can do.
-    pub abilities: Option<Vec<file::Ability>>,
+    pub abilities: Option<Vec<models::Ability>>,
     /// Words by which requests choose.
     pub tags: Vec<String>,
     /// What it costs, where the target itself says so.

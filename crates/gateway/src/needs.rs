@@ -7,7 +7,7 @@ use mynah_dialect::ir::{Content, Effort, Format, Part, Request, Role};
 
 use crate::ask::{Ask, AskBody};
 use crate::balance::{Strategy, fingerprint};
-use crate::config::file::Ability;
+use crate::config::models::Ability;
 use crate::failure::Failure;
 use crate::route::{Route, Target};
 use crate::translation::Conversation;

@@ -9,7 +9,7 @@ use crate::balance::Strategy;
 use crate::cache::CacheRule;
 use crate::condition::{Condition, Conditions};
 use crate::config::TargetConfig;
-use crate::config::file::{Ability, OnCut};
+use crate::config::models::{Ability, OnCut};
 use crate::discovered::Discovered;
 use crate::hedge::Hedge;
 use crate::prices::{self, Price};

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::check::Check;
 use super::document::join;
-use super::file::{self, BreakerTable, HedgeTable, ModelCache, ModelCacheTable};
+use super::file::BreakerTable;
+use super::models::{self, HedgeTable, ModelCache, ModelCacheTable};
 use super::problem::did_you_mean;
 use super::{ModelConfig, TargetConfig};
 use crate::breaker::BreakerRules;
@@ -65,7 +66,7 @@ impl Check<'_> {
         models
     }
 
-    fn target(&mut self, path: &str, target: &file::Target) -> Option<TargetConfig> {
+    fn target(&mut self, path: &str, target: &models::Target) -> Option<TargetConfig> {
         let named = self.target_name(target.name());
         let (provider, model) = self.take(path, named)?;
         let mut config = TargetConfig {
@@ -77,7 +78,7 @@ impl Check<'_> {
             abilities: None,
             tags: Vec::new(),
         };
-        if let file::Target::Table(table) = target {
+        if let models::Target::Table(table) = target {
             let weight = table.weight.unwrap_or(1.0);
             if !(weight.is_finite() && weight > 0.0) {
                 self.report(
@@ -139,13 +140,13 @@ impl Check<'_> {
             patience: OwnPatience::default(),
             max_held: usize::try_from(routing.max_held.0).unwrap_or(usize::MAX),
             hedge: None,
-            on_cut: file::OnCut::Error,
+            on_cut: models::OnCut::Error,
             single_flight: false,
             cache: None,
         }
     }
 
-    fn own_rules(&mut self, path: &str, model: &file::Model) -> Rules {
+    fn own_rules(&mut self, path: &str, model: &models::Model) -> Rules {
         let common = self.common_rules();
         let retries = model.retries.unwrap_or(common.retries);
         self.retries(&join(path, "retries"), retries);
@@ -168,14 +169,14 @@ impl Check<'_> {
         }
     }
 
-    fn hedge(&mut self, path: &str, hedge: Option<&file::Hedge>) -> Option<Arc<Hedge>> {
+    fn hedge(&mut self, path: &str, hedge: Option<&models::Hedge>) -> Option<Arc<Hedge>> {
         let table = match hedge? {
-            file::Hedge::Switch(false) => return None,
-            file::Hedge::Switch(true) => HedgeTable {
+            models::Hedge::Switch(false) => return None,
+            models::Hedge::Switch(true) => HedgeTable {
                 after: None,
                 max_share: None,
             },
-            file::Hedge::Table(table) => *table,
+            models::Hedge::Table(table) => *table,
         };
         let share = table.max_share.unwrap_or(HEDGED);
         if !(share > 0.0 && share <= 1.0) {
