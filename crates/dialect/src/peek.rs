@@ -24,8 +24,14 @@ pub struct Gist<'a> {
     pub envelopes: Envelopes,
     /// Where `stream` stands.
     stream_span: Option<Range<usize>>,
+    /// Where `stream_options` stands.
+    options_span: Option<Range<usize>>,
     /// Where the members begin.
     open: usize,
+    /// There are no members.
+    is_empty: bool,
+    /// Where `model` stands, if it is null.
+    null_model: Option<Range<usize>>,
     usage: UsageOption,
     answer: AnswerSpans,
 }
@@ -83,7 +89,10 @@ pub fn peek(body: &[u8]) -> Result<Gist<'_>, PeekError> {
         stream: false,
         envelopes: Envelopes::default(),
         stream_span: None,
+        options_span: None,
         open: open + 1,
+        is_empty: true,
+        null_model: None,
         usage: UsageOption::Absent {
             span: open + 1..open + 1,
             text: "\"stream_options\":{\"include_usage\":true},",
@@ -93,6 +102,7 @@ pub fn peek(body: &[u8]) -> Result<Gist<'_>, PeekError> {
     let mut first = true;
     while let Some(key) = scanner.next_key(first)? {
         first = false;
+        gist.is_empty = false;
         let value = scanner.value()?;
         match plain_key(body, &key).as_ref() {
             b"model" => gist.read_model(body, value)?,
@@ -100,7 +110,10 @@ pub fn peek(body: &[u8]) -> Result<Gist<'_>, PeekError> {
                 gist.stream = &body[value.clone()] == b"true";
                 gist.stream_span = Some(value);
             }
-            b"stream_options" => gist.usage = usage_option(body, value)?,
+            b"stream_options" => {
+                gist.options_span = Some(value.clone());
+                gist.usage = usage_option(body, value)?;
+            }
             key => gist.answer.note(key, value),
         }
     }
@@ -114,11 +127,44 @@ impl<'a> Gist<'a> {
         if self.model.is_some() {
             return Err(PeekError::ModelTwice);
         }
-        if &body[span.clone()] != b"null" {
+        if &body[span.clone()] == b"null" {
+            self.null_model = Some(span);
+        } else {
             let name = text(&body[span.clone()]).ok_or(PeekError::ModelNotText)?;
             self.model = Some(Model { name, span });
         }
         Ok(())
+    }
+
+    /// The edit that names a model where the body names none.
+    pub fn named(&self, name: &str) -> Option<Edit> {
+        let name = quoted(name);
+        let (span, text) = match &self.null_model {
+            _ if self.model.is_some() => return None,
+            Some(span) => (span.clone(), name),
+            None if self.is_empty => (self.open..self.open, ["\"model\":", &name].concat()),
+            None => (self.open..self.open, ["\"model\":", &name, ","].concat()),
+        };
+        Some(Edit {
+            span,
+            text: Bytes::from(text),
+        })
+    }
+
+    /// The edits that ask for the answer in one piece.
+    pub fn unstreamed(&self) -> Vec<Edit> {
+        let edit = |span: &Range<usize>, text: &'static str| Edit {
+            span: span.clone(),
+            text: Bytes::from_static(text.as_bytes()),
+        };
+        let stream = self.stream_span.as_ref().filter(|_| self.stream);
+        // Options of a stream are refused where there is none.
+        let options = self.options_span.as_ref().map(|span| edit(span, "null"));
+        stream
+            .map(|span| edit(span, "false"))
+            .into_iter()
+            .chain(options)
+            .collect()
     }
 
     /// How long the answers may be that `body` asks for, which is the one that this is the gist of.
@@ -278,6 +324,37 @@ mod tests {
             Err(PeekError::Malformed(_))
         ));
         assert_eq!(peek(br#"{"model":null}"#).unwrap().model, None);
+    }
+
+    #[test]
+    fn a_model_is_named_where_there_is_none() {
+        for (body, expected) in [
+            ("{}", r#"{"model":"m\"n"}"#),
+            (r#"{ "a": 1}"#, r#"{"model":"m\"n", "a": 1}"#),
+            (r#"{"a":1, "model": null }"#, r#"{"a":1, "model": "m\"n" }"#),
+        ] {
+            let edit = peek(body.as_bytes()).unwrap().named("m\"n").unwrap();
+            assert_eq!(edited(body, vec![edit]), expected);
+        }
+        assert_eq!(peek(br#"{"model":""}"#).unwrap().named("m"), None);
+    }
+
+    #[test]
+    fn an_answer_in_one_piece_is_asked_for() {
+        for (body, expected) in [
+            (
+                r#"{"stream": true, "stream_options":{"include_usage":true}}"#,
+                r#"{"stream": false, "stream_options":null}"#,
+            ),
+            (
+                r#"{"stream_options":{},"model":"m","stream":true}"#,
+                r#"{"stream_options":null,"model":"m","stream":false}"#,
+            ),
+            (r#"{"stream":false}"#, r#"{"stream":false}"#),
+        ] {
+            let edits = peek(body.as_bytes()).unwrap().unstreamed();
+            assert_eq!(edited(body, edits), expected);
+        }
     }
 
     #[test]

@@ -17,7 +17,6 @@ pub mod rotation;
 pub mod routes;
 pub mod status;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -34,8 +33,8 @@ use crate::stored::Keeper;
 pub struct Admin {
     /// When the gateway started.
     pub started: Timestamp,
-    /// The configuration file, or where one may appear.
-    pub file: PathBuf,
+    /// What the configuration is called: its file, or its preset.
+    pub name: String,
     /// The configuration in use, for people.
     pub in_use: ArcSwap<InUse>,
     /// Reads the configuration anew.
@@ -63,14 +62,14 @@ impl Admin {
     /// That of a gateway that starts now.
     pub fn new(
         in_use: Arc<InUse>,
-        file: PathBuf,
+        name: String,
         load: Load,
         reload: mpsc::Sender<Reload>,
         keeper: Option<Arc<Keeper>>,
     ) -> Self {
         Self {
             started: in_use.since,
-            file,
+            name,
             in_use: ArcSwap::from(in_use),
             load,
             reload,

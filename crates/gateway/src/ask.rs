@@ -311,6 +311,18 @@ impl<'a> AskBody<'a> {
         }
     }
 
+    /// The edits that name a model where none is named, and that ask for an answer in one piece.
+    pub fn completed(&self, default_model: Option<&str>, in_one_piece: bool) -> Vec<Edit> {
+        let Self::Json(_, gist) = self else {
+            return Vec::new();
+        };
+        let mut edits: Vec<Edit> = default_model.and_then(|model| gist.named(model)).into_iter().collect();
+        if in_one_piece {
+            edits.extend(gist.unstreamed());
+        }
+        edits
+    }
+
     /// Whether it says that the answer is to be a stream.
     pub fn asks_for_stream(&self) -> bool {
         matches!(self, Self::Json(_, gist) if gist.stream)

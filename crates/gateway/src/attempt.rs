@@ -15,6 +15,7 @@ use crate::alarm::after;
 use crate::answer::Answer;
 use crate::app::App;
 use crate::ask::{Ask, Way};
+use crate::config::models::HandOver;
 use crate::course::{Course, Fit, Limits, Outcome, Past, Step, Turn};
 use crate::failure::Failure;
 use crate::hedge::Hedge;
@@ -203,7 +204,7 @@ impl<'a, 'p> Search<'a, 'p> {
         let mut asking_second = pin!(self.line(&second).ask(ask));
         tokio::select! {
             asked = &mut asking => {
-                if is_heard(&asked) {
+                if self.is_heard(&asked) {
                     hung_up(&second);
                     return (first, begun, asked);
                 }
@@ -211,7 +212,7 @@ impl<'a, 'p> Search<'a, 'p> {
                 (second, begun_second, asking_second.await)
             }
             asked = &mut asking_second => {
-                if is_heard(&asked) {
+                if self.is_heard(&asked) {
                     hung_up(&first);
                     first.outrun(begun.at, Instant::now());
                     return (second, begun_second, asked);
@@ -251,7 +252,7 @@ impl<'a, 'p> Search<'a, 'p> {
         let pending = self.course.settle(turn, outcome, now, fastrand::u64(..));
         let milliseconds = u64::try_from(taken.as_millis()).unwrap_or(u64::MAX);
         match asked {
-            Ok(mut answer) if matches!(outcome, Outcome::Answered(_) | Outcome::CallersFault) => {
+            Ok(mut answer) if self.is_for_caller(outcome) => {
                 answer.pending = pending;
                 Some(answer)
             }
@@ -267,6 +268,24 @@ impl<'a, 'p> Search<'a, 'p> {
                 None
             }
         }
+    }
+
+    /// Whether an answer is one for the caller, so that nobody else is asked.
+    fn is_for_caller(&self, outcome: Outcome) -> bool {
+        match outcome {
+            Outcome::Answered(_) => true,
+            Outcome::CallersFault => self.route.rules.hand_over == HandOver::Faults,
+            _ => false,
+        }
+    }
+
+    /// Whether an answer is likely to be one for the caller, so that nobody else needs to be heard.
+    fn is_heard(&self, asked: &Asked<'_>) -> bool {
+        let any = self.route.rules.hand_over == HandOver::Any;
+        asked.as_ref().is_ok_and(|answer| match answer.judgement.verdict {
+            Verdict::CallersFault if any => false,
+            _ => !answer.judgement.hands_over(),
+        })
     }
 
     /// What the caller gets when nobody else can be asked.
@@ -316,11 +335,6 @@ fn whole_seconds(left: Duration) -> u32 {
 /// Whether a request ran out of a time that its caller had made short: no target is to be judged by that.
 fn was_in_a_hurry(ask: &Ask<'_>, now: Instant) -> bool {
     ask.timeout.is_some_and(|timeout| timeout < HURRY) && ask.until.is_some_and(|until| now >= until)
-}
-
-/// Whether an answer is one for the caller, so that nobody else needs to be heard.
-fn is_heard(asked: &Asked<'_>) -> bool {
-    asked.as_ref().is_ok_and(|answer| !answer.judgement.hands_over())
 }
 
 /// Whether an answer shows that there is a better way to ask the same target, which is taken from now on: around an

@@ -3,6 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use indexmap::IndexMap;
+
 use crate::balance::Strategy;
 use crate::caller::Caller;
 use crate::condition::Conditions;
@@ -10,9 +12,10 @@ use crate::config::problem::did_you_mean;
 use crate::config::{Config, ModelConfig, TargetConfig};
 use crate::discovered::Discovered;
 use crate::failure::Failure;
+use crate::operation::{Kind, Operation};
 use crate::prices::Price;
 use crate::provider::{BUILT_IN, BUILT_IN_MODEL, Provider};
-use crate::route::{Route, Rules, Target, Tier};
+use crate::route::{ANY, Route, Rules, Target, Tier};
 
 /// An unknown model's name is repeated in the error up to this many characters.
 const MAX_SHOWN: usize = 200;
@@ -23,6 +26,10 @@ pub struct Catalog {
     providers: Vec<Arc<Provider>>,
     routes: HashMap<String, Arc<Route>>,
     default_provider: Option<String>,
+    /// The models of requests that name none.
+    default_models: IndexMap<Kind, String>,
+    /// Only configured names can be asked for.
+    configured_only: bool,
     /// What holds for names that are not configured.
     rules: Rules,
     discovered: Arc<Discovered>,
@@ -55,6 +62,8 @@ impl Catalog {
             providers,
             routes: HashMap::new(),
             default_provider: config.default_provider.clone(),
+            default_models: std::mem::take(&mut config.default_models),
+            configured_only: config.configured_only,
             rules: config.rules.clone(),
             discovered,
             conditions,
@@ -67,6 +76,10 @@ impl Catalog {
                 tiers,
                 strict: model.strict,
                 rules: model.rules.clone(),
+            };
+            let route = match model.name.as_str() {
+                ANY => route,
+                name => route.named(name, &catalog.conditions),
             };
             catalog.routes.insert(model.name.clone(), Arc::new(route));
         }
@@ -120,10 +133,26 @@ impl Catalog {
         names
     }
 
+    /// A model to try: the built-in one, which always answers, where it can be asked for.
+    pub fn example(&self) -> &str {
+        let configured = || self.configured().into_iter().find(|name| *name != ANY);
+        let own = self.default_models.get(&Kind::Chat).map(String::as_str);
+        let own = own.or_else(configured).filter(|_| self.configured_only);
+        own.unwrap_or("mynah/echo")
+    }
+
     /// What a target costs, by its name `provider/model`. What a model's configuration says of it alone does not count.
     pub fn price_of(&self, target: &str) -> Option<Arc<Price>> {
         let (provider, model) = target.split_once('/')?;
         Target::new(self.provider(provider)?, model, &self.conditions).price(&self.discovered)
+    }
+
+    /// The model of a request that names none.
+    pub fn default_model(&self, operation: Operation) -> Option<&str> {
+        if self.default_models.is_empty() {
+            return None;
+        }
+        self.default_models.get(&Kind::of(operation.below)?).map(String::as_str)
     }
 
     fn provider(&self, name: &str) -> Option<&Arc<Provider>> {
@@ -179,8 +208,23 @@ impl Catalog {
         })
     }
 
-    /// A configured name, then `provider/model`, then what discovery found.
+    /// A configured name, then `provider/model`, then what discovery found, then what is configured for all others.
     fn find(&self, model: &str, pinned: Option<&Arc<Provider>>) -> Option<Arc<Route>> {
+        if let Some(route) = self.routes.get(model).filter(|_| pinned.is_none() && model != ANY) {
+            return Some(route.clone());
+        }
+        let other = if self.configured_only {
+            None
+        } else {
+            self.find_unconfigured(model, pinned)
+        };
+        other.or_else(|| {
+            let any = self.routes.get(ANY).filter(|_| pinned.is_none() && !model.is_empty())?;
+            Some(Arc::new(any.named(model, &self.conditions)))
+        })
+    }
+
+    fn find_unconfigured(&self, model: &str, pinned: Option<&Arc<Provider>>) -> Option<Arc<Route>> {
         let route = |targets: Vec<Target>| Some(self.route(model, targets));
         let prefixed = model.split_once('/').filter(|(_, rest)| !rest.is_empty());
         let exists = |provider: &Arc<Provider>, rest: &str| !provider.is_built_in() || rest == BUILT_IN_MODEL;
@@ -189,9 +233,6 @@ impl Catalog {
                 .filter(|(prefix, _)| *prefix == provider.name)
                 .map_or(model, |(_, rest)| rest);
             return route(vec![Target::new(provider, own, &self.conditions)]);
-        }
-        if let Some(route) = self.routes.get(model) {
-            return Some(route.clone());
         }
         if let Some((provider, rest)) = prefixed.and_then(|(prefix, rest)| Some((self.provider(prefix)?, rest))) {
             return exists(provider, rest)
@@ -214,27 +255,33 @@ impl Catalog {
         let model: String = model.chars().take(MAX_SHOWN).collect();
         let discovered = self.discovered.snapshot();
         let ids = discovered.by_id.keys().map(String::as_str);
+        let ids = ids.filter(|_| !self.configured_only);
         let hint = did_you_mean(&model, self.routes.keys().map(String::as_str).chain(ids));
         Failure::model_unknown(&model, hint.trim_end_matches('?'))
+    }
+
+    /// Whether what a provider lists can be asked for.
+    fn leads_to_all_of(&self, provider: &Arc<Provider>) -> bool {
+        let is_its = |target: &Target| target.model == ANY && Arc::ptr_eq(&target.provider, provider);
+        !self.configured_only || self.routes.get(ANY).is_some_and(|any| any.targets().any(is_its))
     }
 
     /// Every name that a caller may ask for: configured ones, then what discovery found. An id that several providers
     /// serve, or that is also a configured name, is listed once as it is and once for each further provider as
     /// `provider/id`.
     pub fn list(&self, caller: &Caller) -> Vec<Entry> {
-        let mut names: Vec<&String> = self.routes.keys().collect();
-        names.sort();
-        let configured = names.into_iter().map(|name| Entry {
-            id: name.clone(),
+        let names = self.configured().into_iter().filter(|name| *name != ANY);
+        let configured = names.map(|name| Entry {
+            id: name.to_owned(),
             created: 0,
             owner: BUILT_IN.into(),
         });
         let mut entries: Vec<Entry> = configured.collect();
         let mut seen: HashSet<String> = entries.iter().map(|entry| entry.id.clone()).collect();
         let discovered = self.discovered.snapshot();
-        for provider in &self.providers {
+        for provider in self.providers.iter().filter(|provider| self.leads_to_all_of(provider)) {
             for listed in discovered.models(&provider.name) {
-                let bare = !provider.is_built_in() && seen.insert(listed.id.clone());
+                let bare = (self.configured_only || !provider.is_built_in()) && seen.insert(listed.id.clone());
                 let id = if bare {
                     listed.id.clone()
                 } else {

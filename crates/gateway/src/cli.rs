@@ -1,9 +1,11 @@
 //! The command line.
 
 pub mod keys;
+pub mod source;
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,24 +13,23 @@ use std::time::Duration;
 use axum::http::HeaderMap;
 use clap::{Args, Parser, Subcommand};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use tokio::task::JoinSet;
 
 use self::keys::KeysCommand;
+use self::source::{Origin, Source};
 use crate::app::{App, Process};
 use crate::caller::Caller;
 use crate::config::document::Document;
 use crate::config::env::Env;
 use crate::config::problem::Problem;
 use crate::config::units::Span;
-use crate::config::{self, Loaded, StoreConfig};
+use crate::config::{self, Loaded};
 use crate::explain::{Hypothetical, explain, explain_model as outlook_of, likely_path};
 use crate::import::command::ImportCommand;
 use crate::ledger::report::{self, Format};
 use crate::ledger::{Ledger, unix_milliseconds};
 use crate::store::question::{By, Scope};
 use crate::{running, serve, telemetry};
-
-/// The file that is read when none is named.
-const DEFAULT_FILE: &str = "mynah.toml";
 
 /// How long what is left of the requests may take to end.
 const LAST: Duration = Duration::from_secs(1);
@@ -61,16 +62,6 @@ pub struct Arguments {
     command: Option<Command>,
     #[command(flatten)]
     source: Source,
-}
-
-#[derive(Debug, Args)]
-struct Source {
-    /// The configuration file [default: mynah.toml, if there is one]
-    #[arg(short, long, global = true, value_name = "FILE", env = "MYNAH_CONFIG")]
-    config: Option<PathBuf>,
-    /// Listen here instead of where the file says
-    #[arg(short, long, global = true, value_name = "ADDRESS:PORT", env = "MYNAH_LISTEN")]
-    listen: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -192,65 +183,108 @@ pub fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn serve_command(source: &Source) -> anyhow::Result<()> {
-    let file = source.file()?;
     let env = environment()?;
-    let loaded = source
-        .load(file.as_deref(), &env)
-        .map_err(|problems| report_all(&problems))?;
-    telemetry::start(&loaded.1.config.log, &env).map_err(anyhow::Error::msg)?;
-    // A default file that is not there yet may come, and go again.
-    let watched = file.unwrap_or_else(|| PathBuf::from(DEFAULT_FILE));
-    let source = source.clone();
-    let load: serve::Load = Arc::new(move || {
-        let env = Env::read(Path::new("."))?;
-        let file = source
-            .file()
-            .map_err(|error| vec![Problem::without_place(error.to_string())])?;
-        source.load(file.as_deref(), &env)
-    });
+    let origins = source.origins()?;
+    let mut gateways = Vec::with_capacity(origins.len());
+    for origin in origins {
+        let loaded = origin.load(&env).map_err(|problems| report_all(&problems))?;
+        gateways.push((origin, loaded));
+    }
+    distinct(&gateways)?;
+    if let Some((_, (_, first))) = gateways.first() {
+        telemetry::start(&first.config.log, &env).map_err(anyhow::Error::msg)?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let ledger = loaded.1.config.store.clone().map(Ledger::start).transpose()?;
-    let served = runtime.block_on(serve::run(loaded, watched, load, ledger.clone()));
+    let mut ledgers = Vec::new();
+    let served = runtime.block_on(async {
+        let mut serving = JoinSet::new();
+        for (origin, loaded) in gateways {
+            let ledger = loaded.1.config.store.clone().map(Ledger::start).transpose()?;
+            ledgers.extend(ledger.clone());
+            serving.spawn(serve::run(serve::Start {
+                name: origin.name(),
+                told: origin.told(),
+                read: loaded,
+                load: Arc::new(move || origin.load(&Env::read(Path::new("."))?)),
+                ledger,
+            }));
+        }
+        // The first that cannot be served ends all of them.
+        while let Some(served) = serving.join_next().await {
+            served??;
+        }
+        Ok(())
+    });
     // Requests that were cut off end here, and their rows are to be written too.
     runtime.shutdown_timeout(LAST);
-    if let Some(ledger) = ledger {
+    for ledger in ledgers {
         ledger.flush();
     }
     telemetry::flush();
     served
 }
 
-fn check(source: &Source) -> anyhow::Result<()> {
-    let file = source.file()?;
-    let (_, loaded) = source
-        .load(file.as_deref(), &environment()?)
-        .map_err(|problems| report_all(&problems))?;
-    let name = file.as_deref().unwrap_or(Path::new("the environment")).display();
-    let Loaded {
-        config,
-        effective,
-        advice,
-    } = loaded;
-    for advice in advice {
-        writeln!(std::io::stderr(), "warning: {advice}")?;
+/// That no two gateways want the same port.
+fn distinct(gateways: &[(Origin, (Document, Loaded))]) -> anyhow::Result<()> {
+    let mut taken: Vec<(SocketAddr, String)> = Vec::new();
+    for (origin, (_, loaded)) in gateways {
+        let listen = loaded.config.server.listen;
+        let clash = taken.iter().find(|(other, _)| {
+            let overlap = other.ip() == listen.ip() || other.ip().is_unspecified() || listen.ip().is_unspecified();
+            listen.port() != 0 && other.port() == listen.port() && overlap
+        });
+        if let Some((_, other)) = clash {
+            anyhow::bail!(
+                "{other} and {} both want port {}; choose another for one of them, with `--preset NAME=PORT`",
+                origin.name(),
+                listen.port()
+            );
+        }
+        taken.push((listen, origin.name()));
     }
-    let (providers, models, clients) = (
-        config.providers.len(),
-        config.models.len(),
-        effective.file.clients.len(),
-    );
-    writeln!(
-        std::io::stdout(),
-        "{name} is fine. Providers: {providers}, models: {models}, clients: {clients}."
-    )?;
+    Ok(())
+}
+
+fn check(source: &Source) -> anyhow::Result<()> {
+    let env = environment()?;
+    for origin in source.origins()? {
+        let (_, loaded) = origin.load(&env).map_err(|problems| report_all(&problems))?;
+        let Loaded {
+            config,
+            effective,
+            advice,
+            ..
+        } = loaded;
+        for advice in advice {
+            writeln!(std::io::stderr(), "warning: {advice}")?;
+        }
+        let (providers, models, clients) = (
+            config.providers.len(),
+            config.models.len(),
+            effective.file.clients.len(),
+        );
+        writeln!(
+            std::io::stdout(),
+            "{} is fine. Providers: {providers}, models: {models}, clients: {clients}.",
+            origin.name()
+        )?;
+    }
     Ok(())
 }
 
 fn show(source: &Source) -> anyhow::Result<()> {
-    let file = source.file()?;
-    let (document, loaded) = source
-        .load(file.as_deref(), &environment()?)
-        .map_err(|problems| report_all(&problems))?;
+    let origin = source.origin()?;
+    if let Some(text) = origin.preset_text(&environment()?) {
+        let text = text.map_err(|problems| report_all(&problems))?;
+        let name = origin.name();
+        // It may hold keys, where the other proxy's files do: it has to behave the same.
+        write!(
+            std::io::stdout(),
+            "# The {name} as a mynah.toml of its own. Keep it as safe as what it was made from.\n\n{text}"
+        )?;
+        return Ok(());
+    }
+    let (document, loaded) = source.load()?;
     write!(
         std::io::stdout(),
         "{}{}",
@@ -267,9 +301,7 @@ fn explain_command(source: &Source, path: Option<&str>, request: &Path) -> anyho
         std::fs::read_to_string(request)
             .map_err(|error| anyhow::anyhow!("cannot read {}: {error}", request.display()))?
     };
-    let (_, loaded) = source
-        .load(source.file()?.as_deref(), &environment()?)
-        .map_err(|problems| report_all(&problems))?;
+    let (_, loaded) = source.load()?;
     let process = Arc::new(Process::new(None, None));
     // Nobody is asked, so nothing more will be discovered.
     process.discovered.set_complete();
@@ -291,9 +323,7 @@ fn explain_command(source: &Source, path: Option<&str>, request: &Path) -> anyho
 
 /// Where a model leads: as the running gateway tells, or else as it is configured.
 fn explain_model(source: &Source, model: &str, key: Option<&str>) -> anyhow::Result<()> {
-    let (_, loaded) = source
-        .load(source.file()?.as_deref(), &environment()?)
-        .map_err(|problems| report_all(&problems))?;
+    let (_, loaded) = source.load()?;
     let path = format!("/v1/explain?model={}", utf8_percent_encode(model, NON_ALPHANUMERIC));
     let listen = loaded.config.server.listen;
     let told = if loaded.config.server.tls.is_some() {
@@ -336,9 +366,7 @@ fn tail(source: &Source, count: u32, follow: bool) -> anyhow::Result<()> {
 }
 
 fn keys_command(source: &Source, command: &KeysCommand) -> anyhow::Result<()> {
-    let (_, loaded) = source
-        .load(source.file()?.as_deref(), &environment()?)
-        .map_err(|problems| report_all(&problems))?;
+    let (_, loaded) = source.load()?;
     write!(std::io::stdout(), "{}", keys::run(command, &loaded.config)?)?;
     Ok(())
 }
@@ -363,49 +391,6 @@ impl Only {
             provider: self.provider.clone(),
             tag: self.tag.clone(),
         }
-    }
-}
-
-impl Clone for Source {
-    fn clone(&self) -> Self {
-        Self {
-            config: self.config.clone(),
-            listen: self.listen.clone(),
-        }
-    }
-}
-
-impl Source {
-    /// The configuration file: the named one, which must be there, or the default one, which may.
-    fn file(&self) -> anyhow::Result<Option<PathBuf>> {
-        match &self.config {
-            Some(file) if file.is_file() => Ok(Some(file.clone())),
-            Some(file) => anyhow::bail!("there is no configuration file {}", file.display()),
-            None => Ok(Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.is_file())),
-        }
-    }
-
-    /// Where the ledger is.
-    fn ledger(&self) -> anyhow::Result<StoreConfig> {
-        let (_, loaded) = self
-            .load(self.file()?.as_deref(), &environment()?)
-            .map_err(|problems| report_all(&problems))?;
-        let store = loaded.config.store;
-        store.ok_or_else(|| anyhow::anyhow!("no ledger is kept: the configuration has no table [store]"))
-    }
-
-    fn load(&self, file: Option<&Path>, env: &Env) -> Result<(Document, Loaded), Vec<Problem>> {
-        let problem = |message: String| vec![Problem::without_place(message)];
-        let (name, text) = match file {
-            Some(file) => {
-                let name = file.display().to_string();
-                let text =
-                    std::fs::read_to_string(file).map_err(|error| problem(format!("cannot read {name}: {error}")))?;
-                (name, text)
-            }
-            None => (String::new(), String::new()),
-        };
-        config::load(&name, &text, env, self.listen.as_deref())
     }
 }
 

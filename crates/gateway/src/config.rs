@@ -16,9 +16,11 @@ pub mod env;
 pub mod file;
 pub mod model_list;
 pub mod models;
+pub mod presets;
 pub mod price;
 pub mod problem;
 pub mod reload;
+pub mod replies;
 pub mod routing;
 pub mod schema;
 pub mod secret;
@@ -32,10 +34,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::HeaderValue;
+use indexmap::IndexMap;
 
 use crate::balance::Strategy;
 use crate::caller::KeyHash;
 use crate::cluster::address::Address;
+use crate::operation::Kind;
 use crate::prices::Price;
 use crate::provider::Provider;
 use crate::route::Rules;
@@ -57,6 +61,10 @@ pub struct Config {
     pub cache: Option<u64>,
     /// How far requests for names may go that are not configured.
     pub rules: Rules,
+    /// Only configured names can be asked for.
+    pub configured_only: bool,
+    /// The models of requests that name none.
+    pub default_models: IndexMap<Kind, String>,
     /// Who may call.
     pub access: access::AccessConfig,
     /// The provider of routes that name no model.
@@ -164,6 +172,8 @@ pub struct TargetConfig {
     pub context: Option<u64>,
     /// What it can do.
     pub abilities: Option<Vec<models::Ability>>,
+    /// What it is asked for; everything when `None`.
+    pub routes: Option<Vec<Kind>>,
     /// Words by which requests choose.
     pub tags: Vec<String>,
     /// What it costs, where the target itself says so.
@@ -179,6 +189,8 @@ pub struct ServerConfig {
     pub tls: Option<TlsFiles>,
     /// Whether the public routes are described.
     pub docs: bool,
+    /// The form of replies.
+    pub replies: replies::Replies,
     /// Web origins that browsers may call from.
     pub cors_origins: CorsOrigins,
     /// The largest body that is held in memory, in bytes.
@@ -263,6 +275,8 @@ pub struct Loaded {
     pub effective: effective::Effective,
     /// What is allowed and probably not meant.
     pub advice: Vec<Problem>,
+    /// The files that it was read from, or would be if they were there.
+    pub files: Vec<PathBuf>,
 }
 
 /// Reads a configuration file's text. `name` is how problems call the file; `listen` overrides `server.listen`.
@@ -289,6 +303,7 @@ pub fn load(
         config,
         effective,
         advice,
+        files: Vec::new(),
     };
     Ok((document, loaded))
 }

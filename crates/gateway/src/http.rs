@@ -1,5 +1,6 @@
 //! The public listener.
 
+pub mod bare;
 pub mod body;
 pub mod decode;
 pub mod docs;

@@ -9,6 +9,7 @@ use crate::ask::{Ask, AskBody};
 use crate::balance::{Strategy, fingerprint};
 use crate::config::models::Ability;
 use crate::failure::Failure;
+use crate::operation::Kind;
 use crate::route::{Route, Target};
 use crate::translation::Conversation;
 
@@ -25,6 +26,8 @@ pub struct Needs {
     tokens: u64,
     abilities: Vec<Ability>,
     tags: Vec<String>,
+    /// What is asked for.
+    kind: Option<Kind>,
     /// What an affinity holds to.
     pub conversation: Option<u64>,
 }
@@ -43,6 +46,8 @@ pub enum Unmet {
     Ability(Ability),
     /// It does not have this tag.
     Tag(String),
+    /// It is asked for other things.
+    Route,
 }
 
 impl std::fmt::Display for Unmet {
@@ -53,6 +58,7 @@ impl std::fmt::Display for Unmet {
             }
             Self::Ability(ability) => write!(formatter, "it is not one for {}", ability.name()),
             Self::Tag(tag) => write!(formatter, "it does not have the tag `{tag}`"),
+            Self::Route => formatter.write_str("it is for other routes"),
         }
     }
 }
@@ -73,8 +79,10 @@ impl Ability {
 impl Needs {
     /// What a request needs of the targets of a route.
     pub fn of(route: &Route, ask: &Ask<'_>) -> Self {
+        let is_divided = route.targets().any(|target| target.routes.is_some());
         let mut needs = Self {
             tags: tags(ask),
+            kind: is_divided.then(|| Kind::of(ask.path)).flatten(),
             ..Self::default()
         };
         let smallest = route.targets().filter_map(|target| target.context).min();
@@ -125,6 +133,11 @@ impl Needs {
         }
         if let Some(tag) = self.tags.iter().find(|tag| !target.tags.contains(tag)) {
             return Some(Unmet::Tag(tag.clone()));
+        }
+        if let Some(routes) = &target.routes
+            && !self.kind.is_some_and(|kind| routes.contains(&kind))
+        {
+            return Some(Unmet::Route);
         }
         let abilities = target.abilities.as_ref()?;
         let lacking = self.abilities.iter().find(|ability| !abilities.contains(ability));

@@ -12,6 +12,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use http_body::Body as HttpBody;
 use mynah_dialect::peek::peek;
+use mynah_dialect::splice::splice;
 use mynah_dialect::{Dialect, Protocol, multipart};
 use tokio::time::Instant;
 
@@ -25,6 +26,7 @@ use crate::config::units::Span;
 use crate::continuation::Continuation;
 use crate::digest::digest;
 use crate::failure::Failure;
+use crate::http::bare;
 use crate::http::body::{RequestBody, limited, read_whole};
 use crate::http::decode::Encoding;
 use crate::http::entry::Entry;
@@ -48,7 +50,10 @@ where
     let (mut parts, body) = request.into_parts();
     let mut entry = Entry::with_account(&parts, &app, operation.dialect());
     match answer_model(&app, operation, model.as_deref(), &mut parts, body, &mut entry).await {
-        Ok(response) => response,
+        Ok(response) => match bare::form(&app.server.replies, operation, &parts.headers) {
+            Some(form) => bare::stripped(response, form).await,
+            None => response,
+        },
         Err(failure) => entry.in_vain(failure, operation.dialect(), request_id(&parts)),
     }
 }
@@ -86,7 +91,14 @@ where
         parts.headers.remove(CONTENT_ENCODING);
     }
     let parts = &*parts;
-    let body = read_gist(&parts.headers, &bytes)?;
+    let form = bare::form(&app.server.replies, operation, &parts.headers);
+    let mut body = read_gist(&parts.headers, &bytes)?;
+    let edits = body.completed(app.catalog.default_model(operation), form.is_some());
+    let completed = (!edits.is_empty()).then(|| splice(&bytes, edits).concat().into());
+    if let Some(completed) = completed {
+        bytes = completed;
+        body = read_gist(&parts.headers, &bytes)?;
+    }
     if matches!(body, AskBody::Json(..)) {
         entry.said(&bytes);
     }

@@ -9,12 +9,16 @@ use crate::balance::Strategy;
 use crate::cache::CacheRule;
 use crate::condition::{Condition, Conditions};
 use crate::config::TargetConfig;
-use crate::config::models::{Ability, OnCut};
+use crate::config::models::{Ability, HandOver, OnCut};
 use crate::discovered::Discovered;
 use crate::hedge::Hedge;
+use crate::operation::Kind;
 use crate::prices::{self, Price};
 use crate::provider::{Provider, Timeouts};
 use crate::retry::Backoff;
+
+/// The name in `[models]` for whatever leads nowhere else, and the model of a target that is called as it was asked for.
+pub const ANY: &str = "*";
 
 /// A provider, and a model as that provider calls it.
 #[derive(Clone, Debug)]
@@ -35,6 +39,8 @@ pub struct Target {
     pub context: Option<u64>,
     /// What it can do; everything when `None`.
     pub abilities: Option<Vec<Ability>>,
+    /// What it is asked for; everything when `None`.
+    pub routes: Option<Vec<Kind>>,
     /// Words by which requests choose.
     pub tags: Vec<String>,
     /// What it costs, where the operator says so for this target alone.
@@ -57,6 +63,7 @@ impl Target {
             weight: 1.0,
             context: None,
             abilities: None,
+            routes: None,
             tags: Vec::new(),
             own_price: None,
             price: None,
@@ -71,10 +78,26 @@ impl Target {
             weight: config.weight,
             context: config.context,
             abilities: config.abilities.clone(),
+            routes: config.routes.clone(),
             tags: config.tags.clone(),
             own_price: config.price.clone(),
             price: price.map(|price| price.blended()),
             ..Self::new(provider, &config.model, conditions)
+        }
+    }
+
+    /// The same with the name that was asked for, where it stands for any.
+    fn named(&self, name: &str, conditions: &Conditions) -> Self {
+        if self.model != ANY {
+            return self.clone();
+        }
+        let plain = Self::new(&self.provider, name, conditions);
+        Self {
+            model: plain.model,
+            name: plain.name,
+            label: plain.label,
+            condition: plain.condition,
+            ..self.clone()
         }
     }
 
@@ -116,6 +139,30 @@ impl Route {
     pub fn targets(&self) -> impl Iterator<Item = &Target> {
         self.tiers.iter().flat_map(|tier| &tier.targets)
     }
+
+    /// The same for a name that it stands for.
+    #[must_use]
+    pub fn named(&self, name: &str, conditions: &Conditions) -> Self {
+        let named = |tier: &Tier| {
+            let is_open = tier.model == ANY || tier.model.ends_with("/*");
+            let name = if is_open { name } else { &tier.model };
+            Tier {
+                model: name.to_owned(),
+                strategy: tier.strategy,
+                targets: tier
+                    .targets
+                    .iter()
+                    .map(|target| target.named(name, conditions))
+                    .collect(),
+            }
+        };
+        Self {
+            name: name.to_owned(),
+            tiers: self.tiers.iter().map(named).collect(),
+            strict: self.strict,
+            rules: self.rules.clone(),
+        }
+    }
 }
 
 /// How far a request may go to be answered.
@@ -135,6 +182,8 @@ pub struct Rules {
     pub max_held: usize,
     /// When a second target is asked beside the first.
     pub hedge: Option<Arc<Hedge>>,
+    /// After which errors the next target is asked.
+    pub hand_over: HandOver,
     /// What happens to a stream that breaks off.
     pub on_cut: OnCut,
     /// Equal requests are sent once.

@@ -2,7 +2,6 @@
 
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,23 +48,40 @@ struct Sites {
     admin: Arc<ArcSwap<Site>>,
 }
 
-/// Serves until SIGTERM or SIGINT. `file` is the configuration file, or where one may appear.
-pub async fn run(
-    (document, loaded): (Document, Loaded),
-    file: PathBuf,
-    load: Load,
-    ledger: Option<Arc<Ledger>>,
-) -> anyhow::Result<()> {
+/// What a gateway starts with.
+pub struct Start {
+    /// The configuration, as it was read.
+    pub read: (Document, Loaded),
+    /// What the configuration is called.
+    pub name: String,
+    /// What there is to tell about it.
+    pub told: Option<String>,
+    /// Reads it again.
+    pub load: Load,
+    /// Where requests are accounted for.
+    pub ledger: Option<Arc<Ledger>>,
+}
+
+/// Serves until SIGTERM or SIGINT.
+pub async fn run(start: Start) -> anyhow::Result<()> {
+    let Start {
+        read: (document, loaded),
+        name,
+        told,
+        load,
+        ledger,
+    } = start;
     let Loaded {
         config,
         effective,
         advice,
+        files,
     } = loaded;
     warn(&advice);
     let listener = bind(config.server.listen, "server.listen")?;
     let admin_listener = config.admin.as_ref().map(|admin| bind(admin.listen, "admin.listen"));
     let admin_listener = admin_listener.transpose()?;
-    let watched = Watched::new(std::iter::once(file.clone()).chain(check::files(&config)));
+    let watched = Watched::new(files.into_iter().chain(check::files(&config)));
     let cluster = config
         .cluster
         .as_ref()
@@ -80,7 +96,7 @@ pub async fn run(
     let (reload, reloads) = mpsc::channel(MAX_RELOADS);
     let admin = Arc::new(Admin::new(
         InUse::now(document, effective),
-        file,
+        name,
         load,
         reload,
         keeper.clone(),
@@ -101,7 +117,12 @@ pub async fn run(
     let hang_up = signal(SignalKind::hangup())?;
     let mut stop = Stop::listen()?;
     let admin_address = admin_listener.as_ref().map(TcpListener::local_addr).transpose()?;
-    welcome(&sites.public.load(), listener.local_addr()?, admin_address)?;
+    welcome(
+        &sites.public.load(),
+        listener.local_addr()?,
+        admin_address,
+        told.as_deref(),
+    )?;
     if let Some(keeper) = keeper {
         keeper.start(sites.public.clone())?;
     }
@@ -267,7 +288,7 @@ async fn keep_reloading(
             continue;
         }
         let swapped = (admin.load)().and_then(|(document, loaded)| {
-            watched = Watched::new(std::iter::once(admin.file.clone()).chain(check::files(&loaded.config)));
+            watched = Watched::new(loaded.files.iter().cloned().chain(check::files(&loaded.config)));
             warn(&loaded.advice);
             let app = swap(&sites, &admin, loaded.config)?;
             admin.in_use.store(InUse::now(document, loaded.effective));
@@ -348,7 +369,7 @@ impl Stop {
 }
 
 /// Where the gateway is, and a command to try.
-fn welcome(site: &Site, listen: SocketAddr, admin: Option<SocketAddr>) -> std::io::Result<()> {
+fn welcome(site: &Site, listen: SocketAddr, admin: Option<SocketAddr>, told: Option<&str>) -> std::io::Result<()> {
     let scheme = if site.tls.is_some() { "https" } else { "http" };
     let key = if site.app.callers.load().have_keys() {
         " \\\n    -H 'authorization: Bearer YOUR-KEY'"
@@ -361,6 +382,9 @@ fn welcome(site: &Site, listen: SocketAddr, admin: Option<SocketAddr>) -> std::i
         "mynah {} is listening on {scheme}://{listen}\n",
         env!("CARGO_PKG_VERSION")
     )?;
+    if let Some(told) = told {
+        writeln!(out, "{told}\n")?;
+    }
     if let Some(address) = admin {
         let settings = site.app.admin.as_ref();
         let scheme = if settings.is_some_and(|admin| admin.tls.is_some()) {
@@ -376,7 +400,8 @@ fn welcome(site: &Site, listen: SocketAddr, admin: Option<SocketAddr>) -> std::i
     )?;
     writeln!(
         out,
-        "    -d '{{\"model\": \"mynah/echo\", \"messages\": [{{\"role\": \"user\", \"content\": \"Hello!\"}}]}}'\n"
+        "    -d '{{\"model\": \"{}\", \"messages\": [{{\"role\": \"user\", \"content\": \"Hello!\"}}]}}'\n",
+        site.app.catalog.example()
     )?;
     out.flush()
 }

@@ -53,7 +53,7 @@ pub struct Reloaded {
 pub fn show(call: &Call) -> Result<Response, Failure> {
     let in_use = call.admin.in_use.load();
     Ok(json_reply(&Configuration {
-        file: call.admin.file.display().to_string(),
+        file: call.admin.name.clone(),
         since: in_use.since.to_string(),
         settings: settings(&in_use.effective, &in_use.document),
     }))

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::clients::{Client, Group};
 use super::models::{Cache, Model, Routing};
 use super::price::PriceTable;
+use super::replies::Replies;
 use super::secret::Secret;
 use super::units::{Size, Span};
 use crate::breaker::BreakerRules;
@@ -44,7 +45,7 @@ pub struct File {
     /// Providers by name. A name from the catalog brings its base URL, dialect and key variables. Without any
     /// provider here, those are used whose key variables are set, and local servers that answer.
     pub providers: IndexMap<String, Provider>,
-    /// Names that clients ask for, each with targets in order.
+    /// Names that clients ask for, each with targets in order. The name `*` stands for all that lead nowhere else.
     pub models: IndexMap<String, Model>,
     /// What models cost, by `provider/model`, or `provider/*` for all other models of a provider, where the built-in list has
     /// no price or another one. A row takes the place of all prices of the list.
@@ -74,6 +75,9 @@ pub struct Server {
     pub default_provider: Option<String>,
     /// Describe the public routes at `/openapi.json`, with a page to try them at `/docs`.
     pub docs: bool,
+    /// The form of replies, where applications expect another one than OpenAI's.
+    #[serde(skip_serializing_if = "is_default")]
+    pub replies: Replies,
     /// Web origins whose pages may call, or `*`.
     pub cors_origins: Vec<String>,
     /// Serve HTTPS with these files, which are read again when they change.
@@ -105,6 +109,7 @@ impl Default for Server {
             detect: None,
             default_provider: None,
             docs: false,
+            replies: Replies::default(),
             cors_origins: Vec::new(),
             tls: None,
             max_body: Size::mebibytes(32),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -9,11 +10,17 @@ use super::file::{ModelTimeouts, is_default};
 use super::price::PriceTable;
 use super::units::{Size, Span};
 use crate::balance::Strategy;
+use crate::operation::Kind;
 
 /// How an answer is found: what holds for every model that does not say otherwise.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Routing {
+    /// Only the names of `[models]` can be asked for, not also `provider/model` and what providers list.
+    pub configured_only: bool,
+    /// The models of requests that name none, by what is asked for: `{ chat = "gpt-5.2", embeddings = "…" }`.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    pub default_models: IndexMap<Kind, String>,
     /// How many more rounds of attempts a request gets when nobody has answered. In each round everybody is asked who may
     /// do better.
     pub retries: u32,
@@ -35,6 +42,8 @@ pub struct Routing {
 impl Default for Routing {
     fn default() -> Self {
         Self {
+            configured_only: false,
+            default_models: IndexMap::new(),
             retries: 2,
             backoff: Span(Duration::from_millis(200)),
             max_backoff: Span::seconds(5),
@@ -92,6 +101,10 @@ pub struct Model {
     /// where both answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hedge: Option<Hedge>,
+    /// After which errors the next target is asked: `faults`, those of providers and their keys, or `any`, also those for
+    /// which the request itself is to blame.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub hand_over: HandOver,
     /// What happens to a stream that breaks off in the middle: `error`, or `continue` with another target.
     #[serde(default, skip_serializing_if = "is_default")]
     pub on_cut: OnCut,
@@ -112,7 +125,7 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// One place where a model is found.
+/// One place where a model is found. The model `*` stands for the name that was asked for.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Target {
@@ -138,6 +151,9 @@ pub struct TargetTable {
     /// other targets. Default: everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub abilities: Option<Vec<Ability>>,
+    /// What it is asked for. Default: everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routes: Option<Vec<Kind>>,
     /// Words by which requests choose, in the header `x-mynah-tags`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
@@ -203,6 +219,17 @@ pub struct ModelCacheTable {
     /// Give one client what another one has asked for. Default: false.
     #[serde(default, skip_serializing_if = "is_false")]
     pub shared: bool,
+}
+
+/// After which errors the next target is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum HandOver {
+    /// Those of providers and their keys.
+    #[default]
+    Faults,
+    /// Also those that the request itself is to blame for.
+    Any,
 }
 
 /// What happens to a stream that breaks off after its first content.

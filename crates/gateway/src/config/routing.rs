@@ -28,12 +28,17 @@ const MAX_RETRIES: u32 = 10;
 impl Check<'_> {
     /// The settings that hold for all models.
     pub(super) fn routing(&mut self) {
-        let routing = self.file.routing;
+        let routing = &self.file.routing;
         self.retries("routing.retries", routing.retries);
         if routing.max_backoff.0 < routing.backoff.0 {
             self.report("routing.max_backoff", "must not be shorter than `routing.backoff`");
         }
         self.not_zero("routing.timeout", routing.timeout);
+        for (kind, model) in &routing.default_models {
+            if model.is_empty() {
+                self.report(&format!("routing.default_models.{}", kind.name()), "must name a model");
+            }
+        }
     }
 
     /// The models with their targets.
@@ -76,6 +81,7 @@ impl Check<'_> {
             weight: 1.0,
             context: None,
             abilities: None,
+            routes: None,
             tags: Vec::new(),
         };
         if let models::Target::Table(table) = target {
@@ -91,6 +97,7 @@ impl Check<'_> {
             }
             (config.weight, config.context) = (weight, table.context);
             (config.abilities, config.tags) = (table.abilities.clone(), table.tags.clone());
+            config.routes.clone_from(&table.routes);
             let price = table.price.as_ref();
             config.price = price
                 .and_then(|price| self.price(&join(path, "price"), price))
@@ -140,6 +147,7 @@ impl Check<'_> {
             patience: OwnPatience::default(),
             max_held: usize::try_from(routing.max_held.0).unwrap_or(usize::MAX),
             hedge: None,
+            hand_over: models::HandOver::Faults,
             on_cut: models::OnCut::Error,
             single_flight: false,
             cache: None,
@@ -162,6 +170,7 @@ impl Check<'_> {
             timeout: model.timeout.map(|timeout| timeout.0).or(common.timeout),
             patience,
             hedge: self.hedge(&join(path, "hedge"), model.hedge.as_ref()),
+            hand_over: model.hand_over,
             on_cut: model.on_cut,
             single_flight: model.single_flight,
             cache: self.cache_of(&join(path, "cache"), model.cache),

@@ -95,6 +95,7 @@ fn router(app: &Arc<App>) -> Router {
         .route("/api/hello", get(welcome).fallback(method_refused))
         .route("/health", get(health::health).fallback(method_refused))
         .route("/health/detailed", get(health::detailed).fallback(method_refused))
+        .route("/v1/heartbeat", get(heartbeat).post(heartbeat).fallback(method_refused))
         .route("/v1/endpoints", get(endpoints::list).fallback(method_refused))
         .route("/v1/models", lists())
         .route("/v1beta/models", lists())
@@ -215,6 +216,11 @@ async fn welcome() -> Response {
             "/v1/embeddings", "/v1/models", "/v1/endpoints", "/health",
         ],
     }))
+}
+
+/// That the gateway itself runs, and nothing about anybody behind it.
+async fn heartbeat() -> Response {
+    json_reply(&json!({"message": "running"}))
 }
 
 /// Deletes a fine-tuned model, at the provider.
