@@ -51,10 +51,10 @@ pub struct Origin {
 
 #[derive(Clone, Debug)]
 enum Text {
-    /// A file that is there.
+    /// A file that was named.
     File(PathBuf),
-    /// The default file, which may come.
-    Nothing,
+    /// The default file, if it is there. It may come and go.
+    Default,
     Preset(&'static Preset),
 }
 
@@ -98,18 +98,13 @@ impl Source {
     }
 
     fn without_preset(&self) -> Origin {
-        let file = PathBuf::from(DEFAULT_FILE);
-        self.origin_of(if file.is_file() {
-            Text::File(file)
-        } else {
-            Text::Nothing
-        })
+        self.origin_of(Text::Default)
     }
 
     /// Without a file, one preset that has left its signs here.
     fn found(&self) -> anyhow::Result<Vec<Origin>> {
         let plain = self.without_preset();
-        if matches!(plain.text, Text::File(_)) {
+        if Path::new(DEFAULT_FILE).is_file() {
             return Ok(vec![plain]);
         }
         let env = environment()?;
@@ -168,7 +163,8 @@ impl Origin {
     pub fn name(&self) -> String {
         match &self.text {
             Text::File(file) => file.display().to_string(),
-            Text::Nothing => "the environment".to_owned(),
+            Text::Default if Path::new(DEFAULT_FILE).is_file() => DEFAULT_FILE.to_owned(),
+            Text::Default => "the environment".to_owned(),
             Text::Preset(preset) => format!("preset {}", preset.name),
         }
     }
@@ -189,12 +185,14 @@ impl Origin {
     /// Reads it.
     pub fn load(&self, env: &Env) -> Read {
         match &self.text {
-            Text::Nothing => self.load_text("", "", env, vec![PathBuf::from(DEFAULT_FILE)]),
-            Text::File(file) => {
-                let name = file.display().to_string();
-                let text = std::fs::read_to_string(file)
-                    .map_err(|error| vec![Problem::without_place(format!("cannot read {name}: {error}"))])?;
-                self.load_text(&name, &text, env, vec![file.clone()])
+            Text::File(file) => self.load_file(file, env),
+            Text::Default => {
+                let file = Path::new(DEFAULT_FILE);
+                if file.is_file() {
+                    self.load_file(file, env)
+                } else {
+                    self.load_text("", "", env, file)
+                }
             }
             Text::Preset(preset) => self.load_preset(preset, env),
         }
@@ -207,9 +205,16 @@ impl Origin {
         Some(self.made(preset, env).and_then(text))
     }
 
-    fn load_text(&self, name: &str, text: &str, env: &Env, files: Vec<PathBuf>) -> Read {
+    fn load_file(&self, file: &Path, env: &Env) -> Read {
+        let name = file.display().to_string();
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| vec![Problem::without_place(format!("cannot read {name}: {error}"))])?;
+        self.load_text(&name, &text, env, file)
+    }
+
+    fn load_text(&self, name: &str, text: &str, env: &Env, file: &Path) -> Read {
         let (document, mut loaded) = config::load(name, text, env, self.listen.as_deref())?;
-        loaded.files = files;
+        loaded.files = vec![file.to_path_buf()];
         Ok((document, loaded))
     }
 
