@@ -91,6 +91,8 @@ def deviations(quirks):
         parts.append(f"Of the limits on the answer, only `{quirks['max_tokens']}` is understood.")
     if "prefill" in quirks:
         parts.append("Goes on with an answer that was cut ([`on_cut`](configuration.md#answers-that-are-cut)).")
+    if "error_prefix" in quirks:
+        parts.append(f"Status 200 with a text that begins with `{quirks['error_prefix'].strip()}` is a failure.")
     if quirks.get("rerank_top_k"):
         parts.append("Ranks documents in Voyage's form; requests are translated to it.")
     return parts

@@ -112,6 +112,7 @@ impl Complaint {
         }
         match status {
             404 => self.says(&["model", "no endpoints found"]),
+            503 => self.begins(NO_PROVIDER),
             400 | 403 => {
                 self.begins(NO_MODEL_BEGINNINGS)
                     || self.message.ends_with("is not a valid model id")
@@ -233,7 +234,12 @@ const NO_MODEL_BEGINNINGS: &[&str] = &[
     // DashScope
     "model access denied",
     "no endpoints found",
+    // OCF, of a service that nobody offers
+    "no providers found",
 ];
+
+/// OCF, of a model that nobody serves who offers the service.
+const NO_PROVIDER: &[&str] = &["no provider found for the requested service"];
 
 /// How a message about the model begins.
 const MODEL: &[&str] = &[

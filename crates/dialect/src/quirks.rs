@@ -49,6 +49,9 @@ pub struct Quirks {
     /// Repeats the beginning that it was given at the beginning of its answer.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub repeats_prefill: bool,
+    /// How the text begins that it sends with status 200 when it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_prefix: Option<String>,
     /// Other request fields that are answered with an error.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unsupported: Vec<String>,
@@ -106,6 +109,7 @@ impl Default for Quirks {
             rerank_top_k: false,
             prefill: Prefill::None,
             repeats_prefill: false,
+            error_prefix: None,
             unsupported: Vec::new(),
         }
     }

@@ -69,9 +69,10 @@ impl Verdict {
 
 /// Whether an error says that the provider does not have the model, or not for this key: another target may have it.
 ///
-/// A 404 that is about something else (a file, an address) does not count.
+/// A 404 that is about something else (a file, an address) does not count. A network whose head finds nobody who serves
+/// the model says so with 503.
 pub fn lacks_model(status: u16, body: &[u8]) -> bool {
-    matches!(status, 400 | 403 | 404) && Complaint::read(body).is_about_the_model(status)
+    matches!(status, 400 | 403 | 404 | 503) && Complaint::read(body).is_about_the_model(status)
 }
 
 /// Whether an error says that the request is too long for the model: a target with a larger context may answer it.

@@ -181,6 +181,11 @@ impl AnswerBody {
         }
     }
 
+    /// Whether what is held begins so.
+    pub fn begins_with(&self, prefix: &[u8]) -> bool {
+        self.held.front().is_some_and(|piece| piece.starts_with(prefix))
+    }
+
     /// The next piece that has not been held yet; `None` at the end.
     pub async fn next_piece(&mut self) -> Result<Option<Bytes>, BodyError> {
         loop {

@@ -24,6 +24,7 @@ use crate::provider::{Endpoint, Provider};
 use crate::route::{Rules, Target};
 use crate::translation::Conversation;
 use crate::upstream::auth::Credential;
+use crate::upstream::base::BaseUrl;
 use crate::upstream::send::Outgoing;
 
 /// What may stand in a path segment as it is.
@@ -241,24 +242,19 @@ impl Ask<'_> {
     }
 
     /// The path and query of this at a target.
-    pub fn path_for(
-        &self,
-        target: &Target,
-        endpoint: &Endpoint,
-        credential: &Credential,
-    ) -> Result<PathAndQuery, Failure> {
+    pub fn path_for(&self, target: &Target, base: &BaseUrl, credential: &Credential) -> Result<PathAndQuery, Failure> {
         if self.model_in_path.is_some() {
             let path = format!("/models/{}:{}", utf8_percent_encode(&target.model, SEGMENT), self.path);
-            return at(target, endpoint, credential, &path, self.query);
+            return at(target, base, credential, &path, self.query);
         }
-        at(target, endpoint, credential, self.path, self.query)
+        at(target, base, credential, self.path, self.query)
     }
 }
 
-/// The path and query of a call to a target.
+/// The path and query of a call to a target that is called at `base`.
 pub fn at(
     target: &Target,
-    endpoint: &Endpoint,
+    base: &BaseUrl,
     credential: &Credential,
     path: &str,
     query: &str,
@@ -266,9 +262,7 @@ pub fn at(
     let mut query = query.to_owned();
     let path = below_base(target, path, &mut query);
     credential.extend_query(&mut query);
-    endpoint
-        .base
-        .call(&path, &query)
+    base.call(&path, &query)
         .map_err(|error| Failure::path_refused(error.to_string()))
 }
 

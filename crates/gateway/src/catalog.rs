@@ -30,6 +30,10 @@ pub struct Catalog {
     default_models: IndexMap<Kind, String>,
     /// Only configured names can be asked for.
     configured_only: bool,
+    /// What nobody lists may be put to the default provider.
+    passes_on: bool,
+    /// Models are listed by their providers' ids alone.
+    plain_ids: bool,
     /// What holds for names that are not configured.
     rules: Rules,
     discovered: Arc<Discovered>,
@@ -45,6 +49,8 @@ pub struct Entry {
     pub created: u64,
     /// The provider, or `mynah` for configured names.
     pub owner: String,
+    /// What it runs on, where that is known.
+    pub device: Option<String>,
 }
 
 impl Catalog {
@@ -56,7 +62,9 @@ impl Catalog {
             conditions.set_rules(&provider.name, provider.breaker);
             providers.push(Arc::new(provider));
         }
-        providers.push(Arc::new(Provider::built_in()));
+        if config.built_in {
+            providers.push(Arc::new(Provider::built_in()));
+        }
         discovered.configure(&providers);
         let mut catalog = Self {
             providers,
@@ -64,6 +72,8 @@ impl Catalog {
             default_provider: config.default_provider.clone(),
             default_models: std::mem::take(&mut config.default_models),
             configured_only: config.configured_only,
+            passes_on: config.server.pass_through,
+            plain_ids: config.plain_ids,
             rules: config.rules.clone(),
             discovered,
             conditions,
@@ -208,7 +218,8 @@ impl Catalog {
         })
     }
 
-    /// A configured name, then `provider/model`, then what discovery found, then what is configured for all others.
+    /// A configured name, then `provider/model`, then what discovery found, then what is configured for all others, then
+    /// whoever may serve what nobody lists.
     fn find(&self, model: &str, pinned: Option<&Arc<Provider>>) -> Option<Arc<Route>> {
         if let Some(route) = self.routes.get(model).filter(|_| pinned.is_none() && model != ANY) {
             return Some(route.clone());
@@ -218,9 +229,13 @@ impl Catalog {
         } else {
             self.find_unconfigured(model, pinned)
         };
-        other.or_else(|| {
+        let other = other.or_else(|| {
             let any = self.routes.get(ANY).filter(|_| pinned.is_none() && !model.is_empty())?;
             Some(Arc::new(any.named(model, &self.conditions)))
+        });
+        other.or_else(|| {
+            let provider = self.unlisted()?;
+            Some(self.route(model, vec![Target::new(provider, model, &self.conditions)]))
         })
     }
 
@@ -246,9 +261,20 @@ impl Catalog {
             .providers
             .iter()
             .filter(serves)
-            .map(|provider| Target::new(provider, model, &self.conditions))
+            .map(|provider| Target::new(provider, provider.own_id(model), &self.conditions))
             .collect();
         if targets.is_empty() { None } else { route(targets) }
+    }
+
+    /// Who may serve what nobody lists: the default provider, where everything is passed on and it has never given a list.
+    fn unlisted(&self) -> Option<&Arc<Provider>> {
+        if !self.passes_on || self.configured_only || !self.discovered.is_complete() {
+            return None;
+        }
+        let provider = self.provider(self.default_provider.as_deref()?)?;
+        let record = self.discovered.record(&provider.name);
+        let is_known = record.last_success.is_some() || provider.models.is_some();
+        (!is_known).then_some(provider)
     }
 
     fn unknown(&self, model: &str) -> Failure {
@@ -275,15 +301,23 @@ impl Catalog {
             id: name.to_owned(),
             created: 0,
             owner: BUILT_IN.into(),
+            device: None,
         });
         let mut entries: Vec<Entry> = configured.collect();
         let mut seen: HashSet<String> = entries.iter().map(|entry| entry.id.clone()).collect();
         let discovered = self.discovered.snapshot();
         for provider in self.providers.iter().filter(|provider| self.leads_to_all_of(provider)) {
-            for listed in discovered.models(&provider.name) {
-                let bare = (self.configured_only || !provider.is_built_in()) && seen.insert(listed.id.clone());
+            let Some(record) = discovered.by_provider.get(&provider.name) else {
+                continue;
+            };
+            for listed in &*record.models {
+                let name = record.name_of(&listed.id);
+                let bare = (self.configured_only || !provider.is_built_in()) && seen.insert(name.clone());
+                if self.plain_ids && !bare && !provider.is_built_in() {
+                    continue;
+                }
                 let id = if bare {
-                    listed.id.clone()
+                    name
                 } else {
                     format!("{}/{}", provider.name, listed.id)
                 };
@@ -291,6 +325,7 @@ impl Catalog {
                     id,
                     created: listed.created.unwrap_or(0),
                     owner: provider.name.clone(),
+                    device: listed.device.clone(),
                 });
             }
         }

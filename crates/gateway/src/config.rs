@@ -69,6 +69,10 @@ pub struct Config {
     pub access: access::AccessConfig,
     /// The provider of routes that name no model.
     pub default_provider: Option<String>,
+    /// Whether there is the built-in provider.
+    pub built_in: bool,
+    /// Whether models are listed by their providers' ids alone.
+    pub plain_ids: bool,
     /// Where upstream connections go through.
     pub network: NetworkConfig,
     /// What is logged.
@@ -187,6 +191,8 @@ pub struct ServerConfig {
     pub listen: SocketAddr,
     /// Certificate and key files.
     pub tls: Option<TlsFiles>,
+    /// Whether what is unknown here is passed on too.
+    pub pass_through: bool,
     /// Whether the public routes are described.
     pub docs: bool,
     /// The form of replies.

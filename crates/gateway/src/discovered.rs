@@ -27,6 +27,10 @@ pub struct Listed {
     pub handle: Option<String>,
     /// What it costs.
     pub price: Option<Arc<Price>>,
+    /// The service of an OCF network that serves it, as it stands in a path.
+    pub service: Option<Arc<str>>,
+    /// What it runs on, such as `4x NVIDIA GH200`.
+    pub device: Option<String>,
 }
 
 /// What is known about a provider.
@@ -70,6 +74,8 @@ pub struct Moment {
 pub struct Record {
     /// What it serves, each id once.
     pub models: Arc<[Listed]>,
+    /// What stands before their ids where they are asked for.
+    pub prefix: Option<Arc<str>>,
     /// How it is.
     pub state: State,
     /// Since when; `None` until it was asked.
@@ -87,6 +93,9 @@ pub struct Discovered {
     complete: watch::Sender<bool>,
 }
 
+/// What is known about models, by provider and id.
+type ByModel<T> = HashMap<String, HashMap<String, T>>;
+
 /// What is known at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
@@ -94,8 +103,10 @@ pub struct Snapshot {
     pub by_provider: BTreeMap<String, Arc<Record>>,
     /// The names of the providers that serve an id, those that are down included.
     pub by_id: Arc<HashMap<String, Vec<String>>>,
-    /// What models cost whose providers say so, by provider and id.
-    pub prices: Arc<HashMap<String, HashMap<String, Arc<Price>>>>,
+    /// What models cost whose providers say so.
+    pub prices: Arc<ByModel<Arc<Price>>>,
+    /// Below which services of OCF networks models are called.
+    pub services: Arc<ByModel<Arc<str>>>,
     /// The names of the providers that are down.
     pub down: BTreeSet<String>,
 }
@@ -111,6 +122,7 @@ impl Record {
         };
         Self {
             models: provider.models.iter().flatten().map(listed).collect(),
+            prefix: provider.prefix.clone(),
             state: if provider.is_asked_for_models() {
                 State::Unknown
             } else {
@@ -137,6 +149,7 @@ impl Record {
                 } else {
                     models.as_slice().into()
                 },
+                prefix: self.prefix.clone(),
                 state,
                 since,
                 last_success: Some(now),
@@ -144,12 +157,18 @@ impl Record {
             },
             Err(unlisted) => Self {
                 models: self.models.clone(),
+                prefix: self.prefix.clone(),
                 state,
                 since,
                 last_success: self.last_success,
                 last_error: Some(unlisted.message.clone()),
             },
         }
+    }
+
+    /// What is asked for to get a model of this id.
+    pub fn name_of(&self, id: &str) -> String {
+        [self.prefix.as_deref().unwrap_or_default(), id].concat()
     }
 
     /// Something that worked does so no more.
@@ -161,27 +180,27 @@ impl Record {
 // === impl Snapshot ===
 
 impl Snapshot {
-    /// What a provider serves.
-    pub fn models(&self, provider: &str) -> &[Listed] {
-        self.by_provider.get(provider).map_or(&[], |record| &record.models)
-    }
-
     fn index(&mut self) {
         let mut by_id: HashMap<String, Vec<String>> = HashMap::new();
-        let mut prices: HashMap<String, HashMap<String, Arc<Price>>> = HashMap::new();
+        let mut prices = ByModel::<Arc<Price>>::new();
+        let mut services = ByModel::<Arc<str>>::new();
         for (provider, record) in &self.by_provider {
             for listed in &*record.models {
                 if let Some(price) = &listed.price {
                     let own = prices.entry(provider.clone()).or_default();
                     own.insert(listed.id.clone(), price.clone());
                 }
-                let serving = by_id.entry(listed.id.clone()).or_default();
+                if let Some(service) = &listed.service {
+                    let own = services.entry(provider.clone()).or_default();
+                    own.insert(listed.id.clone(), service.clone());
+                }
+                let serving = by_id.entry(record.name_of(&listed.id)).or_default();
                 if serving.last() != Some(provider) {
                     serving.push(provider.clone());
                 }
             }
         }
-        (self.by_id, self.prices) = (Arc::new(by_id), Arc::new(prices));
+        (self.by_id, self.prices, self.services) = (Arc::new(by_id), Arc::new(prices), Arc::new(services));
     }
 }
 
@@ -204,8 +223,14 @@ impl Discovered {
             let record = |provider: &Arc<Provider>| {
                 let kept = known.by_provider.get(&provider.name);
                 let kept = kept.filter(|record| provider.is_asked_for_models() && record.state != State::Configured);
-                let record = kept.cloned().unwrap_or_else(|| Arc::new(Record::new(provider)));
-                (provider.name.clone(), record)
+                let record = match kept {
+                    Some(record) => Record {
+                        prefix: provider.prefix.clone(),
+                        ..Record::clone(record)
+                    },
+                    None => Record::new(provider),
+                };
+                (provider.name.clone(), Arc::new(record))
             };
             let by_provider: BTreeMap<_, _> = providers.iter().map(record).collect();
             let down = by_provider.iter().filter(|(_, record)| record.state == State::Down);
@@ -214,6 +239,7 @@ impl Discovered {
                 by_provider,
                 by_id: Arc::default(),
                 prices: Arc::default(),
+                services: Arc::default(),
             };
             snapshot.index();
             snapshot
@@ -267,6 +293,11 @@ impl Discovered {
     /// What a model costs, as its provider says.
     pub fn price(&self, provider: &str, model: &str) -> Option<Arc<Price>> {
         self.snapshot.load().prices.get(provider)?.get(model).cloned()
+    }
+
+    /// Below which service of an OCF network a model is called, as its head says.
+    pub fn service(&self, provider: &str, model: &str) -> Option<Arc<str>> {
+        self.snapshot.load().services.get(provider)?.get(model).cloned()
     }
 
     /// Says that every provider has been asked once.
@@ -381,7 +412,7 @@ mod tests {
         discovered.note("a", &Ok(list(&["m"])), now());
         discovered.note("gone", &Err(failure(true)), now());
         discovered.configure(&[provider("a"), asked]);
-        assert_eq!(discovered.snapshot().models("a").len(), 1);
+        assert_eq!(discovered.record("a").models.len(), 1);
         assert_eq!(discovered.record("stated").state, State::Unknown);
         assert!(!discovered.is_down("gone") && !discovered.snapshot().by_id.contains_key("echo"));
         discovered.note("gone", &Ok(list(&["x"])), now());

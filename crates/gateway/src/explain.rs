@@ -232,7 +232,8 @@ fn put(target: &Target, ask: &Ask<'_>, protocol: mynah_dialect::Protocol) -> Res
 fn relayed(app: &App, target: &Target, endpoint: &Endpoint, ask: &Ask<'_>) -> Result<Sent, Failure> {
     let (pieces, _) = ask.body.for_target(target, ask.operation);
     let body = pieces.held().concat();
-    let path = ask.path_for(target, endpoint, &hidden(endpoint))?;
+    let base = target.base(endpoint, &app.process.discovered);
+    let path = ask.path_for(target, &base, &hidden(endpoint))?;
     let headers = to_upstream(ask.headers, &app.process.via);
     Ok(Sent {
         method: ask.method.to_string(),
@@ -244,7 +245,8 @@ fn relayed(app: &App, target: &Target, endpoint: &Endpoint, ask: &Ask<'_>) -> Re
 
 fn sent(app: &App, target: &Target, endpoint: &Endpoint, call: &Outgoing, ask: &Ask<'_>) -> Result<Sent, Failure> {
     let (path, query) = call.path.split_once('?').unwrap_or((&call.path, ""));
-    let path = at(target, endpoint, &hidden(endpoint), path, query)?;
+    let base = target.base(endpoint, &app.process.discovered);
+    let path = at(target, &base, &hidden(endpoint), path, query)?;
     let headers = translated(ask.headers, &call.headers, &app.process.via);
     Ok(Sent {
         method: "POST".to_owned(),

@@ -89,6 +89,9 @@ pub enum PathStyle {
     /// Azure OpenAI: the model is the name of a deployment in the path.
     #[serde(rename = "azure-deployments")]
     AzureDeployments,
+    /// OCF: the name of a service is in the path.
+    #[serde(rename = "ocf-services")]
+    OcfServices,
 }
 
 fn openai() -> Dialect {

@@ -43,6 +43,7 @@ pub mod needs;
 pub mod openapi;
 pub mod operation;
 pub mod outlook;
+pub mod passing;
 pub mod pipeline;
 pub mod prices;
 pub mod probing;

@@ -59,7 +59,8 @@ impl<'a> Line<'a, '_> {
 
     /// Passes the request on as it is.
     async fn relay(self, endpoint: &Endpoint, ask: &Ask<'_>) -> Result<Answer<'a>, Failure> {
-        let path = ask.path_for(self.target, endpoint, endpoint.credential(self.key))?;
+        let base = self.target.base(endpoint, &self.app.process.discovered);
+        let path = ask.path_for(self.target, &base, endpoint.credential(self.key))?;
         let (body, withholds_usage) = ask.body.for_target(self.target, ask.operation);
         let (method, asked) = (ask.method.clone(), ask.headers);
         let headers = || to_upstream(asked, &self.app.process.via);
@@ -111,7 +112,8 @@ impl<'a> Line<'a, '_> {
         ask: &Ask<'_>,
     ) -> Result<(Parts, AnswerBody, Option<Instant>), Failure> {
         let (path, query) = outgoing.path.split_once('?').unwrap_or((&outgoing.path, ""));
-        let path = at(self.target, endpoint, endpoint.credential(self.key), path, query)?;
+        let base = self.target.base(endpoint, &self.app.process.discovered);
+        let path = at(self.target, &base, endpoint.credential(self.key), path, query)?;
         let body = TargetBody::Held(vec![std::mem::take(&mut outgoing.body).into()]);
         let headers = || translated(ask.headers, &outgoing.headers, &self.app.process.via);
         let (response, end) = self
@@ -201,6 +203,10 @@ impl<'a> Line<'a, '_> {
             .hold_until_content(&mut headers, expects, self.rules.max_held)
             .await
             .map_err(failed)?;
+        let prefix = target.provider.quirks.error_prefix.as_ref();
+        if prefix.is_some_and(|prefix| body.begins_with(prefix.as_bytes())) {
+            return Err(failed(NoContent::Malformed("an error as text")));
+        }
         let mut answer = match error {
             Some(error) => Answer::in_place_of_stream(error, headers, target),
             None => Answer {

@@ -1,16 +1,14 @@
 //! The straight line: who asks, for what, where it may go, who answers, and back.
 
 use std::borrow::Cow;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, ORIGIN, VIA};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 use axum::response::Response;
 use bytes::Bytes;
-use http_body::Body as HttpBody;
 use mynah_dialect::peek::peek;
 use mynah_dialect::splice::splice;
 use mynah_dialect::{Dialect, Protocol, multipart};
@@ -27,7 +25,7 @@ use crate::continuation::Continuation;
 use crate::digest::digest;
 use crate::failure::Failure;
 use crate::http::bare;
-use crate::http::body::{RequestBody, limited, read_whole};
+use crate::http::body::{RequestBody, read_whole};
 use crate::http::decode::Encoding;
 use crate::http::entry::Entry;
 use crate::http::reply::{REQUEST_ID, reply, share};
@@ -58,16 +56,6 @@ where
     }
 }
 
-/// Passes a request through that names no model. `path` is its path below the API's version.
-pub async fn pass_through(app: Arc<App>, path: &str, request: Request<Body>) -> Response {
-    let (parts, body) = request.into_parts();
-    let mut entry = Entry::with_account(&parts, &app, dialect_of(&parts.headers));
-    match answer_other(&app, path, &parts, body, &mut entry).await {
-        Ok(response) => response,
-        Err(failure) => entry.in_vain(failure, dialect_of(&parts.headers), request_id(&parts)),
-    }
-}
-
 async fn answer_model<B>(
     app: &Arc<App>,
     operation: Operation,
@@ -83,13 +71,7 @@ where
     let caller = identify(app, parts, entry)?;
     may_call(&caller, operation.below, parts)?;
     let permit = app.admit()?;
-    let encoding = Encoding::of(&parts.headers)?;
-    let mut bytes = read_whole(body, &parts.headers, app.server.max_body, app.server.body_timeout).await?;
-    if let Some(encoding) = encoding {
-        bytes = encoding.decode(&bytes, app.server.max_body)?;
-        // It is sent on as it is now.
-        parts.headers.remove(CONTENT_ENCODING);
-    }
+    let mut bytes = read_plain(app, parts, body).await?;
     let parts = &*parts;
     let form = bare::form(&app.server.replies, operation, &parts.headers);
     let mut body = read_gist(&parts.headers, &bytes)?;
@@ -174,59 +156,6 @@ where
     }
 }
 
-async fn answer_other(
-    app: &Arc<App>,
-    path: &str,
-    parts: &Parts,
-    body: Body,
-    entry: &mut Entry,
-) -> Result<Response, Failure> {
-    let started = Instant::now();
-    let caller = identify(app, parts, entry)?;
-    may_call(&caller, path, parts)?;
-    let permit = app.admit()?;
-    let route = app.catalog.resolve_without_model(pinned(&parts.headers)?, &caller)?;
-    entry.routed(&route.name);
-    let nothing = Bytes::new();
-    let body = if body.is_end_stream() {
-        AskBody::Opaque(&nothing)
-    } else {
-        AskBody::Streamed(Mutex::new(Some(limited(
-            body,
-            &parts.headers,
-            app.server.max_upload,
-            app.server.body_timeout,
-        )?)))
-    };
-    let dialect = dialect_of(&parts.headers);
-    if let Some(allowance) = &caller.allowance {
-        let admitted = limits::admit(allowance, Demand::default(), allowance.clock.now()).await?;
-        entry.hold(admitted, parts, app, dialect);
-    }
-    let query = without_key(parts.uri.query().unwrap_or_default());
-    let mut ask = Ask {
-        method: parts.method.clone(),
-        path,
-        operation: None,
-        dialect,
-        model_in_path: None,
-        strict: false,
-        query: &query,
-        headers: &parts.headers,
-        body,
-        id: request_id(parts),
-        attempts: 0,
-        begun: started,
-        timeout: timeout(&parts.headers)?,
-        until: None,
-        conversation: OnceLock::new(),
-    };
-    let answer = first_success(app, &route, &mut ask, entry.attempts()).await;
-    entry.tried(ask.attempts);
-    let answer = answer?;
-    Ok(finish(answer, (dialect, false), started, entry, permit))
-}
-
 /// Who is calling. A web page needs a key, or an origin that may do without.
 pub fn identify(app: &App, parts: &Parts, entry: &mut Entry) -> Result<Arc<Caller>, Failure> {
     let headers = &parts.headers;
@@ -251,7 +180,7 @@ pub fn identify(app: &App, parts: &Parts, entry: &mut Entry) -> Result<Arc<Calle
 }
 
 /// Whether the caller may ask for what a path below the API's version asks for.
-fn may_call(caller: &Caller, below: &str, parts: &Parts) -> Result<(), Failure> {
+pub fn may_call(caller: &Caller, below: &str, parts: &Parts) -> Result<(), Failure> {
     match &caller.routes {
         Some(routes) if !caller.may_call(below) => Err(Failure::route_forbidden(parts.uri.path(), routes)),
         _ => Ok(()),
@@ -319,6 +248,16 @@ fn capitalized(error: &impl ToString) -> String {
         .next()
         .map(|first| first.to_uppercase().chain(letters).collect())
         .unwrap_or_default()
+}
+
+/// Reads a body to its end, and unpacks it if it came compressed. It is sent on as it is then.
+pub async fn read_plain<B>(app: &App, parts: &mut Parts, body: B) -> Result<Bytes, Failure>
+where
+    B: RequestBody,
+{
+    let bytes = read_unpacked(app, parts, body).await?;
+    parts.headers.remove(CONTENT_ENCODING);
+    Ok(bytes)
 }
 
 /// Reads a body to its end, and unpacks it if it came compressed.
@@ -408,7 +347,8 @@ pub fn without_key(query: &str) -> Cow<'_, str> {
     Cow::Owned(others.join("&"))
 }
 
-fn finish(
+/// The reply that an answer becomes. `ours` of its time is counted from `started`.
+pub fn finish(
     answer: Answer<'_>,
     spoken: (Dialect, bool),
     started: Instant,

@@ -54,10 +54,14 @@ pub struct Provider {
     pub timeout: Option<Duration>,
     /// The catalog's row that it takes its settings from.
     pub kind: String,
+    /// Its base URL, as it is configured.
+    pub url: Option<String>,
     /// Where it lists its models.
     pub list: ModelList,
     /// The models that it serves, where the operator said so.
     pub models: Option<Vec<String>>,
+    /// What stands before the ids of its models where they are listed and asked for, with a slash.
+    pub prefix: Option<Arc<str>>,
     /// How the URL of a call is made.
     pub path_style: PathStyle,
     /// Azure's `api-version`.
@@ -194,6 +198,7 @@ impl Provider {
             },
             timeout: None,
             kind: BUILT_IN.to_owned(),
+            url: None,
             list: ModelList {
                 shape: Discovery::None,
                 base: None,
@@ -201,6 +206,7 @@ impl Provider {
                 every: Duration::MAX,
             },
             models: Some(vec![BUILT_IN_MODEL.to_owned()]),
+            prefix: None,
             path_style: PathStyle::Plain,
             api_version: None,
             http_version: HttpVersion::Auto,
@@ -225,6 +231,21 @@ impl Provider {
     /// Whether this is the built-in provider.
     pub fn is_built_in(&self) -> bool {
         self.name == BUILT_IN
+    }
+
+    /// What it calls a model that is asked for by the name under which it is listed.
+    pub fn own_id<'m>(&self, name: &'m str) -> &'m str {
+        let own = self.prefix.as_deref().and_then(|prefix| name.strip_prefix(prefix));
+        own.unwrap_or(name)
+    }
+
+    /// What is spoken there: the dialect, or `ocf` of the head of an OCF network.
+    pub fn speech(&self) -> &'static str {
+        match self.native().map(|native| native.dialect) {
+            Some(Dialect::OpenAi) | None if self.list.shape == Discovery::Ocf => "ocf",
+            Some(dialect) => dialect.name(),
+            None => Dialect::OpenAi.name(),
+        }
     }
 
     /// Whether it is asked which models it serves: the operator did not say so, and it has a list.

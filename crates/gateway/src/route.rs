@@ -1,5 +1,6 @@
 //! Where a name leads: targets in tiers, and how far a request may go to be answered.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,10 +13,12 @@ use crate::config::TargetConfig;
 use crate::config::models::{Ability, HandOver, OnCut};
 use crate::discovered::Discovered;
 use crate::hedge::Hedge;
+use crate::known::PathStyle;
 use crate::operation::Kind;
 use crate::prices::{self, Price};
-use crate::provider::{Provider, Timeouts};
+use crate::provider::{Endpoint, Provider, Timeouts};
 use crate::retry::Backoff;
+use crate::upstream::base::BaseUrl;
 
 /// The name in `[models]` for whatever leads nowhere else, and the model of a target that is called as it was asked for.
 pub const ANY: &str = "*";
@@ -99,6 +102,16 @@ impl Target {
             condition: plain.condition,
             ..self.clone()
         }
+    }
+
+    /// Where it is called, at an address of its provider: in an OCF network, below the service that serves it now.
+    pub fn base<'e>(&self, endpoint: &'e Endpoint, discovered: &Discovered) -> Cow<'e, BaseUrl> {
+        if self.provider.path_style != PathStyle::OcfServices {
+            return Cow::Borrowed(&endpoint.base);
+        }
+        let service = discovered.service(&self.provider.name, &self.model);
+        let base = service.and_then(|service| endpoint.base.with_service(&service));
+        base.map_or(Cow::Borrowed(&endpoint.base), Cow::Owned)
     }
 
     /// What it costs: as the operator says, as its provider's own list says, or as the built-in list says, in this order.

@@ -8,6 +8,7 @@ pub mod discover;
 pub mod headers;
 pub mod http1;
 pub mod model_list;
+pub mod node_table;
 pub mod outgoing;
 pub mod pool;
 pub mod send;

@@ -276,6 +276,43 @@ async fn every_kind_of_list_is_read() {
 }
 
 #[tokio::test]
+async fn a_prefix_stands_before_ids_and_goes_nowhere() {
+    let up = Understudy::start(lists(list(&["org/m", "n"]))).await.unwrap();
+    let url = up.url();
+    let config = provider("one", &url, "prefix = 'hub'")
+        + &provider("two", &url, "prefix = 'hub'")
+        + &provider("three", &url, "models = ['n']\nprefix = 'own'");
+    let gateway = Gateway::start(&config);
+    until_state(&gateway, "two", "up").await;
+    until_state(&gateway, "one", "up").await;
+    let expected = ["hub/org/m", "hub/n", "two/org/m", "two/n", "own/n", "mynah/echo"];
+    assert_eq!(ids(&gateway).await, expected);
+    let endpoint = until_state(&gateway, "three", "configured").await;
+    assert_eq!(endpoint["models"], json!(["own/n"]));
+    for (asked, sent) in [
+        ("hub/org/m", Some("org/m")),
+        ("own/n", Some("n")),
+        ("two/n", Some("n")),
+        ("org/m", None),
+    ] {
+        up.clear();
+        let status = answers(&gateway, asked).await;
+        assert_eq!(status, if sent.is_some() { 200 } else { 404 }, "{asked}");
+        let chats = up.received().into_iter().filter(|received| received.method == "POST");
+        let models: Vec<Option<String>> = chats.map(|received| received.model()).collect();
+        assert_eq!(models.first().cloned().flatten().as_deref(), sent, "{asked}");
+    }
+    let directory = gateway.directory.path();
+    let wrong = provider("one", &url, "prefix = 'two'") + &provider("two", &url, "prefix = 'a/b'");
+    std::fs::write(directory.join("wrong.toml"), wrong).unwrap();
+    let mut check = support::command(directory);
+    let checked = check.args(["check", "--config", "wrong.toml"]).output().unwrap();
+    let said = String::from_utf8(checked.stderr).unwrap();
+    assert!(said.contains("`providers.one.prefix`: `two` must be"), "{said}");
+    assert!(said.contains("`providers.two.prefix`: `a/b` must be"), "{said}");
+}
+
+#[tokio::test]
 async fn a_list_on_another_host_gets_no_key() {
     let lists_here = Understudy::start(list(&["m"])).await.unwrap();
     let answers_here = Understudy::start(Reply::persona()).await.unwrap();
@@ -325,7 +362,7 @@ async fn whoever_is_not_asked_has_what_the_operator_said() {
             json!(["mynah", "configured", ["echo"], null]),
         ]
     );
-    assert_eq!(rows[0]["url"], format!("{url}/v1"));
+    assert_eq!(rows[0]["url"], url);
     assert_eq!(rows[2]["url"], Value::Null);
     assert_eq!(
         gateway.get("/health").await.json(),

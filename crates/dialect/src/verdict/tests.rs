@@ -171,6 +171,8 @@ fn a_model_that_is_missing_is_told_from_other_things_that_are() {
         (403, r#"{"error":{"code":"no_access","message":"No access to model: x"}}"#.into()),
         (400, r#"{"error":{"code":"unknown_model","message":"Unknown model: x"}}"#.into()),
         (400, r#"{"message":"The provided model identifier is invalid."}"#.into()),
+        (400, r#"{"error":"no providers found"}"#.into()),
+        (503, r#"{"error":"No provider found for the requested service."}"#.into()),
     ] {
         assert!(lacks_model(status, body.as_bytes()), "{status} {body}");
     }
@@ -187,6 +189,7 @@ fn a_model_that_is_missing_is_told_from_other_things_that_are() {
         (403, said("Your key may not use this")),
         (429, said("The model `x` does not exist")),
         (500, said("The model `x` does not exist")),
+        (503, said("The model `x` does not exist")),
     ] {
         assert!(!lacks_model(status, body.as_bytes()), "{status} {body}");
     }

@@ -55,6 +55,8 @@ pub fn check(effective: &Effective, document: &Document) -> Result<Config, Vec<P
             default_models: effective.file.routing.default_models.clone(),
             access,
             default_provider,
+            built_in: effective.file.server.built_in,
+            plain_ids: effective.file.routing.plain_ids,
             network,
             log: effective.file.log.clone(),
             store,
@@ -111,6 +113,7 @@ impl Check<'_> {
         Some(ServerConfig {
             listen: listen?,
             tls,
+            pass_through: server.pass_through,
             docs: server.docs,
             replies: server.replies,
             cors_origins,
@@ -214,6 +217,14 @@ impl Check<'_> {
         if provider.apis.as_ref().is_some_and(Vec::is_empty) {
             self.report(&join(path, "apis"), "needs `chat`, `responses` or both");
         }
+        if let Some(prefix) = &provider.prefix
+            && (prefix.is_empty()
+                || prefix.contains('/')
+                || (prefix != name && self.file.providers.contains_key(prefix)))
+        {
+            let message = format!("`{prefix}` must be a word without a slash, and no other provider's name");
+            self.report(&join(path, "prefix"), message);
+        }
         self.not_zero(&join(path, "timeout"), provider.timeout);
         let endpoints = self.endpoints(path, provider, row);
         let headers = self.headers(path, provider);
@@ -236,8 +247,10 @@ impl Check<'_> {
             },
             timeout: provider.timeout.map(|timeout| timeout.0),
             kind: provider.kind.clone().unwrap_or_default(),
+            url: provider.base_url.clone(),
             list: list.ok()?,
             models: provider.models.clone(),
+            prefix: provider.prefix.as_ref().map(|prefix| format!("{prefix}/").into()),
             path_style: row.known.path_style,
             api_version: provider.api_version.clone(),
             http_version: provider.http_version.unwrap_or_default(),
@@ -263,6 +276,7 @@ impl Check<'_> {
         let (base_url, version) = match (row.known.path_style, &provider.version, &provider.api_version) {
             (_, Some(version), _) => (base_url.as_str(), version.as_str()),
             (PathStyle::Plain, None, _) => (base_url.as_str(), row.known.version()),
+            (PathStyle::OcfServices, None, _) => (without_version(base_url), row.known.version()),
             (PathStyle::AzureDeployments, None, Some(_)) => (without_openai(base_url), "openai"),
             (PathStyle::AzureDeployments, None, None) => (without_openai(base_url), "openai/v1"),
         };
@@ -356,6 +370,15 @@ pub(super) fn listen_address(text: &str) -> Result<SocketAddr, String> {
 fn without_openai(base_url: &str) -> &str {
     let base_url = base_url.trim_end_matches('/');
     base_url.strip_suffix("/openai").unwrap_or(base_url)
+}
+
+/// The address of an OCF head, where people also write it with the version of its API and no service.
+fn without_version(base_url: &str) -> &str {
+    let head = base_url.trim_end_matches('/');
+    if head.contains("/service/") {
+        return head;
+    }
+    head.strip_suffix("/v1").unwrap_or(head)
 }
 
 /// The files that a configuration depends on, beside itself.

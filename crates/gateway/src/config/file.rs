@@ -70,9 +70,14 @@ pub struct Server {
     /// provider.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detect: Option<bool>,
+    /// Offer the built-in model `mynah/echo`, which answers without any network.
+    pub built_in: bool,
     /// The provider for routes that name no model (files, batches, …). Default: the only OpenAI-compatible one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_provider: Option<String>,
+    /// Pass on what is unknown here too: every path below `/v1` with any method, to a provider that serves the `model` of
+    /// its body, else to the `default_provider`.
+    pub pass_through: bool,
     /// Describe the public routes at `/openapi.json`, with a page to try them at `/docs`.
     pub docs: bool,
     /// The form of replies, where applications expect another one than OpenAI's.
@@ -107,7 +112,9 @@ impl Default for Server {
             listen: "127.0.0.1:8080".to_owned(),
             allow_anonymous: false,
             detect: None,
+            built_in: true,
             default_provider: None,
+            pass_through: false,
             docs: false,
             replies: Replies::default(),
             cors_origins: Vec::new(),
@@ -335,6 +342,9 @@ pub struct Provider {
     /// The models that it serves. Default: those that it lists itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub models: Option<Vec<String>>,
+    /// What stands before the ids of its models, with a slash, where they are listed and asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
     /// How it is asked for the models that it serves.
     pub discovery: Discovery,
     /// Azure: the name of the resource, as in `https://RESOURCE.openai.azure.com`.

@@ -34,6 +34,9 @@ pub struct Routing {
     /// How long a request may take, to the end of its answer. Default: as long as it takes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Span>,
+    /// List models by their providers' ids alone, each once: no further `provider/id` for those that several providers
+    /// serve.
+    pub plain_ids: bool,
     /// The largest answer that is held until it is whole, so that one that is cut off is asked for again; a larger one is
     /// passed on as it comes.
     pub max_held: Size,
@@ -49,6 +52,7 @@ impl Default for Routing {
             max_backoff: Span::seconds(5),
             max_wait: Span::seconds(5),
             timeout: None,
+            plain_ids: false,
             max_held: Size::mebibytes(4),
         }
     }

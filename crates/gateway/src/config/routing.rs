@@ -111,7 +111,8 @@ impl Check<'_> {
         let Some((provider, model)) = target.split_once('/').filter(|(_, model)| !model.is_empty()) else {
             return Err(format!("`{target}` must be written as `provider/model`"));
         };
-        if provider != BUILT_IN && !self.file.providers.contains_key(provider) {
+        let is_built_in = provider == BUILT_IN && self.file.server.built_in;
+        if !is_built_in && !self.file.providers.contains_key(provider) {
             let hint = did_you_mean(provider, self.file.providers.keys().map(String::as_str));
             return Err(format!(
                 "there is no provider `{provider}`{hint}; add [providers.{provider}]"

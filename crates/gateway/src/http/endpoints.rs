@@ -23,7 +23,8 @@ use crate::provider::Provider;
 struct Endpoint {
     provider: String,
     kind: String,
-    /// `None` for the built-in one.
+    r#type: &'static str,
+    /// As it is configured; `None` for the built-in one.
     url: Option<String>,
     state: discovered::State,
     /// Seconds since it gave its list.
@@ -41,17 +42,15 @@ pub async fn list(State(app): State<Arc<App>>, request: Request<Body>) -> Respon
     };
     app.process.discovered.completed().await;
     let now = Instant::now();
-    let endpoint = |seen: Seen<'_>| {
-        let url = seen.provider.native().map(|endpoint| endpoint.base.to_string());
-        Endpoint {
-            provider: seen.provider.name.clone(),
-            kind: seen.provider.kind.clone(),
-            url,
-            state: seen.record.state,
-            list_age: seen.list_age(now),
-            models: seen.models().map(|listed| listed.id.clone()).collect(),
-            last_error: seen.record.last_error.clone(),
-        }
+    let endpoint = |seen: Seen<'_>| Endpoint {
+        provider: seen.provider.name.clone(),
+        kind: seen.provider.kind.clone(),
+        r#type: seen.provider.speech(),
+        url: seen.provider.url.clone(),
+        state: seen.record.state,
+        list_age: seen.list_age(now),
+        models: seen.models().map(|listed| seen.record.name_of(&listed.id)).collect(),
+        last_error: seen.record.last_error.clone(),
     };
     let endpoints: Vec<Endpoint> = seen_by(&app, &caller).into_iter().map(endpoint).collect();
     json_reply(&json!({"endpoints": endpoints}))
@@ -70,8 +69,10 @@ pub struct Seen<'a> {
 impl Seen<'_> {
     /// The models that the caller may use.
     pub fn models(&self) -> impl Iterator<Item = &Listed> {
-        let may_use =
-            |id: &str| self.caller.may_use(id) || self.caller.may_use(&[&self.provider.name, "/", id].concat());
+        let may_use = |id: &str| {
+            self.caller.may_use(&self.record.name_of(id))
+                || self.caller.may_use(&[&self.provider.name, "/", id].concat())
+        };
         self.record.models.iter().filter(move |listed| may_use(&listed.id))
     }
 

@@ -39,6 +39,22 @@ pub async fn one(State(app): State<Arc<App>>, request: Request<Body>) -> Respons
     }
 }
 
+/// `GET /v1/models_detailed`: OpenAI's list, and what the models run on.
+pub async fn detailed(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
+    let (parts, _) = request.into_parts();
+    let entries = match listed(&app, &parts).await {
+        Ok(entries) => entries,
+        Err(failure) => return failure.reply_in(Dialect::OpenAi, pipeline::request_id(&parts)),
+    };
+    let row = |entry: &Listed| {
+        let mut row = described_in(Dialect::OpenAi, entry);
+        row["device"] = json!(entry.device.as_deref().unwrap_or("Unknown"));
+        row
+    };
+    let rows: Vec<Value> = entries.iter().map(row).collect();
+    json_reply(&json!({"object": "list", "data": rows}))
+}
+
 async fn listed(app: &App, parts: &Parts) -> Result<Vec<Listed>, Failure> {
     let caller = identify(app, parts, &mut Entry::default())?;
     app.process.discovered.completed().await;
@@ -64,6 +80,7 @@ async fn found(app: &App, parts: &Parts) -> Result<Listed, Failure> {
         id: id.into_owned(),
         created: 0,
         owner,
+        device: None,
     })
 }
 

@@ -15,7 +15,7 @@ const ABOUT: &str = "One gateway for every model provider, in the dialects of Op
     of the caller's dialect, which is `Refusal` for OpenAI's.";
 
 /// What is listed, and answered here.
-const LISTS: [(&str, &str, &str); 8] = [
+const LISTS: [(&str, &str, &str); 9] = [
     ("/", "Name, version and a few routes", ""),
     ("/health", "Whether the gateway serves", ""),
     (
@@ -32,6 +32,11 @@ const LISTS: [(&str, &str, &str); 8] = [
         "/v1/models",
         "Every model that the caller may use",
         "In the shape of the SDK that asks.",
+    ),
+    (
+        "/v1/models_detailed",
+        "The same, with what they run on",
+        "In OpenAI's shape, each with a `device`.",
     ),
     ("/v1/models/{id}", "One model", "In the shape of the SDK that asks."),
     (

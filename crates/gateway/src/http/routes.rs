@@ -23,7 +23,7 @@ use crate::app::App;
 use crate::config::CorsOrigins;
 use crate::failure::Failure;
 use crate::operation::{FAMILIES, OPERATIONS, Operation};
-use crate::pipeline;
+use crate::{passing, pipeline};
 
 /// The routes of one configuration, at one listener.
 pub struct Routes {
@@ -98,6 +98,7 @@ fn router(app: &Arc<App>) -> Router {
         .route("/v1/heartbeat", get(heartbeat).post(heartbeat).fallback(method_refused))
         .route("/v1/endpoints", get(endpoints::list).fallback(method_refused))
         .route("/v1/models", lists())
+        .route("/v1/models_detailed", get(models::detailed).fallback(method_refused))
         .route("/v1beta/models", lists())
         .route("/v1/models/{*id}", one())
         .route("/v1beta/models/{*id}", one())
@@ -113,7 +114,7 @@ fn router(app: &Arc<App>) -> Router {
         if FAMILIES.contains(&operation.below) {
             route = route.get(stored);
         }
-        router = router.route(operation.path, route.fallback(method_refused));
+        router = router.route(operation.path, route.fallback(other_method));
     }
     for family in FAMILIES {
         if OPERATIONS.iter().all(|operation| operation.below != family) {
@@ -127,7 +128,7 @@ fn router(app: &Arc<App>) -> Router {
             .route("/docs", get(docs_page).fallback(method_refused))
             .route("/docs/{file}", get(docs_file).fallback(method_refused));
     }
-    let router = router.fallback(route_unknown).with_state(app.clone());
+    let router = router.fallback(other_path).with_state(app.clone());
     router.layer(cors(app))
 }
 
@@ -180,7 +181,27 @@ fn cors(app: &Arc<App>) -> CorsLayer {
 async fn pass_through(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
     let path = request.uri().path().to_owned();
     let below = path.strip_prefix("/v1").unwrap_or(&path);
-    pipeline::pass_through(app, below, request).await
+    passing::pass_through(app, below, request).await
+}
+
+/// A path that is unknown here.
+async fn other_path(state: State<Arc<App>>, request: Request<Body>) -> Response {
+    if is_passed_on(&state, &request) {
+        return pass_through(state, request).await;
+    }
+    route_unknown(request).await
+}
+
+/// A known path, with a method that it does not have here.
+async fn other_method(state: State<Arc<App>>, request: Request<Body>) -> Response {
+    if is_passed_on(&state, &request) {
+        return pass_through(state, request).await;
+    }
+    method_refused(request).await
+}
+
+fn is_passed_on(app: &App, request: &Request<Body>) -> bool {
+    app.server.pass_through && request.uri().path().starts_with("/v1/")
 }
 
 /// Lists what a provider stores where new ones are made. For chat completions and responses, which few providers store,
@@ -194,7 +215,7 @@ async fn stored(state: State<Arc<App>>, request: Request<Body>) -> Response {
     if named || request.uri().path() == "/v1/videos" {
         return pass_through(state, request).await;
     }
-    method_refused(request).await
+    other_method(state, request).await
 }
 
 async fn docs_page() -> Response {

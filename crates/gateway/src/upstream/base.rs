@@ -62,6 +62,17 @@ impl BaseUrl {
         PathAndQuery::from_maybe_shared(Bytes::from(path)).map_err(|_| NotBelow)
     }
 
+    /// The same of another service: what stands behind `/service/` in the path is its name, as heads of OCF networks have
+    /// it. `None` for a path that names no service.
+    pub fn with_service(&self, service: &str) -> Option<Self> {
+        let (head, rest) = self.path.rsplit_once("/service/")?;
+        let below = rest.split_once('/').map_or("", |(_, below)| below);
+        Some(Self {
+            path: format!("{head}/service/{service}/{below}"),
+            ..self.clone()
+        })
+    }
+
     /// Whether this is a server on this machine or in a private network.
     pub fn is_near(&self) -> bool {
         let host = self.authority.host().trim_matches(['[', ']']);
@@ -184,6 +195,21 @@ mod tests {
             "local.example",
         ] {
             assert!(!is_near(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn services_lie_beside_one_another() {
+        let with = |text: &str, service| Some(BaseUrl::parse(text, "").ok()?.with_service(service)?.to_string());
+        for (text, expected) in [
+            ("http://h/v1/service/llm/v1", Some("http://h/v1/service/pool/v1")),
+            (
+                "http://h/a/service/b/v1/service/llm/v1",
+                Some("http://h/a/service/b/v1/service/pool/v1"),
+            ),
+            ("http://h/v1", None),
+        ] {
+            assert_eq!(with(text, "pool").as_deref(), expected, "{text}");
         }
     }
 

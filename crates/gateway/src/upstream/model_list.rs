@@ -1,6 +1,5 @@
 //! Reads what providers say about their models: one page, and where the next one is. No IO.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -10,15 +9,13 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::node_table::read_table;
 use crate::discovered::Listed;
 use crate::known::Discovery;
 use crate::prices::{PerMillion, PerUnit, Price};
 
 /// The longest id that is taken for one, in bytes.
 const MAX_ID: usize = 512;
-/// How long a node of an OCF network may have been silent, in seconds, compared with the one that was heard last. The
-/// head itself forgets it after this time.
-const MAX_SILENCE: u64 = 600;
 
 /// One page of a list.
 #[derive(Debug, Default, PartialEq)]
@@ -33,7 +30,7 @@ pub struct Page {
 /// `limit` are read.
 pub fn read_page(shape: Discovery, text: &[u8], limit: usize) -> Option<Page> {
     if shape == Discovery::Ocf {
-        let models = node_table(text, limit)?;
+        let models = read_table(text, limit)?;
         return Some(Page { models, next: None });
     }
     let (envelope, entries) = if let Ok(entries) = serde_json::from_slice(text) {
@@ -102,6 +99,7 @@ fn read_entry(shape: Discovery, entry: &RawValue) -> Option<Listed> {
         price: for_a_thousand(&entry)
             .or_else(|| for_a_token(&entry["pricing"]))
             .map(Arc::new),
+        ..Listed::default()
     })
 }
 
@@ -149,51 +147,6 @@ const CONTEXT: [&str; 6] = [
 fn seconds(date: &str) -> Option<u64> {
     let date: Timestamp = date.parse().ok()?;
     u64::try_from(date.as_second()).ok()
-}
-
-/// The node table of an OCF head: nodes by peer id, each with services whose identity groups name models. Everything in
-/// it may be missing or null. Nodes that say that they are not connected, or that have long been silent, are left out.
-fn node_table(text: &[u8], limit: usize) -> Option<Vec<Listed>> {
-    let nodes: Vec<&RawValue> = match serde_json::from_slice::<BTreeMap<String, &RawValue>>(text) {
-        Ok(by_peer) => by_peer.into_values().collect(),
-        Err(_) => serde_json::from_slice(text).ok()?,
-    };
-    let nodes = nodes.iter().filter_map(|node| serde_json::from_str(node.get()).ok());
-    let nodes: Vec<Node> = nodes.map(|node| Node::read(&node)).collect();
-    let newest = nodes.iter().map(|node| node.last_seen).max().unwrap_or(0);
-    let is_there = |node: &&Node| node.connected && (node.last_seen == 0 || newest - node.last_seen <= MAX_SILENCE);
-    let ids = nodes.iter().filter(is_there).flat_map(|node| &node.models);
-    let listed = ids.map(|id| Listed {
-        id: id.clone(),
-        ..Listed::default()
-    });
-    let mut models = each_once(listed);
-    models.sort_unstable_by(|one, other| one.id.cmp(&other.id));
-    models.truncate(limit);
-    Some(models)
-}
-
-/// What matters of a node.
-struct Node {
-    connected: bool,
-    /// Unix time; 0 when it is not told.
-    last_seen: u64,
-    models: Vec<String>,
-}
-
-impl Node {
-    fn read(node: &Value) -> Self {
-        let services = node["service"].as_array().into_iter().flatten();
-        let groups = services.flat_map(|service| service["identity_group"].as_array().into_iter().flatten());
-        // An id may have `=`, `:` and `/` in it. `model=*` stands for whatever is asked for, and is no model.
-        let ids = groups.filter_map(|group| group.as_str()?.strip_prefix("model="));
-        let is_id = |id: &&str| !id.is_empty() && *id != "*" && id.len() <= MAX_ID;
-        Self {
-            connected: node["connected"] != false && node["status"] != "disconnected",
-            last_seen: node["last_seen"].as_u64().unwrap_or(0),
-            models: ids.filter(is_id).map(str::to_owned).collect(),
-        }
-    }
 }
 
 /// Of several entries with the same id the last one counts, in the place of the first.
@@ -260,33 +213,6 @@ mod tests {
     }
 
     #[test]
-    fn a_node_table_is_read_however_little_it_says() {
-        for (text, expected) in [
-            ("{}", ""),
-            (
-                r#"{"/A":{"connected":true,"service":[{"name":"llm","identity_group":["model=org/m=1","model=*","all","model="]}]},
-                    "/B":{"connected":false,"service":[{"identity_group":["model=gone"]}]},
-                    "/C":{"service":null},"/D":{"service":[{"identity_group":null},{"identity_group":["model=org/m=1","model=b",7]}]}}"#,
-                "b org/m=1",
-            ),
-            (
-                r#"{"/A":{"last_seen":1766500000,"service":[{"identity_group":["model=new"]}]},
-                    "/B":{"last_seen":1766499000,"service":[{"identity_group":["model=silent"]}]},
-                    "/C":{"last_seen":0,"service":[{"identity_group":["model=untold"]}]}}"#,
-                "new untold",
-            ),
-            (
-                r#"{"/A":{"status":"ready","service":[{"status":"connected","port":"8080","identity_group":["model=a"]}]},
-                    "/B":{"status":"disconnected","service":[{"identity_group":["model=b"]}]},"/C":null,"/D":[]}"#,
-                "a",
-            ),
-            (r#"[{"id":"A","service":[{"identity_group":["model=a"]}]}]"#, "a"),
-        ] {
-            assert_eq!(ids(Discovery::Ocf, text).as_deref(), Some(expected), "{text}");
-        }
-    }
-
-    #[test]
     fn what_is_told_about_a_model_is_kept() {
         let models = |shape, text: &str| page(shape, text).unwrap().models;
         let listed = models(
@@ -301,6 +227,7 @@ mod tests {
             context: None,
             handle: Some("/openai/v1/chat/completions".into()),
             price: Some(Arc::new(price("input = 2.5\noutput = 10"))),
+            ..Listed::default()
         };
         assert_eq!(listed, [expected]);
         let listed = models(

@@ -1,0 +1,122 @@
+//! Passes requests on that are no operation of a known API, as they are.
+
+use std::sync::{Arc, Mutex, OnceLock};
+
+use axum::body::Body;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Request};
+use axum::response::Response;
+use http_body::Body as _;
+use tokio::time::Instant;
+
+use crate::app::App;
+use crate::ask::{Ask, AskBody};
+use crate::attempt::first_success;
+use crate::caller::Caller;
+use crate::failure::Failure;
+use crate::http::body::limited;
+use crate::http::entry::Entry;
+use crate::limits::{self, demand::Demand};
+use crate::pipeline::{
+    dialect_of, finish, identify, may_call, pinned, read_gist, read_plain, request_id, timeout, without_key,
+};
+use crate::route::Route;
+
+/// Passes a request on. `path` is its path below the API's version.
+pub async fn pass_through(app: Arc<App>, path: &str, request: Request<Body>) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let mut entry = Entry::with_account(&parts, &app, dialect_of(&parts.headers));
+    match answer(&app, path, &mut parts, body, &mut entry).await {
+        Ok(response) => response,
+        Err(failure) => entry.in_vain(failure, dialect_of(&parts.headers), request_id(&parts)),
+    }
+}
+
+async fn answer(
+    app: &Arc<App>,
+    path: &str,
+    parts: &mut Parts,
+    body: Body,
+    entry: &mut Entry,
+) -> Result<Response, Failure> {
+    let started = Instant::now();
+    let caller = identify(app, parts, entry)?;
+    may_call(&caller, path, parts)?;
+    let permit = app.admit()?;
+    let held;
+    let mut body = if body.is_end_stream() || may_name_model(app, &parts.headers) {
+        held = read_plain(app, parts, body).await?;
+        // What is neither JSON nor a form is for the provider to judge.
+        read_gist(&parts.headers, &held).unwrap_or(AskBody::Opaque(&held))
+    } else {
+        let body = limited(body, &parts.headers, app.server.max_upload, app.server.body_timeout)?;
+        AskBody::Streamed(Mutex::new(Some(body)))
+    };
+    let parts = &*parts;
+    let route = route(app, parts, &mut body, &caller, entry).await?;
+    entry.routed(&route.name);
+    let dialect = dialect_of(&parts.headers);
+    if let Some(allowance) = &caller.allowance {
+        let admitted = limits::admit(allowance, Demand::default(), allowance.clock.now()).await?;
+        entry.hold(admitted, parts, app, dialect);
+    }
+    let query = without_key(parts.uri.query().unwrap_or_default());
+    let mut ask = Ask {
+        method: parts.method.clone(),
+        path,
+        operation: None,
+        dialect,
+        model_in_path: None,
+        strict: false,
+        query: &query,
+        headers: &parts.headers,
+        body,
+        id: request_id(parts),
+        attempts: 0,
+        begun: started,
+        timeout: timeout(&parts.headers)?,
+        until: None,
+        conversation: OnceLock::new(),
+    };
+    let answer = first_success(app, &route, &mut ask, entry.attempts()).await;
+    entry.tried(ask.attempts);
+    let answer = answer?;
+    Ok(finish(answer, (dialect, false), started, entry, permit))
+}
+
+/// Whether a body is read for the model that it may name: where everything is passed on, one that is small enough to be
+/// held. Uploads of more than that name none.
+fn may_name_model(app: &App, headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let is_json = || text(CONTENT_TYPE).is_some_and(|kind| kind.contains("json"));
+    let length: Option<usize> = text(CONTENT_LENGTH).and_then(|length| length.parse().ok());
+    app.server.pass_through && length.map_or_else(is_json, |length| length <= app.server.max_body)
+}
+
+/// Where a request goes: to those who serve the model that it names, if anybody does, else to the default provider.
+async fn route(
+    app: &App,
+    parts: &Parts,
+    body: &mut AskBody<'_>,
+    caller: &Caller,
+    entry: &mut Entry,
+) -> Result<Arc<Route>, Failure> {
+    let pinned = pinned(&parts.headers)?;
+    let Some(model) = body.model() else {
+        return app.catalog.resolve_without_model(pinned, caller);
+    };
+    entry.asked(&model.name);
+    match app.catalog.resolve(&model.name, pinned, caller).await {
+        Err(failure) if failure.code == Some("model_not_found") => {
+            let route = app.catalog.resolve_without_model(pinned, caller);
+            let route = route.map_err(|_| failure)?;
+            // Its name stays as it is.
+            if let AskBody::Json(bytes, _) | AskBody::Form(bytes, _) = *body {
+                *body = AskBody::Opaque(bytes);
+            }
+            Ok(route)
+        }
+        route => route,
+    }
+}
