@@ -55,6 +55,16 @@ async fn store_is(gateway: &Gateway, condition: impl Fn(&Value) -> bool) -> Valu
     panic!("{}\n{}", store(gateway).await, gateway.printed.lock().unwrap())
 }
 
+/// Waits until there is nothing in the spool, whoever has put it there.
+async fn spool_is_empty(directory: &tempfile::TempDir, gateway: &Gateway) {
+    let spool = directory.path().join("kept.spool");
+    support::until(
+        || std::fs::metadata(&spool).unwrap().len() == 0,
+        || gateway.printed.lock().unwrap().clone(),
+    )
+    .await;
+}
+
 /// Each request that was answered has one row, with its tokens and its attempt, and there are no others.
 async fn is_complete(server: &Postgres, answered: &HashSet<String>) {
     let requests = server.find("SELECT request FROM requests").await.unwrap();
@@ -171,13 +181,70 @@ async fn a_server_that_hangs_delays_neither_requests_nor_the_end() {
     server.signal("CONT");
     // The next one finds what the last one could not write.
     let gateway = start(&directory, &server.url(), &understudy);
-    let spool = directory.path().join("kept.spool");
-    support::until(
-        || std::fs::metadata(&spool).unwrap().len() == 0,
-        || gateway.printed.lock().unwrap().clone(),
-    )
-    .await;
+    spool_is_empty(&directory, &gateway).await;
     is_complete(&server, &ids(done.answered)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk() {
+    let server = Postgres::start();
+    let understudy = Understudy::start(completion()).await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let mut gateway = start(&directory, &server.url(), &understudy);
+    let load = Load::start(&gateway, 4, "up/m", "r");
+    store_is(&gateway, |store| store["written"].as_u64() > Some(50)).await;
+    // A page is full when it has two or three rows, so that it does not take many to fill the disk.
+    let sparse = "ALTER TABLE requests SET (fillfactor = 10)";
+    server.client().await.batch_execute(sparse).await.unwrap();
+    // It is full in the middle of a page: the server writes half of it, and says that the disk is full.
+    server.limit_files(Some(1024 * 1024 + 4096));
+    let full = |store: &Value| store["state"] == "spooling" && store["spooled"].as_u64() > Some(100);
+    let spooling = store_is(&gateway, full).await;
+    let error = spooling["last_error"].as_str().unwrap();
+    assert!(error.contains("could not extend file"), "{error}");
+    load.goes_on(100).await;
+    let still = store_is(&gateway, full).await;
+    assert_eq!((&still["dropped"], &still["since"]), (&json!(0), &spooling["since"]));
+    server.limit_files(None);
+    store_is(&gateway, |store| store["state"] == "ok" && store["spooled"] == 0).await;
+    let done = load.stop().await;
+    assert!(done.failed.is_empty(), "{:?}", done.failed);
+    gateway.signal("TERM");
+    assert_eq!(gateway.ended().await, Some(0));
+    is_complete(&server, &ids(done.answered)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_may_only_be_read_for_a_time() {
+    let server = Postgres::start();
+    let understudy = Understudy::start(completion()).await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let mut gateway = start(&directory, &server.url(), &understudy);
+    let load = Load::start(&gateway, 4, "up/m", "r");
+    store_is(&gateway, |store| store["written"].as_u64() > Some(50)).await;
+    server.set_read_only(true).await;
+    let is_told = |store: &Value| {
+        let error = store["last_error"].as_str().unwrap_or_default();
+        store["state"] == "spooling" && store["spooled"].as_u64() > Some(50) && error.contains("read-only transaction")
+    };
+    store_is(&gateway, is_told).await;
+    load.goes_on(50).await;
+    let first = load.stop().await;
+    gateway.signal("TERM");
+    assert_eq!(gateway.ended().await, Some(0));
+    // One that starts meanwhile goes on so.
+    let mut gateway = start(&directory, &server.url(), &understudy);
+    let load = Load::start(&gateway, 4, "up/m", "s");
+    let spooling = store_is(&gateway, is_told).await;
+    assert_eq!((&spooling["written"], &spooling["dropped"]), (&json!(0), &json!(0)));
+    server.set_read_only(false).await;
+    spool_is_empty(&directory, &gateway).await;
+    store_is(&gateway, |store| store["state"] == "ok" && store["spooled"] == 0).await;
+    let second = load.stop().await;
+    gateway.signal("TERM");
+    assert_eq!(gateway.ended().await, Some(0));
+    assert!(first.failed.is_empty() && second.failed.is_empty());
+    is_complete(&server, &(&ids(first.answered) | &ids(second.answered))).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -237,7 +237,10 @@ impl Writer {
             // More in a moment, after the rows that have come since.
             Ok(true) => {}
             Ok(false) => self.prunes_at = after(now, PRUNE),
-            Err(error) => self.failed(&error),
+            Err(error) => {
+                self.prunes_at = after(now, PRUNE);
+                self.failed(&error);
+            }
         }
     }
 

@@ -52,6 +52,8 @@ impl Postgres {
                 "--no-locale",
                 "--no-sync",
                 "--username=mynah",
+                // No file has to be large: see `limit_files`.
+                "--wal-segsize=1",
                 "-D",
             ])
             .arg(postgres.data())
@@ -137,6 +139,38 @@ impl Postgres {
             .args(processes)
             .stderr(Stdio::null())
             .status();
+    }
+
+    /// From now on, none of its files becomes larger than so many bytes: to the server, its disk is full where a file would. `None`
+    /// ends that. Fewer than a mebibyte stop the server, whose log has files of that size.
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        let limit = bytes.map_or("unlimited".to_owned(), |bytes| bytes.to_string());
+        let set = |process: &str| {
+            // By the user who runs it, as root may not do so everywhere. The hard limit stays.
+            let mut command = self.run_program(PathBuf::from("prlimit"));
+            command.args(["--pid", process, &format!("--fsize={limit}:")]);
+            command.stderr(Stdio::null()).status().unwrap().success()
+        };
+        let server = self.server.as_ref().unwrap().id().to_string();
+        assert!(set(&server), "prlimit cannot limit files");
+        // Those that it starts later have what it has. One of the others may just have ended.
+        for process in self.processes() {
+            set(&process);
+        }
+    }
+
+    /// From now on its database can only be read, or be written again. All others who are connected have to connect anew.
+    pub async fn set_read_only(&self, is_read_only: bool) {
+        let client = self.client().await;
+        let value = if is_read_only { "on" } else { "off" };
+        for statement in [
+            "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE".to_owned(),
+            format!("ALTER DATABASE postgres SET default_transaction_read_only = {value}"),
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'mynah' AND pid <> pg_backend_pid()"
+                .to_owned(),
+        ] {
+            client.batch_execute(&statement).await.unwrap();
+        }
     }
 
     /// The server and those that it has started.
