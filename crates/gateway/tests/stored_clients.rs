@@ -8,11 +8,13 @@
 
 mod support;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use mynah_understudy::{Reply, Understudy};
 use serde_json::{Value, json};
-use support::{Gateway, Request, command, read_reply};
+use support::postgres::Postgres;
+use support::{Gateway, Request, command, read_reply, rows};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -24,6 +26,121 @@ const ADMIN: &str =
 
 const FILE: &str = "[[clients]]\nname = 'of-the-file'\nkey = 'key-of-the-file'\n\
     [[groups]]\nname = 'team'\nrequests_per_minute = 3\n";
+
+/// Where clients are kept.
+enum Store {
+    /// In a file that is made in this directory.
+    Sqlite(tempfile::TempDir),
+    Postgres(Postgres),
+}
+
+impl Store {
+    fn sqlite() -> Self {
+        let store = Self::Sqlite(tempfile::tempdir().unwrap());
+        std::fs::create_dir(store.folder().unwrap()).unwrap();
+        store
+    }
+
+    fn postgres() -> Self {
+        Self::Postgres(Postgres::start())
+    }
+
+    /// The folder that has nothing but the database, where it is a file.
+    fn folder(&self) -> Option<PathBuf> {
+        match self {
+            Self::Sqlite(directory) => Some(directory.path().join("store")),
+            Self::Postgres(_) => None,
+        }
+    }
+
+    /// What a configuration says of it.
+    fn table(&self) -> String {
+        let url = match self {
+            Self::Sqlite(_) => format!("sqlite://{}/mynah.db", self.folder().unwrap().display()),
+            Self::Postgres(server) => server.url(),
+        };
+        format!("[store]\nurl = '{url}'\nflush = '10ms'\n")
+    }
+
+    fn go_away(&mut self) {
+        match self {
+            Self::Sqlite(_) => std::fs::remove_dir_all(self.folder().unwrap()).unwrap(),
+            Self::Postgres(server) => server.stop(),
+        }
+    }
+
+    /// Comes back, or another in its place.
+    fn come(&mut self) {
+        match self {
+            Self::Sqlite(_) => std::fs::create_dir(self.folder().unwrap()).unwrap(),
+            Self::Postgres(server) => server.resume(),
+        }
+    }
+
+    /// All that is in it.
+    async fn content(&self) -> Vec<u8> {
+        match self {
+            Self::Sqlite(_) => {
+                let database = self.folder().unwrap().join("mynah.db");
+                let log = std::fs::read(database.with_extension("db-wal")).unwrap_or_default();
+                [std::fs::read(database).unwrap(), log].concat()
+            }
+            Self::Postgres(server) => {
+                let mut content = String::new();
+                for table in ["clients", "client_keys", "requests", "attempts"] {
+                    let rows = server.find(&format!("SELECT row_to_json(t) FROM {table} t")).await;
+                    content += &rows.unwrap().concat();
+                }
+                content.into_bytes()
+            }
+        }
+    }
+
+    /// Waits until the ledger has rows of so many requests.
+    async fn has_rows(&self, count: usize) {
+        let query = "SELECT id FROM requests";
+        match self {
+            Self::Sqlite(_) => {
+                rows::rows(&self.folder().unwrap().join("mynah.db"), query, count).await;
+            }
+            Self::Postgres(server) => {
+                let waiting = tokio::time::timeout(support::PATIENCE, async {
+                    while server.find(query).await.unwrap().len() < count {}
+                });
+                waiting.await.unwrap();
+            }
+        }
+    }
+}
+
+/// Has each of these tests run with either kind of store.
+macro_rules! with_each_store {
+    ($($test:ident)*) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test(super::Store::sqlite()).await;
+            })*
+        }
+        mod postgresql {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test(super::Store::postgres()).await;
+            })*
+        }
+    };
+}
+
+with_each_store! {
+    a_client_is_created_limited_rotated_and_revoked_by_the_api
+    what_contradicts_the_file_is_refused
+    the_command_works_whether_a_gateway_runs_or_not
+    a_key_that_is_revoked_stops_on_every_node_within_a_second
+    a_request_in_flight_outlives_its_key
+    a_store_that_is_away_at_the_start_refuses_nobody_for_good
+    as_soon_as_there_was_a_key_callers_need_one
+    what_a_stored_client_has_consumed_is_known_after_a_restart
+}
 
 async fn admin_of(gateway: &Gateway) -> String {
     gateway.printed("The admin API is on ").await;
@@ -84,9 +201,8 @@ fn key_in(text: &str) -> String {
     key.unwrap_or_else(|| panic!("no key in {text}")).to_owned()
 }
 
-#[tokio::test]
-async fn a_client_is_created_limited_rotated_and_revoked_by_the_api() {
-    let gateway = Gateway::start(&format!("{ADMIN}[store]\n{FILE}"));
+async fn a_client_is_created_limited_rotated_and_revoked_by_the_api(store: Store) {
+    let gateway = Gateway::start(&format!("{ADMIN}{}{FILE}", store.table()));
     let admin = admin_of(&gateway).await;
     assert_eq!(status(&gateway, "sk-mynah-nobody").await, 401);
     let key = create(
@@ -141,11 +257,10 @@ async fn a_client_is_created_limited_rotated_and_revoked_by_the_api() {
         (json!("new"), json!("store"), json!("active"))
     );
     assert!(third.starts_with(clients["clients"][1]["keys"][0]["prefix"].as_str().unwrap()));
-    let database = std::fs::read(gateway.directory.path().join("mynah.db")).unwrap();
-    let log = std::fs::read(gateway.directory.path().join("mynah.db-wal")).unwrap_or_default();
+    let content = store.content().await;
     let printed = gateway.printed.lock().unwrap().clone().into_bytes();
     for key in [&key, &second, &third] {
-        for place in [&database, &log, &printed, &listed.body] {
+        for place in [&content, &printed, &listed.body] {
             assert!(
                 !place.windows(key.len()).any(|window| window == key.as_bytes()),
                 "the key itself is kept nowhere"
@@ -166,9 +281,9 @@ async fn a_client_is_created_limited_rotated_and_revoked_by_the_api() {
     accounted.await.expect("its requests are accounted for under its name");
 }
 
-#[tokio::test]
-async fn what_contradicts_the_file_is_refused() {
-    let gateway = Gateway::start(&format!("{ADMIN}[store]\n{FILE}"));
+async fn what_contradicts_the_file_is_refused(store: Store) {
+    let file = format!("{ADMIN}{}{FILE}", store.table());
+    let gateway = Gateway::start(&file);
     let admin = admin_of(&gateway).await;
     create(&admin, &json!({"name": "taken"})).await;
     for (body, status, hint) in [
@@ -238,9 +353,7 @@ async fn what_contradicts_the_file_is_refused() {
     // A file that takes the name later goes before the store.
     let key = create(&admin, &json!({"name": "late"})).await;
     assert_eq!(status(&gateway, &key).await, 200);
-    gateway.rewrite(&format!(
-        "{ADMIN}[store]\n{FILE}[[clients]]\nname = 'late'\nkey = 'the-files-own'\n"
-    ));
+    gateway.rewrite(&format!("{file}[[clients]]\nname = 'late'\nkey = 'the-files-own'\n"));
     assert_eq!(call(&admin, "POST", "/api/config/reload", &json!({})).await.status, 200);
     assert_eq!(
         (status(&gateway, &key).await, status(&gateway, "the-files-own").await),
@@ -253,19 +366,18 @@ async fn what_contradicts_the_file_is_refused() {
     );
 }
 
-#[tokio::test]
-async fn the_command_works_whether_a_gateway_runs_or_not() {
+async fn the_command_works_whether_a_gateway_runs_or_not(store: Store) {
     let directory = tempfile::tempdir().unwrap();
-    let config = format!("{ADMIN}[store]\n[[groups]]\nname = 'team'\n");
+    let config = format!("{ADMIN}{}[[groups]]\nname = 'team'\n", store.table());
     std::fs::write(directory.path().join("mynah.toml"), config).unwrap();
     assert_eq!(
         keys(directory.path(), &["list"]),
         (true, "The store has no clients.\n".to_owned())
     );
-    assert!(
-        !directory.path().join("mynah.db").exists(),
-        "nothing is made to list nothing"
-    );
+    if let Some(folder) = store.folder() {
+        let made = std::fs::read_dir(folder).unwrap().count();
+        assert_eq!(made, 0, "nothing is made to list nothing");
+    }
     let (done, told) = keys(
         directory.path(),
         &[
@@ -340,14 +452,9 @@ async fn the_command_works_whether_a_gateway_runs_or_not() {
     assert!(!done && told.contains("no table [store]"), "{told}");
 }
 
-#[tokio::test]
-async fn a_key_that_is_revoked_stops_on_every_node_within_a_second() {
-    let one = Gateway::start(&format!("{ADMIN}[store]\n{FILE}"));
-    let database = one.directory.path().join("mynah.db");
-    let two = Gateway::start(&format!(
-        "{ADMIN}[store]\nurl = 'sqlite://{}'\n{FILE}",
-        database.display()
-    ));
+async fn a_key_that_is_revoked_stops_on_every_node_within_a_second(store: Store) {
+    let config = format!("{ADMIN}{}{FILE}", store.table());
+    let (one, two) = (Gateway::start(&config), Gateway::start(&config));
     let admin = admin_of(&one).await;
     for _ in 0..3 {
         let key = create(&admin, &json!({"name": "shared"})).await;
@@ -363,15 +470,15 @@ async fn a_key_that_is_revoked_stops_on_every_node_within_a_second() {
     }
 }
 
-#[tokio::test]
-async fn a_request_in_flight_outlives_its_key() {
+async fn a_request_in_flight_outlives_its_key(store: Store) {
     const EVENT: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\n";
     let mut events = vec![EVENT; 10];
     events.push("data: [DONE]\n\n");
-    let reply = mynah_understudy::Reply::stream(events).pace(Duration::from_millis(50));
-    let up = mynah_understudy::Understudy::start(reply).await.unwrap();
+    let reply = Reply::stream(events).pace(Duration::from_millis(50));
+    let up = Understudy::start(reply).await.unwrap();
     let gateway = Gateway::start(&format!(
-        "{ADMIN}[store]\n{FILE}[providers.up]\nbase_url = '{}'\nmodels = ['a']\n",
+        "{ADMIN}{}{FILE}[providers.up]\nbase_url = '{}'\nmodels = ['a']\n",
+        store.table(),
         up.url()
     ));
     let admin = admin_of(&gateway).await;
@@ -392,12 +499,9 @@ async fn a_request_in_flight_outlives_its_key() {
     ended.await.expect("the stream comes to its end");
 }
 
-#[tokio::test]
-async fn a_store_that_is_away_at_the_start_refuses_nobody_for_good() {
-    let directory = tempfile::tempdir().unwrap();
-    let place = directory.path().join("later");
-    let url = format!("sqlite://{}/mynah.db", place.display());
-    let gateway = Gateway::start(&format!("{ADMIN}[store]\nurl = '{url}'\n{FILE}"));
+async fn a_store_that_is_away_at_the_start_refuses_nobody_for_good(mut store: Store) {
+    store.go_away();
+    let gateway = Gateway::start(&format!("{ADMIN}{}{FILE}", store.table()));
     assert_eq!(status(&gateway, "key-of-the-file").await, 200);
     let request = Request::chat(r#"{"model":"mynah/echo","messages":[]}"#).header("authorization", "Bearer sk-mynah-x");
     let refused = gateway.send(&request).await;
@@ -409,21 +513,20 @@ async fn a_store_that_is_away_at_the_start_refuses_nobody_for_good() {
         call(&admin, "POST", "/api/clients", &json!({"name": "x"})).await.status,
         503
     );
-    std::fs::create_dir(&place).unwrap();
+    store.come();
     becomes(&gateway, "sk-mynah-x", 401).await;
     let key = create(&admin, &json!({"name": "x"})).await;
     assert_eq!(status(&gateway, &key).await, 200);
     // One that goes away later changes nothing.
-    std::fs::remove_dir_all(&place).unwrap();
+    store.go_away();
     assert_eq!(
         (status(&gateway, &key).await, status(&gateway, "sk-mynah-y").await),
         (200, 401)
     );
 }
 
-#[tokio::test]
-async fn as_soon_as_there_was_a_key_callers_need_one() {
-    let gateway = Gateway::start(&format!("{ADMIN}[store]\n"));
+async fn as_soon_as_there_was_a_key_callers_need_one(store: Store) {
+    let gateway = Gateway::start(&format!("{ADMIN}{}", store.table()));
     let admin = admin_of(&gateway).await;
     let nobody = async || gateway.chat(r#"{"model":"mynah/echo","messages":[]}"#).await.status;
     assert_eq!((nobody().await, status(&gateway, "any").await), (200, 200));
@@ -436,7 +539,10 @@ async fn as_soon_as_there_was_a_key_callers_need_one() {
         (401, 401),
         "the last one leaves no open door"
     );
-    // Where others can reach it, nobody is let in without a key, also before there is one.
+}
+
+#[tokio::test]
+async fn where_others_can_reach_it_nobody_is_let_in_before_there_is_a_key() {
     let reachable = Gateway::start("[server]\nlisten = '0.0.0.0:0'\n[store]\n");
     let port = reachable.address.rsplit(':').next().unwrap();
     let request = Request::chat(r#"{"model":"mynah/echo","messages":[]}"#);
@@ -458,20 +564,44 @@ async fn without_a_store_there_is_nowhere_to_keep_clients() {
     assert!(!listed.to_string().contains("key-of-the-file"));
 }
 
-#[tokio::test]
-async fn what_a_stored_client_has_consumed_is_known_after_a_restart() {
-    let directory = tempfile::tempdir().unwrap();
+async fn what_a_stored_client_has_consumed_is_known_after_a_restart(store: Store) {
+    let completion = json!({
+        "id": "c", "object": "chat.completion", "created": 1, "model": "m",
+        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "hi"}}],
+        "usage": {"prompt_tokens": 1000, "completion_tokens": 0, "total_tokens": 1000},
+    });
+    let up = Understudy::start(Reply::json(&completion)).await.unwrap();
     let config = format!(
-        "{ADMIN}[store]\nurl = 'sqlite://{}/mynah.db'\nflush = '10ms'\n{FILE}",
-        directory.path().display()
+        "{ADMIN}{}{FILE}[providers.openai]\nbase_url = '{}'\napi_key = 'k'\nmodels = ['gpt-4o']\n",
+        store.table(),
+        up.url()
     );
     let mut first = Gateway::start(&config);
     let admin = admin_of(&first).await;
-    let key = create(&admin, &json!({"name": "daily", "requests_per_day": 2})).await;
-    assert_eq!((status(&first, &key).await, status(&first, &key).await), (200, 200));
-    assert_eq!(status(&first, &key).await, 429);
-    first.signal("TERM");
-    assert_eq!(first.ended().await, Some(0));
+    let daily = create(&admin, &json!({"name": "daily", "requests_per_day": 2})).await;
+    assert_eq!((status(&first, &daily).await, status(&first, &daily).await), (200, 200));
+    assert_eq!(status(&first, &daily).await, 429);
+    // One request costs a quarter of a cent.
+    let budget = json!({"name": "frugal", "budget": {"usd": 0.0026, "per": "total"}});
+    let frugal = create(&admin, &budget).await;
+    let spend = async |gateway: &Gateway| {
+        let request = Request::chat(
+            r#"{"model":"openai/gpt-4o","max_tokens":50,"messages":[{"role":"user","content":"Hello!"}]}"#,
+        );
+        let reply = gateway
+            .send(&request.header("authorization", &format!("Bearer {frugal}")))
+            .await;
+        (reply.status, reply.text().contains("$0.0025 of $0.0026"))
+    };
+    assert_eq!((spend(&first).await.0, spend(&first).await), (200, (402, true)));
+    // The gateway is killed, so what it has not written is not known.
+    store.has_rows(5).await;
+    first.signal("KILL");
+    first.ended().await;
     let second = Gateway::start(&config);
-    assert_eq!(status(&second, &key).await, 429, "its requests of today are counted");
+    assert_eq!(
+        (status(&second, &daily).await, spend(&second).await),
+        (429, (402, true)),
+        "what was consumed before is counted"
+    );
 }
