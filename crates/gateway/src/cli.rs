@@ -26,7 +26,7 @@ use crate::config::units::Span;
 use crate::config::{self, Loaded};
 use crate::explain::{Hypothetical, explain, explain_model as outlook_of, likely_path};
 use crate::import::command::ImportCommand;
-use crate::ledger::report::{self, Format};
+use crate::ledger::report::{self, Format, LineFormat};
 use crate::ledger::{Ledger, unix_milliseconds};
 use crate::store::question::{By, Scope};
 use crate::{running, serve, telemetry};
@@ -141,6 +141,9 @@ enum RequestsCommand {
         /// Go on with those that come
         #[arg(short, long)]
         follow: bool,
+        /// How they are written
+        #[arg(long, value_enum, default_value_t)]
+        format: LineFormat,
     },
 }
 
@@ -167,7 +170,9 @@ pub fn run(arguments: &Arguments) -> ExitCode {
             only,
             format,
         }) => usage(&arguments.source, *by, &only.scope(*since), *format),
-        Some(Command::Requests(RequestsCommand::Tail { count, follow })) => tail(&arguments.source, *count, *follow),
+        Some(Command::Requests(RequestsCommand::Tail { count, follow, format })) => {
+            tail(&arguments.source, *count, *follow, *format)
+        }
         Some(Command::Config(ConfigCommand::Show)) => show(&arguments.source),
         Some(Command::Config(ConfigCommand::Schema)) => schema(),
         Some(Command::Keys(command)) => keys_command(&arguments.source, command),
@@ -357,9 +362,9 @@ fn usage(source: &Source, by: By, scope: &Scope, format: Format) -> anyhow::Resu
     Ok(())
 }
 
-fn tail(source: &Source, count: u32, follow: bool) -> anyhow::Result<()> {
+fn tail(source: &Source, count: u32, follow: bool, format: LineFormat) -> anyhow::Result<()> {
     let mut out = std::io::stdout();
-    report::tail(&source.ledger()?, count, follow, |line| {
+    report::tail(&source.ledger()?, count, follow, format, |line| {
         out.write_all(line.as_bytes())?;
         out.flush()
     })

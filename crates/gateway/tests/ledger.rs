@@ -8,11 +8,14 @@
 
 mod support;
 
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Stdio};
+
 use mynah_understudy::{Reply, Understudy};
-use serde_json::json;
+use serde_json::{Value, json};
 use support::dialects::{ask, provider, strict};
 use support::rows::{find, rows};
-use support::{Gateway, Request, command, read_head};
+use support::{Gateway, PATIENCE, Request, command, read_head};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const STORE: &str = "[store]\nflush = '20ms'\n";
@@ -134,8 +137,7 @@ async fn relayed_and_translated_and_refused_requests_have_rows() {
     };
     let csv = told(&["usage", "--by", "provider", "--format", "csv", "--since", "1h"]);
     assert!(csv.contains("\nopenai,1,0,6,4,0,0,0,3,2,0,0,0.00007,0,0,0\n"), "{csv}");
-    let usage: serde_json::Value =
-        serde_json::from_str(&told(&["usage", "--by", "client", "--format", "json"])).unwrap();
+    let usage: Value = serde_json::from_str(&told(&["usage", "--by", "client", "--format", "json"])).unwrap();
     assert_eq!(
         (&usage[0]["name"], &usage[0]["requests"], &usage[0]["errors"]),
         (&json!("team"), &json!(5), &json!(1))
@@ -148,6 +150,54 @@ async fn relayed_and_translated_and_refused_requests_have_rows() {
         "{tail}"
     );
     assert!(lines[1].ends_with(" missing_api_key"), "{tail}");
+}
+
+/// A command that goes on for as long as the test does.
+struct Following(Child);
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test]
+async fn requests_are_told_as_json_and_followed() {
+    let understudy = Understudy::start(completion()).await.unwrap();
+    let gateway = Gateway::start(&format!(
+        "{STORE}[providers.openai]\nbase_url = '{}'\nmodels = []\napi_key = 'k'\n",
+        understudy.url()
+    ));
+    let send = async |model: &str, id: &str| {
+        let request = Request::chat(&json!({"model": model}).to_string()).header("x-request-id", id);
+        gateway.send(&request).await;
+    };
+    send("openai/gpt-4o", "first").await;
+    send("nobody", "second").await;
+    rows(&gateway.directory.path().join("mynah.db"), "SELECT id FROM requests", 2).await;
+    let mut command = command(gateway.directory.path());
+    command.args(["requests", "tail", "--format", "json", "--follow"]);
+    let mut tail = Following(command.stdout(Stdio::piped()).spawn().unwrap());
+    let mut lines = BufReader::new(tail.0.stdout.take().unwrap()).lines();
+    let (tell, mut told) = tokio::sync::mpsc::channel::<Value>(9);
+    std::thread::spawn(move || {
+        while let Some(Ok(line)) = lines.next() {
+            tell.blocking_send(serde_json::from_str(&line).unwrap()).unwrap();
+        }
+    });
+    let mut next = async || tokio::time::timeout(PATIENCE, told.recv()).await.unwrap().unwrap();
+    let (first, second) = (next().await, next().await);
+    assert_eq!(
+        (&first["request"], &first["status"], &first["cost_nano_usd"]),
+        (&json!("first"), &json!(200), &json!(70_000))
+    );
+    assert_eq!(
+        (&second["request"], &second["error"], &second["cost_nano_usd"]),
+        (&json!("second"), &json!("model_not_found"), &Value::Null)
+    );
+    send("openai/gpt-4o", "third").await;
+    assert_eq!(next().await["request"], "third");
 }
 
 #[tokio::test]

@@ -30,6 +30,16 @@ pub enum Format {
     Json,
 }
 
+/// How single requests are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LineFormat {
+    /// For people.
+    #[default]
+    Table,
+    /// One object on a line, as GET /api/requests has them.
+    Json,
+}
+
 /// What requests came to.
 pub fn usage(config: &StoreConfig, by: By, scope: &Scope, format: Format) -> anyhow::Result<String> {
     let rows = Reader::open(config)?.usage(by, scope)?;
@@ -45,6 +55,7 @@ pub fn tail(
     config: &StoreConfig,
     count: u32,
     follow: bool,
+    format: LineFormat,
     mut print: impl FnMut(&str) -> std::io::Result<()>,
 ) -> anyhow::Result<()> {
     let mut reader = Reader::open(config)?;
@@ -54,7 +65,7 @@ pub fn tail(
     };
     let page = reader.requests(&search)?;
     for row in page.requests.iter().take(count as usize).rev() {
-        print(&line(row))?;
+        print(&line(row, format)?)?;
     }
     if !follow {
         return Ok(());
@@ -73,7 +84,7 @@ pub fn tail(
         let page = reader.requests(&search)?;
         let seen: HashSet<i64> = last.iter().map(|row| row.id).collect();
         for row in page.requests.iter().rev().filter(|row| !seen.contains(&row.id)) {
-            print(&line(row))?;
+            print(&line(row, format)?)?;
         }
         if !page.requests.is_empty() {
             last = page.requests;
@@ -202,7 +213,14 @@ fn table(by: By, rows: &[Usage]) -> String {
     text
 }
 
-fn line(row: &Brief) -> String {
+fn line(row: &Brief, format: LineFormat) -> serde_json::Result<String> {
+    match format {
+        LineFormat::Table => Ok(words(row)),
+        LineFormat::Json => Ok(serde_json::to_string(row)? + "\n"),
+    }
+}
+
+fn words(row: &Brief) -> String {
     let milliseconds = i64::try_from(row.time).unwrap_or(i64::MAX);
     let time = Timestamp::from_millisecond(milliseconds).unwrap_or_default();
     let shown = |text: &str| {
