@@ -506,6 +506,23 @@ async fn the_file_is_checked_and_put_to_use() {
 }
 
 #[tokio::test]
+async fn what_is_probably_not_meant_is_told() {
+    let config = format!("{ADMIN}budget = {{ usd = 5, per = 'day' }}\n");
+    let gateway = Gateway::start(&config);
+    let admin = admin_of(&gateway).await;
+    let checked = post(&admin, "/api/config/check", &json!({})).await.json();
+    assert_eq!((&checked["fine"], &checked["problems"]), (&json!(true), &json!([])));
+    let advice = &checked["advice"][0];
+    assert_eq!(advice["path"], "clients.0.budget");
+    assert!(advice["message"].as_str().unwrap().contains("add one"), "{advice}");
+    let told = command(gateway.directory.path()).arg("check").output().unwrap();
+    let told = String::from_utf8(told.stderr).unwrap();
+    let text = |name: &str| advice[name].as_str().unwrap().to_owned();
+    let expected = format!("warning: {}: `{}`: {}", text("place"), text("path"), text("message"));
+    assert!(told.lines().any(|line| line == expected), "{expected} not in {told}");
+}
+
+#[tokio::test]
 async fn the_operator_may_look_on_while_requests_end() {
     const EVENT: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\n";
     let up = Understudy::start(Reply::stream([EVENT, EVENT]).hang_after(EVENT.len()))

@@ -29,16 +29,18 @@ pub struct Checked {
     fine: bool,
     /// What is wrong with it.
     problems: Vec<Found>,
+    /// What is allowed and probably not meant.
+    advice: Vec<Found>,
 }
 
-/// Something that is wrong.
+/// Something that is wrong, or probably not meant.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Found {
     /// Where: `mynah.toml:12:5`; empty where there is no place.
     place: String,
     /// The setting; empty for an error of syntax.
     path: String,
-    /// What is wrong, and what would be right.
+    /// What is wrong, and what would be right or help.
     message: String,
 }
 
@@ -61,16 +63,28 @@ pub fn show(call: &Call) -> Result<Response, Failure> {
 
 /// `POST /api/config/check`.
 pub fn check(call: &Call) -> Result<Response, Failure> {
-    let problems = (call.admin.load)().err().unwrap_or_default();
+    let checked = match (call.admin.load)() {
+        Ok((_, loaded)) => Checked {
+            fine: true,
+            problems: Vec::new(),
+            advice: found(loaded.advice),
+        },
+        Err(problems) => Checked {
+            fine: false,
+            problems: found(problems),
+            advice: Vec::new(),
+        },
+    };
+    Ok(json_reply(&checked))
+}
+
+fn found(problems: Vec<Problem>) -> Vec<Found> {
     let found = |problem: Problem| Found {
         place: problem.place,
         path: problem.path,
         message: problem.message,
     };
-    Ok(json_reply(&Checked {
-        fine: problems.is_empty(),
-        problems: problems.into_iter().map(found).collect(),
-    }))
+    problems.into_iter().map(found).collect()
 }
 
 /// `POST /api/config/reload`.

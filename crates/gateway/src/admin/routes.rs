@@ -93,7 +93,7 @@ pub static ENDPOINTS: [Endpoint; 25] = [
         .says("Every setting with its origin, without secrets.")
         .answers::<configuration::Configuration>(),
     post("/api/config/check", Now(configuration::check), "Check the file on disk")
-        .says("Reads it as a start would, and changes nothing.")
+        .says("Reads it as a start would, and changes nothing. Tells what is wrong, or else what is probably not meant.")
         .answers::<configuration::Checked>(),
     post(
         "/api/config/reload",
