@@ -10,6 +10,7 @@ pub mod configuration;
 pub mod endpoint;
 pub mod guard;
 pub mod ledger;
+pub mod log;
 pub mod models;
 pub mod openapi;
 pub mod providers;

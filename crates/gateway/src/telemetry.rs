@@ -1,13 +1,13 @@
 //! The log, on standard error.
 
 mod buffer;
+pub mod level;
 mod line;
 
 use std::io::IsTerminal as _;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::Format;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
@@ -29,16 +29,10 @@ pub fn logs_requests() -> bool {
     LOGS_REQUESTS.load(Ordering::Relaxed)
 }
 
-/// Reads a filter such as `info` or `info,hyper=debug`.
-pub fn filter(text: &str) -> Result<EnvFilter, String> {
-    EnvFilter::builder()
-        .parse(text)
-        .map_err(|error| format!("`{text}` is not a log filter: {error}"))
-}
-
 /// Starts logging. `MYNAH_LOG` in the environment goes before the configured level.
 pub fn start(log: &Log, env: &Env) -> Result<(), String> {
-    let filter = filter(env.get("MYNAH_LOG").unwrap_or(&log.level))?;
+    let level = env.get("MYNAH_LOG").unwrap_or(&log.level);
+    let filter = level::filter(level)?;
     let terminal = std::io::stderr().is_terminal();
     LOGS_REQUESTS.store(log.requests.unwrap_or(terminal), Ordering::Relaxed);
     let builder = tracing_subscriber::fmt()
@@ -48,11 +42,17 @@ pub fn start(log: &Log, env: &Env) -> Result<(), String> {
     match log.format {
         LogFormat::Text => {
             let others = Format::default().with_target(false).with_ansi(terminal);
-            builder.event_format(RequestLine::text(others)).try_init()
+            let builder = builder.event_format(RequestLine::text(others));
+            let builder = builder.with_filter_reloading();
+            level::keep(level, builder.reload_handle());
+            builder.try_init()
         }
         LogFormat::Json => {
             let others = Format::default().json().flatten_event(true);
-            builder.json().event_format(RequestLine::json(others)).try_init()
+            let builder = builder.json().event_format(RequestLine::json(others));
+            let builder = builder.with_filter_reloading();
+            level::keep(level, builder.reload_handle());
+            builder.try_init()
         }
     }
     .map_err(|error| error.to_string())

@@ -523,6 +523,56 @@ async fn what_is_probably_not_meant_is_told() {
 }
 
 #[tokio::test]
+async fn the_log_level_is_changed_until_the_next_start() {
+    let gateway = Gateway::start(ADMIN);
+    let admin = admin_of(&gateway).await;
+    let set = async |body: &Value| {
+        let request = raw("PUT", "/api/log").header("content-type", "application/json");
+        send(&admin, &with_key(request.body(body.to_string().as_bytes()))).await
+    };
+    // Each of them has a line in the log, at the level `info`.
+    let leave_a_trace = async |id: &str| {
+        let request = raw("POST", "/api/rotation/enable").header("content-type", "application/json");
+        let request = request.header("x-request-id", id).body(br#"{"provider": "mynah"}"#);
+        assert_eq!(send(&admin, &with_key(request)).await.status, 200);
+    };
+    let started = json!({"level": "info", "started_with": "info"});
+    assert_eq!(get(&admin, "/api/log").await, started);
+    leave_a_trace("heard-before").await;
+    gateway.printed("heard-before").await;
+    let quiet = set(&json!({"level": "error"})).await;
+    assert_eq!(
+        (quiet.status, quiet.json()),
+        (200, json!({"level": "error", "started_with": "info"}))
+    );
+    leave_a_trace("not-heard").await;
+    for (body, hint) in [
+        (json!({"level": "loud"}), "`loud` is not a log level"),
+        (json!({"level": "info,hyper=loud"}), "is not a log filter"),
+        (json!({"levl": "info"}), "did you mean `level`"),
+        (json!({"level": 3}), "level"),
+    ] {
+        let refused = set(&body).await;
+        assert_eq!((refused.status, refused.error_code().as_str()), (400, "invalid_field"));
+        assert!(refused.text().contains(hint), "{body}: {}", refused.text());
+    }
+    assert_eq!(post(&admin, "/api/config/reload", &json!({})).await.status, 200);
+    assert_eq!(
+        get(&admin, "/api/log").await["level"],
+        "error",
+        "it outlives a change of the file"
+    );
+    assert_eq!(set(&json!({"level": "warn,mynah::admin=info"})).await.status, 200);
+    leave_a_trace("heard-again").await;
+    gateway.printed("heard-again").await;
+    let printed = gateway.printed.lock().unwrap().clone();
+    assert!(!printed.contains("not-heard"), "{printed}");
+    assert!(printed.contains("the operator changes the log level"), "{printed}");
+    let next = Gateway::start(ADMIN);
+    assert_eq!(get(&admin_of(&next).await, "/api/log").await, started);
+}
+
+#[tokio::test]
 async fn the_operator_may_look_on_while_requests_end() {
     const EVENT: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\n";
     let up = Understudy::start(Reply::stream([EVENT, EVENT]).hang_after(EVENT.len()))

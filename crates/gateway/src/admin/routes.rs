@@ -6,14 +6,15 @@ use axum::response::Response;
 use super::call::Call;
 use super::endpoint::Handler::{Later, Now};
 use super::endpoint::{Endpoint, delete, get, post, put};
-use super::{clients, configuration, ledger, models, openapi, providers, rotation, status};
+use super::{clients, configuration, ledger, log, models, openapi, providers, rotation, status};
 use crate::config::clients::Client;
 use crate::failure::Failure;
 use crate::http::docs;
 use crate::store::findings::{Page, Whole};
+use crate::telemetry::level::Level;
 
 /// The table.
-pub static ENDPOINTS: [Endpoint; 25] = [
+pub static ENDPOINTS: [Endpoint; 27] = [
     get("/api/status", Now(status::status), "How the gateway is").answers::<status::Status>(),
     get(
         "/api/usage",
@@ -102,6 +103,11 @@ pub static ENDPOINTS: [Endpoint; 25] = [
     )
     .says("If something is wrong with it, the configuration in use stays, and the answer is 422 with all problems.")
     .answers::<configuration::Reloaded>(),
+    get("/api/log", Now(log::level), "What is logged").answers::<Level>(),
+    put("/api/log", Now(log::set_level), "Change what is logged")
+        .says("At once, and until the next start, which takes the level of `MYNAH_LOG` or of the file again.")
+        .takes::<log::SetLevel>()
+        .answers::<Level>(),
     get("/", Now(|_| Ok(docs::to_page())), "To the page").open(),
     get("/docs", Now(|_| Ok(docs::page())), "A page to try the API").open(),
     get("/docs/{file}", Now(page_file), "Files of the page").open(),

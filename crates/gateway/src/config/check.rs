@@ -183,7 +183,10 @@ impl Check<'_> {
     }
 
     fn log(&mut self) {
-        self.take("log.level", crate::telemetry::filter(&self.file.log.level).map(drop));
+        self.take(
+            "log.level",
+            crate::telemetry::level::filter(&self.file.log.level).map(drop),
+        );
     }
 
     fn providers(&mut self, rows: &BTreeMap<String, Row>, mut prices: OwnPrices) -> Vec<Provider> {
