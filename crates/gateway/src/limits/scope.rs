@@ -1,13 +1,16 @@
 //! What the requests of one client, or of one group, come to.
 
+mod sharing;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use self::sharing::Sharing;
 use super::Limits;
 use super::clock::Now;
 use super::demand::{Demand, Used};
 use super::headers::{Gauge, Standing};
-use super::owed::{Due, Elsewhere, Owed};
+use super::owed::{Elsewhere, Owed};
 use super::period::{Since, Spent};
 use super::refusal::{Obstacle, What};
 use super::window::{Full, Mark, Window};
@@ -45,18 +48,6 @@ pub struct State {
     spent: [Spent; Period::ALL.len()],
     /// `None` when there is one node only.
     sharing: Option<Box<Sharing>>,
-}
-
-/// What a node has to do with counters that it shares with others.
-#[derive(Debug, Default)]
-struct Sharing {
-    owed: Owed,
-    /// Somebody knows that something is owed.
-    is_listed: bool,
-    /// Requests under way that count as such.
-    held: u32,
-    /// What may be spent here in a period while the shared counters are away.
-    alone: [Option<(Since, u64)>; Period::ALL.len()],
 }
 
 /// What is held and what was spent of a budget, or held of a place, as a node knows it.
@@ -238,29 +229,25 @@ impl State {
 
     /// Takes what is owed to shared counters.
     pub fn take_owed(&mut self) -> Owed {
-        let Some(sharing) = &mut self.sharing else {
-            return Owed::default();
-        };
-        sharing.is_listed = false;
-        std::mem::take(&mut sharing.owed)
+        let sharing = self.sharing.as_mut();
+        sharing.map(|sharing| sharing.take_owed()).unwrap_or_default()
     }
 
     /// Forgets what is owed of spending.
     pub fn forget_spending(&mut self) {
-        let tabs = self.sharing.as_mut().map(|sharing| &mut sharing.owed.tabs);
-        for due in tabs.into_iter().flatten() {
-            due.spent = 0;
+        if let Some(sharing) = &mut self.sharing {
+            sharing.forget_spending();
         }
     }
 
     /// Whether something is owed.
     pub fn owes(&self) -> bool {
-        self.sharing.as_ref().is_some_and(|sharing| sharing.is_listed)
+        self.sharing.as_ref().is_some_and(|sharing| sharing.is_listed())
     }
 
     /// What requests under way hold, and what was spent: for shared counters that have released what was held.
     pub fn own(&mut self, now: u64) -> Vec<Own> {
-        let held = self.sharing.as_ref().map_or(0, |sharing| sharing.held);
+        let held = self.sharing.as_ref().map_or(0, |sharing| sharing.held());
         let concurrent = Own {
             what: What::Concurrent,
             since: Since::default(),
@@ -297,7 +284,7 @@ impl State {
         let share = left / u64::from(nodes.max(1));
         let most = settled.saturating_add(reserved).saturating_add(share);
         if let Some(sharing) = &mut self.sharing {
-            sharing.alone[period as usize] = Some((spent.since(), most));
+            sharing.note_alone(period, spent.since(), most);
         }
     }
 
@@ -314,11 +301,8 @@ impl State {
         };
         for budget in &mut share.budgets {
             let (since, _) = Since::at(budget.period, now);
-            let alone = self
-                .sharing
-                .as_ref()
-                .and_then(|sharing| sharing.alone[budget.period as usize]);
-            let known = alone.filter(|(of, _)| *of == since).map(|(_, most)| most);
+            let sharing = self.sharing.as_ref();
+            let known = sharing.and_then(|sharing| sharing.alone(budget.period, since));
             budget.nano = known.unwrap_or(part(budget.nano)).min(budget.nano);
         }
         share
@@ -364,69 +348,5 @@ impl State {
     /// What is spent and what is reserved in a period, in nano-dollars.
     pub fn spent(&mut self, period: Period, now: u64) -> (u64, u64) {
         self.spent[period as usize].standing(period, now)
-    }
-}
-
-// === impl Sharing ===
-
-impl Sharing {
-    fn take(&mut self, limits: &Limits, elsewhere: Elsewhere, now: Now) {
-        self.held = self.held.saturating_add(u32::from(limits.max_concurrent.is_some()));
-        if elsewhere != Elsewhere::Later {
-            return;
-        }
-        if limits.requests_per_minute.is_some() {
-            self.owed.add(What::RequestsPerMinute, MINUTE, 1, now.steady);
-        }
-        if limits.requests_per_day.is_some() {
-            self.owed.add(What::RequestsPerDay, DAY, 1, now.steady);
-        }
-    }
-
-    fn settle(&mut self, charge: &Charge, limits: &Limits, demand: &Demand, used: &Used, now: Now) {
-        let windows = [
-            (What::TokensPerMinute, MINUTE, charge.tokens_minute),
-            (What::TokensPerDay, DAY, charge.tokens_day),
-        ];
-        for (at, (what, length, mark)) in windows.into_iter().enumerate() {
-            match charge.elsewhere {
-                _ if mark.is_none() => {}
-                Elsewhere::Now(pieces) if used.tokens < demand.tokens => {
-                    self.owed.give_back(what, pieces[at], demand.tokens - used.tokens);
-                }
-                Elsewhere::Now(_) if used.tokens > demand.tokens => {
-                    self.owed.add(what, length, used.tokens - demand.tokens, now.steady);
-                }
-                Elsewhere::Later if used.tokens > 0 => self.owed.add(what, length, used.tokens, now.steady),
-                _ => {}
-            }
-        }
-        if limits.max_concurrent.is_some() {
-            self.held = self.held.saturating_sub(1);
-            self.owed.settle(Due {
-                what: What::Concurrent,
-                since: Since::default(),
-                released: 1,
-                spent: 0,
-            });
-        }
-        for (period, since) in Period::ALL.into_iter().zip(charge.spent) {
-            if let Some(since) = since
-                && (demand.cost > 0 || used.cost > 0)
-            {
-                self.owed.settle(Due {
-                    what: What::Budget(period),
-                    since,
-                    released: demand.cost,
-                    spent: used.cost,
-                });
-            }
-        }
-    }
-
-    fn owes_anew(&mut self) -> bool {
-        let is_new = !self.is_listed && !self.owed.is_empty();
-        self.is_listed |= is_new;
-        is_new
     }
 }
