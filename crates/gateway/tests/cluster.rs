@@ -249,6 +249,11 @@ async fn a_redis_that_has_forgotten_hears_what_all_nodes_have_spent_from_their_l
     assert_eq!(storm(&nodes, 60, 6).await, [(200, 60)].into());
     let spent = "{mynah}:client:a:usd:total";
     redis_has(&redis, spent, "s", 60 * COST).await;
+    let deadline = Instant::now() + PATIENCE;
+    while postgres.find("SELECT count(*) FROM requests").await.unwrap() != ["60"] {
+        assert!(Instant::now() < deadline, "rows are missing");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     // What a node has spent that is gone is known to the ledger alone.
     let [first, rest @ ..] = &nodes[..] else { unreachable!() };
     first.signal("KILL");
