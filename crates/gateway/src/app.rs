@@ -129,12 +129,14 @@ impl App {
             Some(pools) => pools.clone(),
             None => Arc::new(Pools::new(Network::new(config.network.clone()))),
         };
-        let cache = config
-            .cache
-            .map(|max_size| match before.and_then(|app| app.cache.clone()) {
-                Some(kept) => kept.resized(max_size),
-                None => Arc::new(Cache::new(max_size, process.scopes.clock())),
-            });
+        let cache = config.cache.map(|cache| {
+            let cluster = process.scopes.cluster().filter(|_| cache.in_cluster);
+            let answers = cluster.map(|cluster| cluster.answers.wanted());
+            Arc::new(match before.and_then(|app| app.cache.as_ref()) {
+                Some(kept) => kept.with(cache.max_size, answers),
+                None => Cache::new(cache.max_size, process.scopes.clock(), answers),
+            })
+        });
         let catalog = Catalog::new(&mut config, process.discovered.clone(), process.conditions.clone());
         Self {
             server: config.server,

@@ -1,13 +1,16 @@
 //! Answers that are kept for a while and given again to equal requests, for models whose operator wants it.
 //!
-//! What equal means is said by [`crate::digest`], what may be kept by `stored`. [`Cache`] is where answers are: `find` and `keep`
-//! are all that is asked of it.
+//! What equal means is said by [`crate::digest`], what may be kept by `stored`. [`Cache`] is where answers are: in the memory of
+//! this process, and in a cluster also in Redis, where the other nodes find them.
 
+mod form;
+mod memory;
 mod recording;
 mod stored;
 mod wishes;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -16,15 +19,16 @@ use axum::http::{HeaderName, HeaderValue, Response};
 use bytes::Bytes;
 use http_body_util::Full;
 use mynah_dialect::tree::Node;
-use quick_cache::Weighter;
-use quick_cache::unsync::Cache as Entries;
+use serde::Serialize;
 
+use self::memory::Memory;
 use self::recording::Recording;
 use self::stored::Stored;
 use self::wishes::Wishes;
 use crate::app::App;
 use crate::ask::{Ask, AskBody};
 use crate::caller::Caller;
+use crate::cluster::answers::{self, Answers};
 use crate::digest::{Digest, digest};
 use crate::limits::clock::Clock;
 use crate::operation::Speech;
@@ -32,12 +36,6 @@ use crate::route::Route;
 
 /// The header that says where an answer came from.
 static CACHE: HeaderName = HeaderName::from_static("x-mynah-cache");
-
-/// A typical answer with its headers, in bytes: from it follows how much room is set aside for what was evicted lately.
-const TYPICAL: u64 = 4 * 1024;
-
-/// How often answers that are too old are looked for, in milliseconds. Nobody gets them in the meantime.
-const SWEEP: u64 = 60_000;
 
 /// Members of a request whose answer also depends on what the provider has stored under that name, and changes with it.
 const CHANGING: [&str; 4] = ["conversation", "container", "thread", "background"];
@@ -53,18 +51,37 @@ pub struct CacheRule {
     pub max_answer: usize,
 }
 
-/// The answers that are kept.
+/// The answers that are kept, as one configuration has it.
 #[derive(Debug)]
 pub struct Cache {
     clock: Clock,
-    kept: Mutex<Kept>,
+    memory: Arc<Memory>,
+    counts: Arc<Counts>,
+    /// Where the other nodes find them.
+    answers: Option<Arc<Answers>>,
 }
 
-#[derive(Debug)]
-struct Kept {
-    entries: Entries<Digest, Arc<Stored>, Bytewise>,
-    /// When answers that are too old were last looked for.
-    swept: u64,
+/// What has happened since the start.
+#[derive(Debug, Default)]
+struct Counts {
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+/// How the cache is, for people.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    /// How many answers are in memory.
+    pub answers: usize,
+    /// How many bytes they take.
+    pub bytes: u64,
+    /// Requests that were answered from it since the start.
+    pub hits: u64,
+    /// Requests for which there was no answer, or none that they wanted.
+    pub misses: u64,
+    /// How they are shared with other nodes, if they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<answers::Status>,
 }
 
 /// What the cache said.
@@ -95,26 +112,24 @@ pub struct Slot {
     keeps: bool,
 }
 
-/// What entries weigh.
-#[derive(Clone, Debug)]
-struct Bytewise;
-
 /// Asks for the answer to a request; `None` where nothing is kept.
-pub fn consult(app: &App, route: &Route, ask: &Ask<'_>, caller: &Caller) -> Option<Consulted> {
+pub async fn consult(app: &App, route: &Route, ask: &Ask<'_>, caller: &Caller) -> Option<Consulted> {
     let (rule, cache) = (route.rules.cache?, app.cache.as_ref()?);
     if !may_be_kept(ask) {
         return None;
     }
     let key = digest(ask, route, (!rule.shared).then_some(caller))?;
     let wishes = Wishes::of(ask.headers);
-    let found = if wishes.anew {
-        None
-    } else {
-        cache.find(&key, cache.clock.now().steady)
-    };
-    if let Some(hit) = found.filter(|hit| wishes.max_age.is_none_or(|most| hit.age < most)) {
+    let mut found = cache.find(&key, wishes);
+    if let (None, Some(answers)) = (&found, &cache.answers) {
+        // On the heap, so that requests that ask for nothing are no larger for it.
+        found = Box::pin(cache.find_elsewhere(answers, &key, wishes)).await;
+    }
+    if let Some(hit) = found {
+        cache.counts.hits.fetch_add(1, Ordering::Relaxed);
         return Some(Consulted::Hit(hit));
     }
+    cache.counts.misses.fetch_add(1, Ordering::Relaxed);
     let is_picky = wishes.anew || wishes.max_age.is_some();
     let slot = Slot {
         cache: cache.clone(),
@@ -147,65 +162,87 @@ fn may_be_kept(ask: &Ask<'_>) -> bool {
 // === impl Cache ===
 
 impl Cache {
-    /// A cache with room for so many bytes.
-    pub fn new(max_size: u64, clock: Clock) -> Self {
-        let typical = usize::try_from(max_size / TYPICAL).unwrap_or(usize::MAX);
+    /// A cache with room for so many bytes, whose answers are also kept in `answers` for other nodes.
+    pub fn new(max_size: u64, clock: Clock, answers: Option<Arc<Answers>>) -> Self {
         Self {
             clock,
-            kept: Mutex::new(Kept {
-                entries: Entries::with_weighter(typical.max(1), max_size, Bytewise),
-                swept: 0,
-            }),
+            memory: Arc::new(Memory::new(max_size)),
+            counts: Arc::default(),
+            answers,
         }
     }
 
-    /// The same with room for so many bytes.
-    pub fn resized(self: Arc<Self>, max_size: u64) -> Arc<Self> {
-        self.lock().entries.set_capacity(max_size);
-        self
-    }
-
-    /// The answer of a key, unless it is too old at `now`.
-    fn find(&self, key: &Digest, now: u64) -> Option<Hit> {
-        let kept = self.lock();
-        let stored = kept.entries.get(key).filter(|stored| stored.until > now)?;
-        Some(Hit {
-            stored: stored.clone(),
-            age: now.saturating_sub(stored.since),
-        })
-    }
-
-    /// Keeps an answer, from `now` on for as long as it says.
-    fn keep(&self, key: Digest, stored: Stored, now: u64) {
-        let mut kept = self.lock();
-        kept.sweep(now);
-        kept.entries.insert(key, Arc::new(stored));
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Kept {
-    /// Lets go of what nobody gets any more.
-    fn sweep(&mut self, now: u64) {
-        if now >= self.swept.saturating_add(SWEEP) {
-            self.swept = now;
-            self.entries.retain(|_, stored| stored.until > now);
+    /// The same answers in another configuration.
+    #[must_use]
+    pub fn with(&self, max_size: u64, answers: Option<Arc<Answers>>) -> Self {
+        self.memory.resize(max_size);
+        Self {
+            clock: self.clock,
+            memory: self.memory.clone(),
+            counts: self.counts.clone(),
+            answers,
         }
     }
-}
 
-impl Weighter<Digest, Arc<Stored>> for Bytewise {
-    fn weight(&self, _: &Digest, stored: &Arc<Stored>) -> u64 {
-        stored.size()
+    /// How it is.
+    pub fn status(&self) -> Status {
+        let (answers, bytes) = self.memory.size();
+        Status {
+            answers,
+            bytes,
+            hits: self.counts.hits.load(Ordering::Relaxed),
+            misses: self.counts.misses.load(Ordering::Relaxed),
+            cluster: self.answers.as_ref().map(|answers| answers.status()),
+        }
+    }
+
+    /// The answer of a key that is in memory, if it is as somebody wishes.
+    fn find(&self, key: &Digest, wishes: Wishes) -> Option<Hit> {
+        if wishes.anew {
+            return None;
+        }
+        let now = self.clock.now().steady;
+        Hit::of(self.memory.find(key, now)?, now, wishes)
+    }
+
+    /// The answer of a key that another node has kept. From now on it is in memory too.
+    async fn find_elsewhere(&self, answers: &Answers, key: &Digest, wishes: Wishes) -> Option<Hit> {
+        if wishes.anew {
+            return None;
+        }
+        let found = answers.find(key).await?;
+        let now = self.clock.now().steady;
+        let stored = Arc::new(form::read(&found.bytes, found.left, now)?);
+        let hit = Hit::of(stored, now, wishes)?;
+        // What is in memory, if anything, is older than is wished: this is the newer one.
+        self.memory.keep(*key, hit.stored.clone(), now);
+        answers.hit();
+        Some(hit)
+    }
+
+    /// Keeps an answer, from `now` on for so long.
+    fn keep(&self, key: Digest, stored: Stored, (now, ttl): (u64, Duration)) {
+        let stored = Arc::new(stored);
+        if let Some(answers) = &self.answers {
+            let size = usize::try_from(stored.size()).unwrap_or(usize::MAX);
+            answers.keep(&key, size, ttl, || form::write(&stored));
+        }
+        self.memory.keep(key, stored, now);
     }
 }
 
 // === impl Hit, Slot ===
 
 impl Hit {
+    /// An answer, unless it is older than somebody wishes.
+    fn of(stored: Arc<Stored>, now: u64, wishes: Wishes) -> Option<Self> {
+        let age = stored.age(now);
+        wishes
+            .max_age
+            .is_none_or(|most| age < most)
+            .then_some(Self { stored, age })
+    }
+
     /// The answer as it was, with its age.
     pub fn response(self) -> Response<Full<Bytes>> {
         let mut response = Response::new(Full::new(self.stored.body.clone()));
@@ -228,52 +265,5 @@ impl Slot {
         let (head, body) = response.into_parts();
         let recording = Recording::new(self, &head.headers, body);
         Response::from_parts(head, Body::new(recording))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use axum::http::HeaderMap;
-    use axum::http::header::CONTENT_TYPE;
-
-    use super::*;
-
-    fn stored(length: usize, now: u64) -> Stored {
-        let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-        let body = format!("[{}]", "1,".repeat(length) + "1");
-        Stored::new(headers, body.into_bytes(), now, Duration::from_secs(1)).unwrap()
-    }
-
-    fn key(number: u32) -> Digest {
-        let mut key = Digest::default();
-        key[..4].copy_from_slice(&number.to_le_bytes());
-        key
-    }
-
-    #[test]
-    fn an_answer_is_found_until_it_is_too_old() {
-        let cache = Cache::new(1 << 20, Clock::start());
-        let now = 1_000_000;
-        cache.keep(key(1), stored(1, now), now);
-        assert_eq!(cache.find(&key(1), now + 999).map(|hit| hit.age), Some(999));
-        assert!(cache.find(&key(1), now + 1000).is_none());
-        assert!(cache.find(&key(2), now).is_none());
-        // It is let go of when others come, not before the next sweep.
-        cache.keep(key(2), stored(1, now + 1000), now + 1000);
-        assert_eq!(cache.lock().entries.len(), 2);
-        cache.keep(key(3), stored(1, now + SWEEP), now + SWEEP);
-        assert_eq!(cache.lock().entries.len(), 1);
-    }
-
-    #[test]
-    fn what_is_kept_never_takes_more_than_there_is() {
-        let cache = Arc::new(Cache::new(100_000, Clock::start()));
-        for number in 0..1000 {
-            cache.keep(key(number), stored(number as usize, 0), 0);
-            assert!(cache.lock().entries.weight() <= 100_000);
-        }
-        assert!(cache.lock().entries.weight() > 90_000);
-        let cache = cache.resized(10_000);
-        assert!(cache.lock().entries.weight() <= 10_000);
     }
 }

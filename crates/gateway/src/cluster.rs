@@ -1,4 +1,4 @@
-//! Several nodes that share limits, budgets and rests of keys, by way of Redis.
+//! Several nodes that share limits, budgets, rests of keys and answers that are kept, by way of Redis.
 //!
 //! A request is admitted by one script in one round trip, all of its limits at once, by Redis' own clock. What it came to is told
 //! later, beside the requests. Each node keeps counting for itself too: when Redis does not answer, it goes on at once with its share of the
@@ -7,6 +7,7 @@
 
 pub mod address;
 pub mod admission;
+pub mod answers;
 pub mod connection;
 pub mod identity;
 pub mod keeper;
@@ -24,6 +25,7 @@ use serde::Serialize;
 use tokio::sync::{Notify, mpsc};
 
 use self::admission::{Answer, Question};
+use self::answers::Answers;
 use self::connection::Error;
 use self::keys::Keys;
 use self::link::Link;
@@ -56,6 +58,8 @@ pub struct Cluster {
     ahead: AtomicI64,
     /// What Redis has not been told.
     pub outbox: Outbox,
+    /// Answers that are kept for all nodes.
+    pub answers: Arc<Answers>,
     /// Rests of keys that the others should know of: the end where they are put in, and where they are taken out.
     herald: mpsc::Sender<News>,
     news: tokio::sync::Mutex<mpsc::Receiver<News>>,
@@ -92,6 +96,7 @@ impl Cluster {
         let keys = Keys::new(&config.name, ledger);
         let (herald, news) = mpsc::channel(MAX_NEWS);
         Self {
+            answers: Arc::new(Answers::new(config.clone(), &keys)),
             config,
             keys,
             herald,

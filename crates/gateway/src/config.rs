@@ -57,8 +57,8 @@ pub struct Config {
     pub providers: Vec<Provider>,
     /// Configured model names.
     pub models: Vec<ModelConfig>,
-    /// How many bytes there are for answers that are kept; `None` when no model keeps any.
-    pub cache: Option<u64>,
+    /// Where answers are kept; `None` when no model keeps any.
+    pub cache: Option<CacheConfig>,
     /// How far requests for names may go that are not configured.
     pub rules: Rules,
     /// Only configured names can be asked for.
@@ -81,6 +81,15 @@ pub struct Config {
     pub store: Option<StoreConfig>,
     /// How limits are shared with other nodes; `None` when there is one.
     pub cluster: Option<ClusterConfig>,
+}
+
+/// Where answers are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheConfig {
+    /// How many bytes there are for them in memory.
+    pub max_size: u64,
+    /// Keep them for the other nodes too, if there are any.
+    pub in_cluster: bool,
 }
 
 /// How nodes share limits.

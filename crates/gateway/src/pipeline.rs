@@ -111,7 +111,7 @@ where
         timeout: timeout(&parts.headers)?,
     };
     let mut ask = asking.ask(body);
-    let consulted = cache::consult(app, &route, &ask, &caller);
+    let consulted = cache::consult(app, &route, &ask, &caller).await;
     if let Some(allowance) = &caller.allowance {
         let demand = match &consulted {
             // It takes no tokens and costs nothing, but it is a request.

@@ -16,7 +16,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::admin::{self, Admin, InUse, Reload};
 use crate::app::{App, Process};
 use crate::cluster::keeper::LedgerOfAll;
-use crate::cluster::{Cluster, identity, keeper};
+use crate::cluster::{Cluster, answers, identity, keeper};
 use crate::config::document::Document;
 use crate::config::problem::Problem;
 use crate::config::reload::{self, Watched};
@@ -111,7 +111,10 @@ pub async fn run(start: Start) -> anyhow::Result<()> {
     if let Some(cluster) = &cluster {
         let shared = shared.zip(process.ledger.clone());
         let shared = shared.map(|(store, ledger)| ledger_of_all(store, ledger, &process, &sites.public));
-        keeper::start(cluster.clone(), process.clone(), shared).await;
+        tokio::join!(
+            keeper::start(cluster.clone(), process.clone(), shared),
+            answers::keeper::start(cluster.answers.clone())
+        );
     }
     // Listened for before anybody can know that the gateway is there: an unheard signal would end it.
     let hang_up = signal(SignalKind::hangup())?;

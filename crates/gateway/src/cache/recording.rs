@@ -64,7 +64,7 @@ impl Recording {
         } = *copy;
         let now = slot.cache.clock.now().steady;
         if let Some(stored) = Stored::new(headers, bytes, now, slot.rule.ttl) {
-            slot.cache.keep(slot.key, stored, now);
+            slot.cache.keep(slot.key, stored, (now, slot.rule.ttl));
         }
     }
 }

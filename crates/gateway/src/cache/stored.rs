@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
 use mynah_dialect::closing;
@@ -47,7 +47,7 @@ impl Stored {
     pub(super) fn headers_of(headers: &HeaderMap) -> HeaderMap {
         let mut kept = HeaderMap::with_capacity(DESCRIBING.len() + 3);
         for (name, value) in headers {
-            if DESCRIBING.contains(&name.as_str()) {
+            if is_describing(name) {
                 kept.append(name.clone(), value.clone());
             }
         }
@@ -77,11 +77,21 @@ impl Stored {
         })
     }
 
+    /// How old it is, in milliseconds.
+    pub(super) fn age(&self, now: u64) -> u64 {
+        now.saturating_sub(self.since)
+    }
+
     /// What it takes, in bytes.
     pub(super) fn size(&self) -> u64 {
         let headers: usize = self.headers.values().map(|value| value.len() + 32).sum();
         OVERHEAD + (headers + self.body.len()) as u64
     }
+}
+
+/// Whether a header describes an answer.
+pub(super) fn is_describing(name: &HeaderName) -> bool {
+    DESCRIBING.contains(&name.as_str())
 }
 
 /// What tells that an answer is none yet, or will never be one.

@@ -22,14 +22,14 @@ use crate::limits::restore::Total;
 
 /// How long to wait before Redis is looked for again: the first time, and at most. One that was lost soon after it was found makes it
 /// twice as long, so that requests do not wait in vain for one that is slow now and then.
-const AGAIN: Duration = Duration::from_millis(200);
-const LONGEST_AGAIN: Duration = Duration::from_secs(5);
+pub(super) const AGAIN: Duration = Duration::from_millis(200);
+pub(super) const LONGEST_AGAIN: Duration = Duration::from_secs(5);
 /// One that was there for longer than this is not lost soon.
-const LONG: Duration = Duration::from_secs(10);
+pub(super) const LONG: Duration = Duration::from_secs(10);
 /// How long what is owed is gathered before it is sent.
 const GATHER: Duration = Duration::from_millis(5);
 /// How often a process says that it lives, and looks for rests of keys.
-const BEAT: Duration = Duration::from_millis(500);
+pub(super) const BEAT: Duration = Duration::from_millis(500);
 /// Who is silent for so many milliseconds is dead: what it held is released.
 const LEASE: u64 = 5_000;
 /// When a cluster is whole again after Redis came back, however it did.
@@ -37,7 +37,7 @@ const SETTLED: Duration = Duration::from_secs(10);
 /// For how many milliseconds things are kept that are used all the time.
 const KEPT: u64 = 24 * 60 * 60 * 1000;
 /// How long a start waits for Redis, and an end.
-const AT_THE_EDGES: Duration = Duration::from_secs(1);
+pub(super) const AT_THE_EDGES: Duration = Duration::from_secs(1);
 
 /// A ledger to which all nodes write.
 pub struct LedgerOfAll {

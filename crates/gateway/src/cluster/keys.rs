@@ -24,6 +24,8 @@ pub struct Keys {
     pub memory: String,
     /// The rests of providers' keys.
     pub rests: String,
+    /// What the names of answers begin with.
+    pub answers: String,
 }
 
 impl Keys {
@@ -38,6 +40,7 @@ impl Keys {
             processes: format!("{prefix}processes"),
             memory: format!("{prefix}memory"),
             rests: format!("{prefix}rests"),
+            answers: format!("{prefix}answer:"),
             prefix,
             id,
         }

@@ -16,7 +16,7 @@ use super::model_list::model_list;
 use super::price::OwnPrices;
 use super::problem::{Problem, did_you_mean};
 use super::secret::{MASKED, is_masked};
-use super::{Config, CorsOrigins, ModelConfig, NetworkConfig, Proxies, ServerConfig, TlsFiles};
+use super::{CacheConfig, Config, CorsOrigins, ModelConfig, NetworkConfig, Proxies, ServerConfig, TlsFiles};
 use crate::keys::KeyPool;
 use crate::known::PathStyle;
 use crate::provider::{Apis, BUILT_IN, Endpoint, Provider, Timeouts};
@@ -48,7 +48,7 @@ pub fn check(effective: &Effective, document: &Document) -> Result<Config, Vec<P
             server,
             admin,
             providers,
-            cache: cache_size(effective, &models),
+            cache: cache(&effective.file, &models),
             models,
             rules: check.common_rules(),
             configured_only: effective.file.routing.configured_only,
@@ -350,10 +350,13 @@ impl Check<'_> {
     }
 }
 
-/// How many bytes there are for answers that are kept; `None` when no model keeps any.
-fn cache_size(effective: &Effective, models: &[ModelConfig]) -> Option<u64> {
+/// Where answers are kept; `None` when no model keeps any.
+fn cache(file: &File, models: &[ModelConfig]) -> Option<CacheConfig> {
     let is_used = models.iter().any(|model| model.rules.cache.is_some());
-    is_used.then_some(effective.file.cache.max_size.0)
+    is_used.then_some(CacheConfig {
+        max_size: file.cache.max_size.0,
+        in_cluster: file.cache.cluster.unwrap_or(true),
+    })
 }
 
 /// An address to listen on: `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080`, `:8080`.

@@ -58,14 +58,17 @@ impl Default for Routing {
     }
 }
 
-/// Where the answers are kept of models with a `cache`: in memory.
+/// Where the answers are kept of models with a `cache`: in memory, and in a cluster also in Redis.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Cache {
-    /// The most bytes that all of them take. Those make room that were not asked for again.
+    /// The most bytes that all of them take in memory. Those make room that were not asked for again.
     pub max_size: Size,
     /// The largest answer that is kept.
     pub max_answer: Size,
+    /// Keep them in the Redis of `[cluster]` too, where the other nodes find them. Default: where there is a `[cluster]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<bool>,
 }
 
 impl Default for Cache {
@@ -73,6 +76,7 @@ impl Default for Cache {
         Self {
             max_size: Size::mebibytes(64),
             max_answer: Size::mebibytes(1),
+            cluster: None,
         }
     }
 }

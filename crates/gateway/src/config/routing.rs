@@ -207,6 +207,12 @@ impl Check<'_> {
         if cache.max_size.0 < cache.max_answer.0.saturating_mul(2) {
             self.report("cache.max_size", "must be at least twice `cache.max_answer`");
         }
+        if cache.cluster == Some(true) && self.file.cluster.is_none() {
+            self.report(
+                "cache.cluster",
+                "there is no table [cluster], which says where Redis is: add one, or leave this out to keep answers in memory",
+            );
+        }
     }
 
     fn cache_of(&mut self, path: &str, cache: Option<ModelCache>) -> Option<CacheRule> {

@@ -17,6 +17,7 @@ use super::entry::Entry;
 use super::routes::{dialect_at, json_reply};
 use crate::app::App;
 use crate::breaker::Admission;
+use crate::cache;
 use crate::caller::Caller;
 use crate::cluster;
 use crate::condition::Report;
@@ -48,6 +49,9 @@ struct Detailed {
     /// The other nodes, if there may be any.
     #[serde(skip_serializing_if = "Option::is_none")]
     cluster: Option<cluster::Status>,
+    /// The answers that are kept, if any model keeps them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache: Option<cache::Status>,
 }
 
 /// How a provider is.
@@ -143,6 +147,7 @@ pub async fn detailed(State(app): State<Arc<App>>, request: Request<Body>) -> Re
         providers: health_of(&app, &caller, &seen, now),
         store: app.process.ledger.as_ref().map(|ledger| ledger.status()),
         cluster: app.process.scopes.cluster().map(|cluster| cluster.status()),
+        cache: app.cache.as_ref().map(|cache| cache.status()),
     };
     (status(&app), json_reply(&detailed)).into_response()
 }

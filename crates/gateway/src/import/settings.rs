@@ -154,8 +154,8 @@ impl<'n> Settings<'n> {
                 "answers are kept for all clients, as before; leave `shared` out to keep them apart"
             }
             Some(_) => {
-                "answers are kept in the memory of one process, and for exactly equal requests only; for all clients, as before: leave \
-                 `shared` out to keep them apart"
+                "answers are kept in the memory of one process, in Redis too with a table [cluster], and for exactly equal requests only; \
+                 for all clients, as before: leave `shared` out to keep them apart"
             }
         };
         notes.add(cache, &path, message);

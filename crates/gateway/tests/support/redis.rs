@@ -16,15 +16,26 @@ pub struct Redis {
     child: Child,
     pub port: u16,
     directory: tempfile::TempDir,
+    /// What else it was started with.
+    arguments: Vec<String>,
 }
 
 impl Redis {
     pub fn start() -> Self {
-        // The port is free when it was just had.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        Self::start_with(Vec::new())
+    }
+
+    /// Starts with further arguments.
+    pub fn start_with(arguments: Vec<String>) -> Self {
+        let port = free_port();
         let directory = tempfile::tempdir().unwrap();
-        let child = spawn(port, directory.path());
-        let redis = Self { child, port, directory };
+        let child = spawn(port, directory.path(), &arguments);
+        let redis = Self {
+            child,
+            port,
+            directory,
+            arguments,
+        };
         redis.wait();
         redis
     }
@@ -49,7 +60,7 @@ impl Redis {
 
     /// Starts it again, empty, after it was killed.
     pub fn start_again(&mut self) {
-        self.child = spawn(self.port, self.directory.path());
+        self.child = spawn(self.port, self.directory.path(), &self.arguments);
         self.wait();
     }
 
@@ -96,7 +107,12 @@ impl Drop for Redis {
     }
 }
 
-fn spawn(port: u16, directory: &std::path::Path) -> Child {
+/// A port that was just had, and is free.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn spawn(port: u16, directory: &std::path::Path, arguments: &[String]) -> Child {
     #[expect(
         clippy::disallowed_methods,
         reason = "what the tests are run with, not what is tested"
@@ -110,6 +126,7 @@ fn spawn(port: u16, directory: &std::path::Path) -> Child {
         Command::new(program)
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
             .args(["--save", "", "--appendonly", "no"])
+            .args(arguments)
             .current_dir(directory)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
