@@ -61,6 +61,7 @@ pub struct File {
 /// The public listener.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub struct Server {
     /// Address and port. An address other than loopback needs clients, a store that may have some, or `allow_anonymous`.
     pub listen: String,

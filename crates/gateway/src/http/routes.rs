@@ -135,7 +135,7 @@ fn router(app: &Arc<App>) -> Router {
 async fn operate(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
     match operation(&request) {
         Some((operation, model)) => pipeline::answer(app, operation, model, request).await,
-        None => route_unknown(request).await,
+        None => route_unknown(request),
     }
 }
 
@@ -189,7 +189,7 @@ async fn other_path(state: State<Arc<App>>, request: Request<Body>) -> Response 
     if is_passed_on(&state, &request) {
         return pass_through(state, request).await;
     }
-    route_unknown(request).await
+    route_unknown(request)
 }
 
 /// A known path, with a method that it does not have here.
@@ -225,7 +225,7 @@ async fn docs_page() -> Response {
 async fn docs_file(Path(name): Path<String>, request: Request<Body>) -> Response {
     match docs::file(&name, request.headers()) {
         Some(response) => response,
-        None => route_unknown(request).await,
+        None => route_unknown(request),
     }
 }
 
@@ -260,7 +260,7 @@ pub fn dialect_at(uri: &Uri, headers: &HeaderMap) -> Dialect {
     }
 }
 
-async fn route_unknown(request: Request<Body>) -> Response {
+fn route_unknown(request: Request<Body>) -> Response {
     let (parts, _) = request.into_parts();
     let failure = Failure::route_unknown(parts.method.as_str(), parts.uri.path());
     failure.reply_in(dialect_at(&parts.uri, &parts.headers), pipeline::request_id(&parts))
