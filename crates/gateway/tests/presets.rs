@@ -337,11 +337,11 @@ async fn the_model_is_the_target_whatever_is_asked_for() {
             (&json!("gemma1b"), &json!(0.7), &json!(1))
         );
         assert_eq!(target.received().last().unwrap().key(), Some("target-key"));
-        let list = gateway
+        let models = gateway
             .send(&keyed(Request::new("GET", "/v1/models"), "123456"))
             .await
             .json();
-        let ids: Vec<&Value> = list["data"]
+        let ids: Vec<&Value> = models["data"]
             .as_array()
             .unwrap()
             .iter()
