@@ -279,6 +279,12 @@ impl<'a> Scanner<'a> {
                 continue;
             }
             let block = Block::of(&self.bytes[base..]);
+            // So most strings end: without an escape in their last block.
+            let first = base + block.specials.trailing_zeros() as usize;
+            if !is_escaped && self.bytes.get(first) == Some(&b'"') {
+                self.at = first + 1;
+                return Ok(start..self.at);
+            }
             let (quotes, backslashes) = (block.all(b'"'), block.all(b'\\'));
             let escaped = after_backslash(backslashes, &mut is_escaped);
             let closing = quotes & !escaped;

@@ -89,8 +89,10 @@ impl UsageTap {
         if let Some(duration) = &mut self.duration {
             duration.push(chunk);
         }
-        let meta = self.meta.as_mut().is_some_and(|meta| meta.push(chunk));
-        self.usage.push(chunk) || meta
+        let told = self.usage.push(chunk);
+        // Nobody asks any more what stands in its place.
+        let meta = self.meta.as_mut().filter(|_| self.usage.line.is_none());
+        told || meta.is_some_and(|meta| meta.push(chunk))
     }
 
     /// What was told so far.
