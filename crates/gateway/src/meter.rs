@@ -77,9 +77,13 @@ impl Meter {
         (self.operation, self.asked) = (Some(operation), Asked::Body(body.clone()));
     }
 
-    /// Notes who answers, and whether that is a stream.
-    pub fn answered_by(&mut self, target: &Target, is_stream: bool) {
+    /// Notes who answers, since somebody wants to know what that costs.
+    pub fn is_paid_to(&mut self, target: &Target) {
         self.price = target.price(&self.app.process.discovered);
+    }
+
+    /// Notes whether the answer is a stream.
+    pub fn answered(&mut self, is_stream: bool) {
         if let Asked::Body(body) = &self.asked
             && is_stream
             && body.len() > MAX_KEPT

@@ -15,7 +15,7 @@ use mynah_dialect::usage::Body;
 use tokio::time::Instant;
 
 use super::reply::{ATTEMPTS, MODEL, REQUEST_ID};
-use crate::answer::{Answer, is_events};
+use crate::answer::Answer;
 use crate::app::App;
 use crate::ask::unix_time;
 use crate::caller::Caller;
@@ -257,7 +257,8 @@ impl Entry {
         last.unwrap_or(&self.model)
     }
 
-    pub(super) fn answered(&mut self, answer: &Answer<'_>, ours: Duration) {
+    /// Notes an answer of a provider, and whether it is a stream.
+    pub(super) fn answered(&mut self, answer: &Answer<'_>, is_stream: bool, ours: Duration) {
         if self.is_kept() {
             self.status = Some(answer.status);
             self.attempts = answer.attempts;
@@ -265,7 +266,11 @@ impl Entry {
             self.lost = answer.headers.get(&LOSSY).cloned();
         }
         if let Some(meter) = &mut self.meter {
-            meter.answered_by(answer.target, is_events(&answer.headers));
+            meter.answered(is_stream);
+            // The log has no costs.
+            if self.account.is_some() {
+                meter.is_paid_to(answer.target);
+            }
         }
         if let Some(account) = &mut self.account {
             account.answered(answer, ours);
@@ -285,7 +290,7 @@ impl Entry {
 
     fn log(
         &self,
-        (begun, status): (Instant, StatusCode),
+        (taken, status): (Duration, StatusCode),
         error: Option<&'static str>,
         lost: Option<&str>,
         charge: &Charge,
@@ -303,7 +308,7 @@ impl Entry {
             input_tokens = usage.input,
             output_tokens = usage.output,
             estimated = usage.estimated.then_some(true),
-            milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            milliseconds = u64::try_from(taken.as_millis()).unwrap_or(u64::MAX),
             lost,
             continued = self.continued.as_deref(),
             from_cache = self.from_cache.then_some(true),
@@ -323,15 +328,15 @@ impl Drop for Entry {
                 Some("caller_hung_up"),
             ),
         };
-        let charge = self.charge();
+        let (charge, taken) = (self.charge(), begun.elapsed());
         let lost = self.lost.take();
         let lost = lost.as_ref().and_then(|lost| lost.to_str().ok());
         if crate::telemetry::logs_requests() {
-            self.log((begun, status), error, lost, &charge);
+            self.log((taken, status), error, lost, &charge);
         }
         if let Some(account) = self.account.take() {
             account.close(Closing {
-                begun,
+                taken,
                 request: std::mem::take(&mut self.id),
                 path: std::mem::take(&mut self.path),
                 client: std::mem::take(&mut self.client),

@@ -12,6 +12,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use axum::BoxError;
 use axum::body::Body;
+use axum::http::header::Entry;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use bytes::{Bytes, BytesMut};
 use mynah_dialect::Dialect;
@@ -246,15 +247,18 @@ fn refuse(refused: Refused) -> Response<Body> {
 }
 
 fn name(headers: &mut HeaderMap, callers: Option<HeaderValue>, ours: HeaderValue) {
-    match callers {
-        Some(id) => {
-            headers.insert(X_REQUEST_ID.clone(), id);
-        }
-        None => {
-            headers.entry(X_REQUEST_ID.clone()).or_insert_with(|| ours.clone());
-        }
+    if let Some(id) = callers {
+        headers.insert(X_REQUEST_ID.clone(), id);
+        return;
     }
-    if headers.get(&X_REQUEST_ID) != Some(&ours) {
+    let has_another = match headers.entry(X_REQUEST_ID.clone()) {
+        Entry::Occupied(providers) => *providers.get() != ours,
+        Entry::Vacant(place) => {
+            place.insert(ours.clone());
+            false
+        }
+    };
+    if has_another {
         headers.insert(REQUEST_ID.clone(), ours);
     }
 }

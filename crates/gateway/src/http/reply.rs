@@ -58,7 +58,7 @@ pub fn reply(
         None => Passage::Plain,
     };
     entry.seen = answer.seen;
-    entry.answered(&answer, ours);
+    entry.answered(&answer, events, ours);
     entry.tell_standing(dialect, &mut answer.headers);
     let finale = (events && answer.must_finish).then(Finale::default);
     let AnswerBody {

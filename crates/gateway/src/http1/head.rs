@@ -53,6 +53,20 @@ fn has_empty_line(text: &[u8]) -> bool {
     })
 }
 
+/// Appends a `content-length`. Formatting macros would take longer than several other headers together.
+pub fn push_content_length(text: &mut Vec<u8>, length: u64) {
+    text.extend_from_slice(b"content-length: ");
+    push_number(text, length);
+    text.extend_from_slice(b"\r\n");
+}
+
+fn push_number(text: &mut Vec<u8>, number: u64) {
+    if number >= 10 {
+        push_number(text, number / 10);
+    }
+    text.push(b'0' + u8::try_from(number % 10).unwrap_or(0));
+}
+
 /// The headers of a head, as parts of its text, without a copy.
 pub fn headers(text: &Bytes, parsed: &[httparse::Header<'_>]) -> Result<HeaderMap, Malformed> {
     let mut headers = HeaderMap::with_capacity(parsed.len() + ADDED);

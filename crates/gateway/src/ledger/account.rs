@@ -41,7 +41,7 @@ const UNDER_WAY: &str = "hung_up";
 #[derive(Debug)]
 #[expect(missing_docs, reason = "the fields are the columns")]
 pub struct Closing<'e> {
-    pub begun: Instant,
+    pub taken: Duration,
     pub request: String,
     pub path: String,
     pub client: String,
@@ -163,7 +163,7 @@ impl Account {
     pub fn close(mut self, closing: Closing<'_>) {
         let usage = closing.charge.usage;
         let record = &mut *self.record;
-        record.total = microseconds(closing.begun.elapsed());
+        record.total = microseconds(closing.taken);
         (record.request, record.path, record.client) = (closing.request, closing.path, closing.client);
         (record.asked, record.model) = (closing.asked, closing.model);
         (record.status, record.error) = (closing.status.as_u16(), closing.error.map(Into::into));

@@ -113,10 +113,16 @@ struct Fields<'a> {
 
 impl Fields<'_> {
     fn name(&mut self, name: &str) {
-        let (before, after) = if self.is_json { (",\"", "\":") } else { (" ", "=") };
-        self.line.push_str(before);
-        self.line.push_str(name);
-        self.line.push_str(after);
+        // Each way in full, as constants are stored where they belong without a call.
+        if self.is_json {
+            self.line.push_str(",\"");
+            self.line.push_str(name);
+            self.line.push_str("\":");
+        } else {
+            self.line.push(' ');
+            self.line.push_str(name);
+            self.line.push('=');
+        }
     }
 
     fn quoted(&mut self, text: &str) -> fmt::Result {

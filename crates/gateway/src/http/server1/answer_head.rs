@@ -1,11 +1,12 @@
 //! The head of an answer, as it is sent.
 
 use std::cell::RefCell;
-use std::io::Write as _;
 
 use axum::http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
 use axum::http::response::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
+
+use crate::http1::head::push_content_length;
 
 /// Bytes of a header, as a guess for the space of a head.
 const HEADER: usize = 48;
@@ -76,8 +77,7 @@ impl Asked {
             text.extend_from_slice(b"transfer-encoding: chunked\r\n");
         }
         if let Some(length) = length {
-            // Nothing goes wrong when a vector is written to.
-            drop(write!(text, "content-length: {length}\r\n"));
+            push_content_length(&mut text, length);
         }
         match (self.version, self.keeps_connection) {
             (Version::HTTP_10, true) => text.extend_from_slice(b"connection: keep-alive\r\n"),

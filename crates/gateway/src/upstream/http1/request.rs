@@ -1,11 +1,10 @@
 //! The head of a request, as it is sent.
 
-use std::io::Write as _;
-
 use axum::http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use http_body::Body as _;
 
+use crate::http1::head::push_content_length;
 use crate::upstream::base::BaseUrl;
 use crate::upstream::outgoing::Outgoing;
 
@@ -73,8 +72,7 @@ impl RequestHead<'_> {
         match extent {
             Extent::Nothing => {}
             Extent::Chunked => text.extend_from_slice(b"transfer-encoding: chunked\r\n"),
-            // Nothing goes wrong when a vector is written to.
-            Extent::Length(length) => drop(write!(text, "content-length: {length}\r\n")),
+            Extent::Length(length) => push_content_length(&mut text, length),
         }
         text.extend_from_slice(b"\r\n");
         text
