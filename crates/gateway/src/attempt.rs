@@ -37,13 +37,12 @@ pub async fn first_success<'a>(
     ask: &mut Ask<'_>,
     attempts: Option<&mut Vec<Attempt>>,
 ) -> Result<Answer<'a>, Failure> {
-    let started = Instant::now();
     ask.until = ask
         .timeout
         .or(route.rules.timeout)
         .map(|timeout| after(ask.begun, timeout));
     ask.heed(&route.rules);
-    let needs = Needs::of(route, ask);
+    let (needs, started) = (Needs::of(route, ask), Instant::now());
     let limits = limits(route, ask, &needs, started);
     let mut search = Search {
         app,
@@ -55,7 +54,7 @@ pub async fn first_success<'a>(
     if !search.course.has_fitting() {
         return Err(held(app, route).unwrap_or_else(|| needs.unmet(route, ask)));
     }
-    let outcome = search.run(ask).await;
+    let outcome = search.run(ask, started).await;
     ask.attempts = search.course.asked();
     outcome.map(|mut answer| {
         (answer.attempts, answer.waited) = (ask.attempts, started.elapsed());
@@ -72,8 +71,8 @@ pub async fn rest_of<'a>(
     past: &mut Past,
     attempts: Option<&mut Vec<Attempt>>,
 ) -> Option<Answer<'a>> {
-    let needs = Needs::of(route, ask);
-    let limits = limits(route, ask, &needs, Instant::now());
+    let (needs, now) = (Needs::of(route, ask), Instant::now());
+    let limits = limits(route, ask, &needs, now);
     let fit = |target: &Target| match ask.way_to(&target.provider) {
         Some(Way::Translate(_, protocol)) if takes_prefill(protocol, &target.provider.quirks) => {
             fit(app, target, &needs, ask)
@@ -87,7 +86,7 @@ pub async fn rest_of<'a>(
         refusals: Refusals::default(),
         attempts,
     };
-    let answer = search.run(ask).await.ok();
+    let answer = search.run(ask, now).await.ok();
     *past = search.course.past();
     // What nobody wanted to go on with ends in the error that it was cut by.
     answer.filter(|answer| answer.body.sequel.is_some())
@@ -141,16 +140,16 @@ struct Search<'a, 'p> {
 type Asked<'a> = Result<Answer<'a>, Failure>;
 
 impl<'a, 'p> Search<'a, 'p> {
-    async fn run(&mut self, ask: &mut Ask<'_>) -> Asked<'a> {
+    async fn run(&mut self, ask: &mut Ask<'_>, mut now: Instant) -> Asked<'a> {
         if let Some(hedge) = &self.route.rules.hedge {
             hedge.earn();
         }
         loop {
-            let now = Instant::now();
             let turn = match self.course.next(now, fastrand::u64(..)) {
                 Step::Ask(turn) => turn,
                 Step::Wait(until) => {
                     sleep_until(until).await;
+                    now = Instant::now();
                     continue;
                 }
                 Step::Over => return self.give_up(ask),
@@ -159,7 +158,7 @@ impl<'a, 'p> Search<'a, 'p> {
                 // In boxes, as is all that few requests need: what a request carries with it has to stay small.
                 Some(hedge) if ask.can_be_sent_again() => Box::pin(self.race(hedge, turn, ask)).await,
                 _ => {
-                    let (line, begun) = (self.line(&turn), self.begin(&turn, ask, now));
+                    let (line, begun) = (self.line(&turn, now), self.begin(&turn, ask, now));
                     (turn, begun, line.ask(ask).await)
                 }
             };
@@ -167,19 +166,21 @@ impl<'a, 'p> Search<'a, 'p> {
                 self.course.cannot_repeat();
             }
             if finds_another_way(&asked, turn.target, ask) {
-                asked = Box::pin(self.line(&turn).ask(ask)).await;
+                asked = Box::pin(self.line(&turn, Instant::now()).ask(ask)).await;
             }
             if let Some(answer) = self.settle(turn, begun, asked, ask) {
                 return Ok(answer);
             }
+            now = Instant::now();
         }
     }
 
     /// Asks a target, and when its first content takes too long, a second one too. The one that begins first is heard, the
     /// other is hung up on.
     async fn race(&mut self, hedge: &Hedge, first: Turn<'a>, ask: &Ask<'_>) -> (Turn<'a>, Begun, Asked<'a>) {
-        let begun = self.begin(&first, ask, Instant::now());
-        let mut asking = pin!(self.line(&first).ask(ask));
+        let now = Instant::now();
+        let begun = self.begin(&first, ask, now);
+        let mut asking = pin!(self.line(&first, now).ask(ask));
         let Some(patience) = hedge.patience(first.target.condition.percentile_95()) else {
             return (first, begun, asking.await);
         };
@@ -200,8 +201,9 @@ impl<'a, 'p> Search<'a, 'p> {
                 "hung up, as another was quicker"
             );
         };
-        let begun_second = self.begin(&second, ask, Instant::now());
-        let mut asking_second = pin!(self.line(&second).ask(ask));
+        let now = Instant::now();
+        let begun_second = self.begin(&second, ask, now);
+        let mut asking_second = pin!(self.line(&second, now).ask(ask));
         tokio::select! {
             asked = &mut asking => {
                 if self.is_heard(&asked) {
@@ -227,12 +229,13 @@ impl<'a, 'p> Search<'a, 'p> {
         account::begin(self.attempts.as_deref_mut(), turn, ask, now)
     }
 
-    fn line(&self, turn: &Turn<'a>) -> Line<'a, 'p> {
+    fn line(&self, turn: &Turn<'a>, now: Instant) -> Line<'a, 'p> {
         Line {
             app: self.app,
             target: turn.target,
             rules: &self.route.rules,
             key: turn.key(),
+            begun: now,
         }
     }
 

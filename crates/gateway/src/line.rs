@@ -36,6 +36,8 @@ pub struct Line<'a, 'p> {
     pub rules: &'a Rules,
     /// With which of the provider's keys.
     pub key: Option<usize>,
+    /// When it is asked: its patience counts from here.
+    pub begun: Instant,
 }
 
 impl<'a> Line<'a, '_> {
@@ -93,7 +95,11 @@ impl<'a> Line<'a, '_> {
         let mut exchange = Exchange::plan(&question, self.target)?;
         let mut bodies = Vec::with_capacity(exchange.calls.len());
         for at in 0..exchange.calls.len() {
-            let (head, body, _) = self.call(endpoint, &mut exchange.calls[at], ask).await?;
+            let line = Self {
+                begun: Instant::now(),
+                ..self
+            };
+            let (head, body, _) = line.call(endpoint, &mut exchange.calls[at], ask).await?;
             let read = exchanged(self.target, ask.dialect, &question, exchange.protocol, &head, body).await;
             match read.map_err(|reason| no_content(self.target, &reason))? {
                 Ok(body) => bodies.push(body),
@@ -136,10 +142,10 @@ impl<'a> Line<'a, '_> {
         mut body: TargetBody,
         until: Option<Instant>,
     ) -> Result<(Response<UpstreamBody>, Option<Instant>), Failure> {
-        let (provider, now) = (&self.target.provider, Instant::now());
+        let provider = &self.target.provider;
         let timeouts = self.rules.patience.with(provider.timeouts);
-        let end = earlier(until, provider.timeout.map(|timeout| after(now, timeout)));
-        let first_token = after(now, timeouts.first_token);
+        let end = earlier(until, provider.timeout.map(|timeout| after(self.begun, timeout)));
+        let first_token = after(self.begun, timeouts.first_token);
         let patience = Patience {
             connect: timeouts.connect,
             deadline: end.map_or(first_token, |end| end.min(first_token)),
