@@ -25,6 +25,8 @@ pub type KeyHash = [u8; 32];
 pub struct Caller {
     /// The name in the log.
     pub name: String,
+    /// The hash of its key; `None` where it came without one.
+    pub key: Option<KeyHash>,
     /// Patterns of the models that may be asked for; `None` for all.
     pub models: Option<Vec<String>>,
     /// What may be asked of them; `None` for everything.
@@ -51,14 +53,15 @@ impl Caller {
     }
 
     /// A client as it is configured. What it consumes is counted in `scopes`.
-    fn new(client: &ClientConfig, anonymous: bool, scopes: &Scopes) -> Arc<Self> {
+    fn new(client: &ClientConfig, key: Option<KeyHash>, scopes: &Scopes) -> Arc<Self> {
         Arc::new(Self {
             name: client.name.clone(),
+            key,
             models: client.models.clone(),
             routes: client.routes.clone(),
             tags: client.tags.clone(),
             expires: client.expires,
-            anonymous,
+            anonymous: key.is_none(),
             strict: client.strict,
             allowance: scopes.allowance(client),
         })
@@ -108,9 +111,9 @@ impl Callers {
         let anonymous = access.anonymous.as_ref();
         Self {
             by_hash: clients
-                .map(|(hash, client)| (*hash, Caller::new(client, false, scopes)))
+                .map(|(hash, client)| (*hash, Caller::new(client, Some(*hash), scopes)))
                 .collect(),
-            anonymous: anonymous.map(|client| Caller::new(client, true, scopes)),
+            anonymous: anonymous.map(|client| Caller::new(client, None, scopes)),
             is_incomplete: access.is_incomplete,
         }
     }
@@ -150,11 +153,15 @@ pub fn hash(key: &[u8]) -> KeyHash {
 fn presented_key(headers: &HeaderMap) -> Option<&[u8]> {
     let value = |name: &HeaderName| headers.get(name).map(|value| value.as_bytes().trim_ascii());
     let authorization = headers.get(AUTHORIZATION).map(|value| {
-        let value = value.as_bytes().trim_ascii();
-        match value.split_at_checked(7) {
-            Some((scheme, key)) if scheme.eq_ignore_ascii_case(b"bearer ") => key.trim_ascii_start(),
-            _ => value,
+        let mut key = value.as_bytes().trim_ascii();
+        // Who is told to write `Bearer KEY` into a field for the key gets the word twice.
+        while let Some((_, rest)) = key
+            .split_at_checked(7)
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer "))
+        {
+            key = rest.trim_ascii_start();
         }
+        key
     });
     authorization
         .or_else(|| value(&X_API_KEY))
@@ -222,6 +229,7 @@ mod tests {
             ("authorization", "Bearer key-a"),
             ("authorization", "bearer   key-a"),
             ("authorization", "BEARER key-a"),
+            ("authorization", "Bearer bearer key-a"),
             ("authorization", "key-a"),
             ("x-api-key", "key-a"),
             ("api-key", " key-a "),

@@ -124,6 +124,10 @@ pub struct StoreConfig {
     pub max_size: u64,
     /// What is kept of prompts and answers, if anything is.
     pub content: Option<ContentConfig>,
+    /// They are kept in the ledger.
+    pub log_content: bool,
+    /// They are kept in the table `request_logs`.
+    pub request_logs: bool,
 }
 
 /// What is kept of prompts and answers.

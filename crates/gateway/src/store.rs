@@ -7,6 +7,7 @@ pub mod migrations;
 pub mod postgres;
 pub mod question;
 pub mod reader;
+pub mod request_log;
 pub mod sqlite;
 
 use std::borrow::Cow;

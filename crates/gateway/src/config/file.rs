@@ -248,6 +248,9 @@ pub struct Store {
     pub max_size: Size,
     /// Keep prompts and answers too: the bodies of requests that name a model, and of their answers.
     pub log_content: bool,
+    /// Write a row for each request also to a table `request_logs`, with its messages, the text of its answer and its
+    /// usage. Only with SQLite.
+    pub request_logs: bool,
     /// The most bytes that are kept of each body.
     pub max_content: Size,
     /// Regular expressions; what they find in bodies is replaced by `[redacted]`.
@@ -270,6 +273,7 @@ impl Default for Store {
             max_age: None,
             max_size: Size::mebibytes(4096),
             log_content: false,
+            request_logs: false,
             max_content: Size(64 * 1024),
             redact: Vec::new(),
             redact_keys: Vec::new(),

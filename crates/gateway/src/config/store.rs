@@ -46,6 +46,9 @@ impl Check<'_> {
             sqlite_file(&store.url).map(Place::Sqlite)
         };
         let place = self.take("store.url", place)?;
+        if store.request_logs && matches!(place, Place::Postgres(_)) {
+            self.report("store.request_logs", "is for SQLite; with PostgreSQL, leave it out");
+        }
         Some(StoreConfig {
             spool: store.spool.clone().unwrap_or_else(|| spool_of(&place)),
             place,
@@ -54,7 +57,9 @@ impl Check<'_> {
             max_spool: store.max_spool.0,
             max_age: store.max_age.map(|age| age.0),
             max_size: store.max_size.0,
-            content: store.log_content.then_some(content),
+            content: (store.log_content || store.request_logs).then_some(content),
+            log_content: store.log_content,
+            request_logs: store.request_logs,
         })
     }
 }

@@ -127,6 +127,7 @@ impl Entry {
             self.client.clone_from(&caller.name);
         }
         if let Some(account) = &mut self.account {
+            account.called_with(caller.key);
             account.tagged(&caller.tags);
         }
     }

@@ -14,6 +14,7 @@ use super::record::{ANSWERED, Attempt, Record, Tokens};
 use super::{Ledger, unix_milliseconds};
 use crate::answer::Answer;
 use crate::ask::{Ask, Way};
+use crate::caller::KeyHash;
 use crate::course::{Outcome, Turn};
 use crate::failure::{Blame, Failure};
 use crate::keys::Reason;
@@ -87,6 +88,11 @@ impl Account {
             record: Box::new(record),
             permit: None,
         }
+    }
+
+    /// Notes the key that the request came with.
+    pub fn called_with(&mut self, key: Option<KeyHash>) {
+        self.record.client_key = key;
     }
 
     /// Notes words of the caller's.

@@ -39,6 +39,11 @@ pub fn first_of(time: u64) -> i64 {
     as_id(time.saturating_mul(TICKS))
 }
 
+/// The moment of an id, in milliseconds since 1970.
+pub fn time_of(id: i64) -> u64 {
+    u64::try_from(id >> NODE_BITS).unwrap_or(0) / TICKS
+}
+
 fn as_id(tick: u64) -> i64 {
     i64::try_from(tick).map_or(i64::MAX, |tick| tick.saturating_mul(1 << NODE_BITS))
 }
@@ -53,6 +58,7 @@ mod tests {
         let made: Vec<i64> = [now, now, now + 1, now - 5, now + 2].map(|now| ids.next(now)).to_vec();
         assert!(made.is_sorted_by(|one, next| one < next), "{made:?}");
         assert!(made.iter().all(|id| *id >= first_of(now)));
+        assert_eq!(time_of(made[4]), now + 2);
         assert!(made[4] >= first_of(now + 2) && made[4] < first_of(now + 3));
     }
 

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::content::{Capture, Content};
+use crate::caller::KeyHash;
 use crate::prices::Counts;
 use crate::store::Value;
 
@@ -94,6 +95,8 @@ pub struct Record {
     pub route: String,
     pub fault: Cow<'static, str>,
     pub from_cache: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_key: Option<KeyHash>,
     pub attempts: Vec<Attempt>,
     /// The bodies, as they were, until they are fit to be kept.
     #[serde(skip)]

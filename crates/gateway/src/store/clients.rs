@@ -217,7 +217,12 @@ mod tests {
 
     fn open() -> (tempfile::TempDir, Clients) {
         let directory = tempfile::tempdir().unwrap();
-        let database = Sqlite::open(&directory.path().join("m.db"), false).unwrap();
+        let database = Sqlite::open(
+            &directory.path().join("m.db"),
+            false,
+            crate::store::sqlite::Contents::LEDGER,
+        )
+        .unwrap();
         let database = Database::Sqlite(database);
         (directory, Clients { database })
     }

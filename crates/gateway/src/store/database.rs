@@ -7,7 +7,7 @@ use super::clients::Change;
 use super::findings::Row;
 use super::postgres::Postgres;
 use super::question::Query;
-use super::sqlite::Sqlite;
+use super::sqlite::{Contents, Sqlite};
 use crate::config::{Place, StoreConfig};
 use crate::ledger::record::Record;
 
@@ -24,7 +24,13 @@ impl Database {
     /// Opens what a configuration names, and brings its tables up to date.
     pub fn open(config: &StoreConfig) -> Result<Self, Error> {
         Ok(match &config.place {
-            Place::Sqlite(path) => Self::Sqlite(Sqlite::open(path, config.flush.is_zero())?),
+            Place::Sqlite(path) => {
+                let contents = Contents {
+                    ledger: config.log_content,
+                    request_logs: config.request_logs,
+                };
+                Self::Sqlite(Sqlite::open(path, config.flush.is_zero(), contents)?)
+            }
             Place::Postgres(server) => Self::Postgres(Box::new(Postgres::open(server)?)),
         })
     }
@@ -35,7 +41,7 @@ impl Database {
         let Place::Sqlite(path) = &config.place else {
             return Self::open(config);
         };
-        let store = Sqlite::open(path, true)?;
+        let store = Sqlite::open(path, true, Contents::LEDGER)?;
         store.set_patience(patience)?;
         Ok(Self::Sqlite(store))
     }

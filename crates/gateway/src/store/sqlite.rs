@@ -4,14 +4,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{Connection, InterruptHandle, OpenFlags, params_from_iter};
+use rusqlite::{Connection, InterruptHandle, OpenFlags, params, params_from_iter};
 
-use super::Value;
 use super::clients::Change;
 use super::findings::Row;
 use super::migrations::MIGRATIONS;
 use super::question::{DELETE, Query, REMEMBER};
-use crate::ledger::ids::first_of;
+use super::{Value, request_log};
+use crate::ledger::ids::{first_of, time_of};
 use crate::ledger::record::{ATTEMPT_COLUMNS, CONTENT_COLUMNS, REQUEST_COLUMNS, Record};
 
 /// How long to wait for another process that writes.
@@ -27,19 +27,41 @@ pub type Error = rusqlite::Error;
 #[derive(Debug)]
 pub struct Sqlite {
     connection: Connection,
+    /// Where prompts and answers go.
+    contents: Contents,
+}
+
+/// Where prompts and answers go that come with rows.
+#[derive(Clone, Copy, Debug)]
+pub struct Contents {
+    /// To the ledger.
+    pub ledger: bool,
+    /// To the table `request_logs`.
+    pub request_logs: bool,
+}
+
+impl Contents {
+    /// To the ledger alone.
+    pub const LEDGER: Self = Self {
+        ledger: true,
+        request_logs: false,
+    };
 }
 
 impl Sqlite {
     /// Opens a file, makes it if it is not there, and brings its tables up to date. `durable`: what is committed is on the
     /// disk, and not only with the operating system.
-    pub fn open(path: &Path, durable: bool) -> Result<Self, Error> {
+    pub fn open(path: &Path, durable: bool, contents: Contents) -> Result<Self, Error> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(PATIENCE)?;
         connection.query_row("PRAGMA journal_mode = WAL", (), |_| Ok(()))?;
         connection.pragma_update(None, "synchronous", if durable { "FULL" } else { "NORMAL" })?;
-        let mut store = Self { connection };
+        let mut store = Self { connection, contents };
         store.migrate()?;
+        if contents.request_logs {
+            store.connection.execute_batch(request_log::TABLES)?;
+        }
         Ok(store)
     }
 
@@ -48,7 +70,8 @@ impl Sqlite {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(PATIENCE)?;
-        let store = Self { connection };
+        let contents = Contents::LEDGER;
+        let store = Self { connection, contents };
         if store.version()? < MIGRATIONS.len() {
             return Err(super::Error::older());
         }
@@ -99,12 +122,21 @@ impl Sqlite {
             let mut requests = transaction.prepare(&insert("requests", &REQUEST_COLUMNS))?;
             let mut attempts = transaction.prepare(&insert("attempts", &ATTEMPT_COLUMNS))?;
             let mut contents = transaction.prepare(&insert("contents", &CONTENT_COLUMNS))?;
+            let mut logs = match self.contents.request_logs {
+                true => Some(transaction.prepare(request_log::INSERT)?),
+                false => None,
+            };
             for record in records {
-                requests.execute(params_from_iter(record.values()))?;
+                let is_new = requests.execute(params_from_iter(record.values()))? > 0;
                 for attempt in record.attempt_values() {
                     attempts.execute(params_from_iter(attempt))?;
                 }
-                if let Some(content) = record.content_values() {
+                if let (Some(logs), true) = (&mut logs, is_new)
+                    && let Some(values) = request_log::values(record)
+                {
+                    logs.execute(params_from_iter(values))?;
+                }
+                if let Some(content) = record.content_values().filter(|_| self.contents.ledger) {
                     contents.execute(params_from_iter(content))?;
                 }
             }
@@ -151,8 +183,14 @@ impl Sqlite {
         for step in REMEMBER.iter().chain(&DELETE) {
             transaction.execute(&step.replace('$', "?"), [bound])?;
         }
+        let mut is_more = count == STEP;
+        if self.contents.request_logs {
+            let before = bound.map(time_of).max(oldest).unwrap_or_default();
+            let deleted = transaction.execute(request_log::DELETE, params![request_log::date(before), STEP])?;
+            is_more |= deleted as i64 == STEP;
+        }
         transaction.commit()?;
-        Ok(count == STEP)
+        Ok(is_more)
     }
 
     /// How many bytes are taken by rows. The file may be larger: room that was freed is used again.

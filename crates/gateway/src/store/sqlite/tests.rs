@@ -36,7 +36,7 @@ fn count(store: &Sqlite, table: &str) -> u64 {
 fn a_row_that_is_there_stays_as_it_is() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("m.db");
-    let mut store = Sqlite::open(&path, false).unwrap();
+    let mut store = Sqlite::open(&path, false, Contents::LEDGER).unwrap();
     let other = Record {
         status: 500,
         ..record(1, DAY)
@@ -44,7 +44,7 @@ fn a_row_that_is_there_stays_as_it_is() {
     store.write([&record(1, DAY), &record(2, DAY)]).unwrap();
     store.write([&other, &record(3, DAY)]).unwrap();
     drop(store);
-    let store = Sqlite::open(&path, true).unwrap();
+    let store = Sqlite::open(&path, true, Contents::LEDGER).unwrap();
     assert_eq!((count(&store, "requests"), count(&store, "attempts")), (3, 6));
     let statuses = "SELECT group_concat(status) FROM requests ORDER BY id";
     let statuses: String = store.connection.query_row(statuses, (), |row| row.get(0)).unwrap();
@@ -54,7 +54,7 @@ fn a_row_that_is_there_stays_as_it_is() {
 #[test]
 fn old_rows_go_in_small_steps() {
     let directory = tempfile::tempdir().unwrap();
-    let mut store = Sqlite::open(&directory.path().join("m.db"), false).unwrap();
+    let mut store = Sqlite::open(&directory.path().join("m.db"), false, Contents::LEDGER).unwrap();
     let mut ids = Ids::new(0);
     let mut rows = |time, count: usize| -> Vec<Record> { (0..count).map(|_| record(ids.next(time), time)).collect() };
     store.write(&rows(DAY - 1000, 2500)).unwrap();
@@ -91,7 +91,7 @@ fn a_database_of_the_first_version_is_brought_up_to_date() {
     drop(first);
     let error = Sqlite::open_to_read(&path).unwrap_err().to_string();
     assert!(error.contains("earlier version"), "{error}");
-    let mut store = Sqlite::open(&path, false).unwrap();
+    let mut store = Sqlite::open(&path, false, Contents::LEDGER).unwrap();
     store.write([&record(2, DAY)]).unwrap();
     assert_eq!((count(&store, "requests"), count(&store, "attempts")), (2, 3));
     let old = Sqlite::open_to_read(&path)
@@ -105,7 +105,7 @@ fn a_database_of_the_first_version_is_brought_up_to_date() {
 #[test]
 fn what_deleted_rows_cost_is_not_forgotten() {
     let directory = tempfile::tempdir().unwrap();
-    let mut store = Sqlite::open(&directory.path().join("m.db"), false).unwrap();
+    let mut store = Sqlite::open(&directory.path().join("m.db"), false, Contents::LEDGER).unwrap();
     let (mut ids, day) = (Ids::new(0), 24 * 60 * 60 * 1000);
     // Ninety days, of which the last is today, and two clients.
     for ago in (0..90).rev() {
@@ -142,13 +142,13 @@ fn what_deleted_rows_cost_is_not_forgotten() {
 fn a_database_of_a_later_version_is_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("m.db");
-    let store = Sqlite::open(&path, false).unwrap();
+    let store = Sqlite::open(&path, false, Contents::LEDGER).unwrap();
     store
         .connection
         .execute("UPDATE schema_version SET version = 99", ())
         .unwrap();
     drop(store);
-    let error = Sqlite::open(&path, false).unwrap_err().to_string();
+    let error = Sqlite::open(&path, false, Contents::LEDGER).unwrap_err().to_string();
     assert!(error.contains("later version"), "{error}");
 }
 
@@ -157,7 +157,7 @@ fn a_file_that_is_no_database_is_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("m.db");
     std::fs::write(&path, "my diary, which is not to be overwritten").unwrap();
-    assert!(Sqlite::open(&path, false).is_err());
+    assert!(Sqlite::open(&path, false, Contents::LEDGER).is_err());
     assert_eq!(
         std::fs::read(&path).unwrap(),
         b"my diary, which is not to be overwritten"
