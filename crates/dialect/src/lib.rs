@@ -23,6 +23,7 @@ pub mod cohere;
 pub mod collect;
 pub mod completions;
 pub mod continuation;
+pub mod defaults;
 pub mod delay;
 pub mod dialect;
 pub mod embeddings;

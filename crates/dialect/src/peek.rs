@@ -260,7 +260,7 @@ fn usage_option(body: &[u8], span: Range<usize>) -> Result<UsageOption, PeekErro
 }
 
 /// A key without its quotes; escapes are resolved, so that `"mod\u0065l"` is `model` here as it is at the provider.
-fn plain_key<'a>(body: &'a [u8], span: &Range<usize>) -> Cow<'a, [u8]> {
+pub(crate) fn plain_key<'a>(body: &'a [u8], span: &Range<usize>) -> Cow<'a, [u8]> {
     let inner = &body[span.start + 1..span.end - 1];
     if memchr::memchr(b'\\', inner).is_none() {
         return Cow::Borrowed(inner);

@@ -338,6 +338,10 @@ impl<'a> AskBody<'a> {
                 let usage = usage.flatten();
                 let withholds_usage = usage.is_some();
                 edits.extend(usage);
+                let defaults = &target.provider.defaults;
+                if !defaults.is_empty() && operation.is_some_and(Operation::is_conversation) {
+                    edits.extend(defaults.added_to(bytes));
+                }
                 (TargetBody::Held(splice(bytes, edits)), withholds_usage)
             }
             Self::Form(bytes, model) => {

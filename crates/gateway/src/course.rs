@@ -15,7 +15,7 @@ pub use self::turn::Turn;
 use crate::balance::{Candidate, order};
 use crate::breaker::Admission;
 use crate::condition::Pending;
-use crate::keys::{AllResting, Lease, Reason};
+use crate::keys::{AllResting, Lease, Reason, UsedKeys};
 use crate::route::{Route, Target};
 
 /// No request is tried more often than this, however many targets and keys there are.
@@ -103,6 +103,8 @@ struct Place<'r> {
     tier: usize,
     fit: Fit,
     fate: Fate,
+    /// With which keys it was asked in this round, in vain.
+    used: UsedKeys,
 }
 
 /// What remains of a course whose answer was cut, for the course of its continuation.
@@ -158,6 +160,7 @@ impl<'r> Course<'r> {
             tier,
             fit: fit(target),
             fate: Fate::Unasked,
+            used: UsedKeys::default(),
         });
         Self {
             route,
@@ -294,8 +297,10 @@ impl<'r> Course<'r> {
         let fate = turn.settle(outcome, now, roll);
         if let Some(place) = self.places.get_mut(turn.place) {
             place.fate = fate;
+            place.used.note(turn.key());
         }
-        if fate == Fate::Resting
+        let has_other_keys = fate == Fate::Failed && turn.target.provider.keys.rests_failed();
+        if (fate == Fate::Resting || has_other_keys)
             && let Some(before) = self.same.replace(turn.place)
         {
             // Both of a hedge's two have other keys to try.
@@ -355,7 +360,7 @@ impl<'r> Course<'r> {
             Admission::Probe => true,
             Admission::No(_) => return None,
         };
-        let mut lease = self.lease(target, now)?;
+        let mut lease = self.lease(index, now)?;
         let may =
             (fate != Fate::Failed || target.condition.spend_retry()) && (!probes || target.condition.begin_probe(now));
         if !may {
@@ -368,7 +373,7 @@ impl<'r> Course<'r> {
     /// A turn at a place that is known to fail.
     fn resort_to(&mut self, index: usize, now: Instant) -> Option<Turn<'r>> {
         let (target, fate) = self.places.get(index).map(|place| (place.target, place.fate))?;
-        let lease = match self.lease(target, now) {
+        let lease = match self.lease(index, now) {
             Some(lease) => lease,
             None if fate != Fate::Unasked => return None,
             None => target.provider.keys.lease_at_a_guess(&target.model, now)?,
@@ -378,8 +383,8 @@ impl<'r> Course<'r> {
 
     /// A turn at the same place with another key.
     fn other_key(&mut self, index: usize, now: Instant) -> Option<Turn<'r>> {
-        let target = self.places.get(index).filter(|_| self.has_room())?.target;
-        let lease = self.lease(target, now)?;
+        self.places.get(index).filter(|_| self.has_room())?;
+        let lease = self.lease(index, now)?;
         Some(self.turn(index, lease, false, now))
     }
 
@@ -404,8 +409,10 @@ impl<'r> Course<'r> {
         (self.asked as usize).saturating_add(unasked) < MAX_ATTEMPTS as usize
     }
 
-    fn lease(&mut self, target: &'r Target, now: Instant) -> Option<Lease> {
-        match target.provider.keys.lease(&target.model, now) {
+    fn lease(&mut self, index: usize, now: Instant) -> Option<Lease> {
+        let place = self.places.get(index)?;
+        let target = place.target;
+        match target.provider.keys.lease(&target.model, place.used, now) {
             Ok(lease) => Some(lease),
             Err(resting) => {
                 if resting.is_worth_waiting() && self.resting.is_none_or(|before| resting.until < before.until) {
@@ -461,6 +468,9 @@ impl<'r> Course<'r> {
             return Step::Over;
         }
         (self.stage, self.asked_in_round, self.resting, self.avoided) = (0, 0, None, None);
+        for place in &mut self.places {
+            place.used = UsedKeys::default();
+        }
         Step::Wait(next)
     }
 }

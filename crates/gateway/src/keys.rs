@@ -37,6 +37,8 @@ pub enum Reason {
     Exhausted,
     /// It is not accepted (401, 403).
     Rejected,
+    /// Its call failed, where the operator wants such keys to rest. It is used all the same when no other is ready.
+    Failed,
     /// The operator has taken it out of the rotation.
     Held,
 }
@@ -45,7 +47,7 @@ impl Reason {
     /// How long a key rests whose provider does not say: the first time, and at most. Each time in a row doubles it.
     fn rests(self) -> (Duration, Duration) {
         match self {
-            Self::Throttled => (Duration::from_secs(1), Duration::from_mins(1)),
+            Self::Throttled | Self::Failed => (Duration::from_secs(1), Duration::from_mins(1)),
             Self::Exhausted => (Duration::from_mins(5), Duration::from_hours(1)),
             Self::Rejected | Self::Held => (Duration::from_mins(1), Duration::from_mins(15)),
         }
@@ -63,6 +65,7 @@ impl Reason {
             Self::Throttled => "throttled",
             Self::Exhausted => "exhausted",
             Self::Rejected => "rejected",
+            Self::Failed => "failed",
             Self::Held => "held",
         }
     }
@@ -142,6 +145,17 @@ struct Rests {
     by_model: HashMap<String, Rest>,
 }
 
+/// How the keys of a provider are used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeyRules {
+    /// How long a key rests that is throttled, where the operator says so.
+    pub cooldown: Option<Duration>,
+    /// The first one that does not rest, not each in its turn.
+    pub first_come: bool,
+    /// A key rests also when its call failed.
+    pub rest_failed: bool,
+}
+
 /// The keys of a provider.
 #[derive(Debug)]
 pub struct KeyPool {
@@ -149,10 +163,13 @@ pub struct KeyPool {
     keys: Vec<Arc<Key>>,
     /// Whether there are real keys.
     are_keys: bool,
-    /// How long a key rests that is throttled, where the operator says so.
-    cooldown: Option<Duration>,
+    rules: KeyRules,
     next: AtomicUsize,
 }
+
+/// The keys that a request was refused with, by their numbers, as far as these are below 64.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UsedKeys(u64);
 
 /// The right to use a key once.
 #[derive(Debug)]
@@ -170,32 +187,51 @@ pub struct Lease {
 
 impl Default for KeyPool {
     fn default() -> Self {
-        Self::new(Vec::new(), None)
+        Self::new(Vec::new(), KeyRules::default())
     }
 }
 
 impl KeyPool {
     /// A pool of these keys.
-    pub fn new(keys: Vec<Arc<Key>>, cooldown: Option<Duration>) -> Self {
+    pub fn new(keys: Vec<Arc<Key>>, rules: KeyRules) -> Self {
         let are_keys = !keys.is_empty();
         Self {
             keys: if are_keys { keys } else { vec![Arc::default()] },
             are_keys,
-            cooldown,
+            rules,
             next: AtomicUsize::new(0),
         }
     }
 
-    /// The next key that does not rest.
-    pub fn lease(&self, model: &str, now: Instant) -> Result<Lease, AllResting> {
+    /// Whether keys rest also when their calls failed, and there may be another one to be tried.
+    pub fn rests_failed(&self) -> bool {
+        self.rules.rest_failed && self.keys.len() > 1
+    }
+
+    /// The next key that does not rest, else one that rests only because its call failed. Those that were `used` are passed
+    /// over.
+    pub fn lease(&self, model: &str, used: UsedKeys, now: Instant) -> Result<Lease, AllResting> {
         let start = self.start();
         let mut earliest: Option<AllResting> = None;
+        let mut failed: Option<(Instant, usize, &Arc<Key>)> = None;
         for step in 0..self.keys.len() {
             let index = start.wrapping_add(step) % self.keys.len();
             let Some(key) = self.keys.get(index) else { continue };
-            match key.stands(model, now) {
+            let stands = if used.contains(index) {
+                key.looks(model, now)
+            } else {
+                key.stands(model, now)
+            };
+            match stands {
+                Stands::Ready | Stands::Probe if used.contains(index) => {}
                 Stands::Ready => return Ok(self.leased(index, key, now, false)),
                 Stands::Probe => return Ok(self.leased(index, key, now, true)),
+                Stands::Resting(resting) if resting.reason == Reason::Failed => {
+                    let is_earlier = failed.is_none_or(|(before, ..)| resting.until < before);
+                    if is_earlier && !used.contains(index) {
+                        failed = Some((resting.until, index, key));
+                    }
+                }
                 Stands::Resting(resting) => {
                     if earliest.is_none_or(|before| resting.is_better_than(before)) {
                         earliest = Some(resting);
@@ -203,9 +239,13 @@ impl KeyPool {
                 }
             }
         }
+        if let Some((_, index, key)) = failed {
+            return Ok(self.leased(index, key, now, false));
+        }
+        // Who was used and does not rest is not waited for.
         Err(earliest.unwrap_or(AllResting {
             until: now,
-            reason: Reason::Throttled,
+            reason: Reason::Rejected,
             is_probed: false,
         }))
     }
@@ -266,6 +306,7 @@ impl KeyPool {
         for key in &self.keys {
             match key.looks(model, now) {
                 Stands::Ready | Stands::Probe => return Ok(()),
+                Stands::Resting(resting) if resting.reason == Reason::Failed => return Ok(()),
                 Stands::Resting(resting) if earliest.is_none_or(|before| resting.is_better_than(before)) => {
                     earliest = Some(resting);
                 }
@@ -276,7 +317,7 @@ impl KeyPool {
     }
 
     fn start(&self) -> usize {
-        if self.keys.len() > 1 {
+        if self.keys.len() > 1 && !self.rules.first_come {
             self.next.fetch_add(1, Ordering::Relaxed)
         } else {
             0
@@ -288,9 +329,29 @@ impl KeyPool {
             index: self.are_keys.then_some(index),
             key: key.clone(),
             taken: now,
-            cooldown: self.cooldown,
+            cooldown: self.rules.cooldown,
             probes,
         }
+    }
+}
+
+// === impl UsedKeys ===
+
+impl UsedKeys {
+    /// Notes a key; `None` is the only place of a pool without keys.
+    pub fn note(&mut self, index: Option<usize>) {
+        self.0 |= Self::bit(index.unwrap_or(0));
+    }
+
+    fn contains(self, index: usize) -> bool {
+        self.0 & Self::bit(index) != 0
+    }
+
+    fn bit(index: usize) -> u64 {
+        u32::try_from(index)
+            .ok()
+            .and_then(|index| 1_u64.checked_shl(index))
+            .unwrap_or(0)
     }
 }
 
@@ -441,7 +502,9 @@ impl Key {
             } else {
                 rest.until
             };
-            if until > latest {
+            // That its call failed is the least reason, and the last one here.
+            let is_outdone = rest.reason == Reason::Failed && matches!(stands, Stands::Resting(_));
+            if until > latest && !is_outdone {
                 latest = until;
                 stands = Stands::Resting(AllResting {
                     until,
@@ -513,8 +576,14 @@ impl Key {
         let own = || cooldown.unwrap_or_else(|| first.saturating_mul(1 << times.min(16)).min(most));
         // Who says "now" has not said when.
         let asked = asked.filter(|asked| !asked.is_zero());
-        let until = now + asked.unwrap_or_else(own).min(LONGEST);
-        let is_told = reason != Reason::Rejected && (asked.is_some() || cooldown.is_some());
+        let wait = asked.unwrap_or_else(own).min(LONGEST);
+        let is_less = reason == Reason::Failed && before.is_some_and(|rest| rest.reason != reason && rest.until > now);
+        if wait.is_zero() || is_less {
+            return;
+        }
+        let until = now + wait;
+        let is_guess = matches!(reason, Reason::Rejected | Reason::Failed);
+        let is_told = !is_guess && (asked.is_some() || cooldown.is_some());
         // Of several deadlines the latest holds.
         let rest = Rest {
             begun: now,
@@ -526,7 +595,8 @@ impl Key {
         };
         let where_to = (reason != Reason::Rejected).then_some(model);
         // What is a guess may be none at another node.
-        if let Some(herald) = self.herald.as_ref().filter(|_| is_told || where_to.is_none()) {
+        let is_news = is_told || where_to.is_none();
+        if let Some(herald) = self.herald.as_ref().filter(|_| is_news) {
             herald.tell(where_to, reason, rest.until);
         }
         match where_to {

@@ -70,6 +70,11 @@ impl Operation {
         }
     }
 
+    /// Whether the next message of a conversation is asked for.
+    pub fn is_conversation(self) -> bool {
+        matches!(self.speech, Speech::Conversation(_))
+    }
+
     /// Whether a stream ends with its usage only when `stream_options.include_usage` asks for it.
     pub fn usage_on_demand(self) -> bool {
         matches!(self.below, "/chat/completions" | "/completions")

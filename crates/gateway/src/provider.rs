@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderName, HeaderValue};
+use mynah_dialect::defaults::Defaults;
 use mynah_dialect::quirks::Quirks;
 use mynah_dialect::{Dialect, Protocol};
 
@@ -15,7 +16,7 @@ use crate::caller::hash;
 use crate::condition::Conditions;
 use crate::config::file::{Api, HttpVersion};
 use crate::config::secret::Secret;
-use crate::keys::KeyPool;
+use crate::keys::{KeyPool, KeyRules};
 use crate::known::{Discovery, PathStyle};
 use crate::prices::Price;
 use crate::upstream::auth::Credential;
@@ -34,18 +35,22 @@ pub const BUILT_IN_MODEL: &str = "echo";
 pub struct Provider {
     /// The name in `provider/model`.
     pub name: String,
+    /// Whose keys it has: its own name, unless it shares them.
+    pub account: String,
     /// Where and in which dialects it is called; the native one first.
     pub endpoints: Vec<Endpoint>,
     /// Its keys.
     pub secrets: Vec<Secret>,
     /// Whose turn it is among the keys, and which of them rest.
     pub keys: KeyPool,
-    /// How long a throttled key rests, where the operator says so.
-    pub cooldown: Option<Duration>,
+    /// How its keys are used.
+    pub key_rules: KeyRules,
     /// When a model of it is left alone.
     pub breaker: BreakerRules,
     /// How its recovery is looked for.
     pub probe: Option<Probe>,
+    /// Fields that conversations are given where they have none of their own.
+    pub defaults: Defaults,
     /// Sent with every call.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// How long to wait for it.
@@ -184,12 +189,14 @@ impl Provider {
     pub fn built_in() -> Self {
         Self {
             name: BUILT_IN.to_owned(),
+            account: BUILT_IN.to_owned(),
             endpoints: Vec::new(),
             secrets: Vec::new(),
             keys: KeyPool::default(),
-            cooldown: None,
+            key_rules: KeyRules::default(),
             breaker: BreakerRules::default(),
             probe: None,
+            defaults: Defaults::default(),
             headers: Vec::new(),
             timeouts: Timeouts {
                 connect: Duration::ZERO,
@@ -224,8 +231,8 @@ impl Provider {
 
     /// Takes up what is known about its keys from before.
     pub fn remember_keys(&mut self, conditions: &Conditions) {
-        let key = |secret: &Secret| conditions.of_key(&self.name, hash(secret.expose().as_bytes()));
-        self.keys = KeyPool::new(self.secrets.iter().map(key).collect(), self.cooldown);
+        let key = |secret: &Secret| conditions.of_key(&self.account, hash(secret.expose().as_bytes()));
+        self.keys = KeyPool::new(self.secrets.iter().map(key).collect(), self.key_rules);
     }
 
     /// Whether this is the built-in provider.

@@ -124,6 +124,14 @@ impl Conversation {
         };
         let rest = self.told.as_ref().map(|told| asked_again(request, told));
         let request = rest.as_ref().unwrap_or(request);
+        let defaults = &target.provider.defaults;
+        // Some protocols demand a limit, and have words of their own for it.
+        let limit = defaults.max_tokens().filter(|_| request.max_tokens.is_none());
+        let limited = limit.map(|limit| Request {
+            max_tokens: Some(limit),
+            ..request.clone()
+        });
+        let request = limited.as_ref().unwrap_or(request);
         if self.left_out {
             lost.note(Field::ReasoningHistory, "refused by the provider and left out");
         }
@@ -132,9 +140,12 @@ impl Conversation {
             model: &target.model,
             quirks: &target.provider.quirks,
         };
-        let outgoing = upstream_side(protocol)
+        let mut outgoing = upstream_side(protocol)
             .write_request(request, &addressee, &mut lost)
             .map_err(|unsayable| Failure::unsayable(&target.name, &unsayable))?;
+        if !defaults.is_empty() {
+            outgoing.body = defaults.fill(outgoing.body);
+        }
         if self.strict
             && let Some(losses) = lost.header()
         {

@@ -7,21 +7,25 @@ use std::sync::OnceLock;
 
 use axum::http::{HeaderName, HeaderValue};
 use mynah_dialect::Dialect;
+use mynah_dialect::defaults::Defaults;
 
 use super::access::have_keys;
 use super::document::{Document, join};
 use super::effective::{Effective, Row};
-use super::file::{self, File};
+use super::file::{self, File, KeyOrder};
 use super::model_list::model_list;
 use super::price::OwnPrices;
 use super::problem::{Problem, did_you_mean};
 use super::secret::{MASKED, is_masked};
 use super::{CacheConfig, Config, CorsOrigins, ModelConfig, NetworkConfig, Proxies, ServerConfig, TlsFiles};
-use crate::keys::KeyPool;
+use crate::keys::{KeyPool, KeyRules};
 use crate::known::PathStyle;
 use crate::provider::{Apis, BUILT_IN, Endpoint, Provider, Timeouts};
 use crate::upstream::auth::{Auth, Credential};
 use crate::upstream::base::BaseUrl;
+
+/// What every request has, or what decides how its answer is read.
+const NO_DEFAULTS: [&str; 6] = ["model", "messages", "input", "contents", "stream", "stream_options"];
 
 /// Checks the whole file and reports everything that is wrong with it.
 pub fn check(effective: &Effective, document: &Document) -> Result<Config, Vec<Problem>> {
@@ -231,17 +235,24 @@ impl Check<'_> {
         self.not_zero(&join(path, "timeout"), provider.timeout);
         let endpoints = self.endpoints(path, provider, row);
         let headers = self.headers(path, provider);
+        let defaults = self.defaults(path, provider);
         let endpoints = endpoints?;
         let list = model_list(&provider.discovery, row, &endpoints);
         let list = list.map_err(|(key, message)| self.report(&format!("{path}.discovery.{key}"), message));
         Some(Provider {
             name: name.to_owned(),
+            account: provider.account.clone().unwrap_or_else(|| name.to_owned()),
             endpoints,
             secrets: provider.api_keys.clone(),
             keys: KeyPool::default(),
-            cooldown: provider.cooldown.map(|cooldown| cooldown.0),
+            key_rules: KeyRules {
+                cooldown: provider.cooldown.map(|cooldown| cooldown.0),
+                first_come: provider.key_order == KeyOrder::Listed,
+                rest_failed: provider.rest_failed_keys,
+            },
             breaker: self.breaker(path, &provider.breaker),
             probe: self.probe(path, &provider.breaker),
+            defaults,
             headers,
             timeouts: Timeouts {
                 connect: provider.timeouts.connect.0,
@@ -316,6 +327,16 @@ impl Check<'_> {
         let keys = provider.api_keys.iter().enumerate();
         keys.filter_map(|(index, key)| self.take(&format!("{path}.api_keys.{index}"), auth.credential(key)))
             .collect()
+    }
+
+    fn defaults(&mut self, path: &str, provider: &file::Provider) -> Defaults {
+        for name in NO_DEFAULTS {
+            if provider.defaults.contains_key(name) {
+                let message = "is what a request is about: it cannot be added to one";
+                self.report(&format!("{path}.defaults.{name}"), message);
+            }
+        }
+        Defaults::new(provider.defaults.clone())
     }
 
     fn headers(&mut self, path: &str, provider: &file::Provider) -> Vec<(HeaderName, HeaderValue)> {

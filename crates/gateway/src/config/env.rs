@@ -62,6 +62,23 @@ impl Env {
     }
 }
 
+impl Env {
+    /// The names of the variables that consist of `before`, a number and `after`, in the order of their numbers, gaps allowed.
+    pub fn indexed<'a>(&'a self, before: &str, after: &str) -> Vec<&'a str> {
+        let index = |name: &str| {
+            let digits = name.strip_prefix(before)?.strip_suffix(after)?;
+            let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+            digits.parse::<u64>().ok().filter(|_| is_number)
+        };
+        let set = self.variables.iter().filter(|(_, value)| !value.is_empty());
+        let mut found: Vec<(u64, &str)> = set
+            .filter_map(|(name, _)| Some((index(name)?, name.as_str())))
+            .collect();
+        found.sort_unstable();
+        found.into_iter().map(|(_, name)| name).collect()
+    }
+}
+
 impl<const N: usize> From<[(&str, &str); N]> for Env {
     fn from(pairs: [(&str, &str); N]) -> Self {
         Self {
@@ -89,6 +106,18 @@ mod tests {
         ]);
         let values: Vec<&str> = env.numbered("X_API_KEY").into_iter().map(|(_, value)| value).collect();
         assert_eq!(values, ["plain", "two", "ten"]);
+    }
+
+    #[test]
+    fn a_number_may_stand_anywhere() {
+        let env = Env::from([
+            ("KEY_10_A", "x"),
+            ("KEY_2_A", "x"),
+            ("KEY_3_A", ""),
+            ("KEY_+4_A", "x"),
+            ("KEY_5_B", "x"),
+        ]);
+        assert_eq!(env.indexed("KEY_", "_A"), ["KEY_2_A", "KEY_10_A"]);
     }
 
     #[test]

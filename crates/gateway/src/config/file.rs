@@ -335,12 +335,26 @@ pub struct Provider {
     /// The key. Default: the variables NAME_API_KEY, NAME_API_KEY_1, … and those of the catalog.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_key: Option<Secret>,
-    /// Several keys, used in turn.
+    /// Several keys.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub api_keys: Vec<Secret>,
+    /// Which of several keys is used: `turn`, each in its turn, or `listed`, the first one that does not rest.
+    #[serde(skip_serializing_if = "is_default")]
+    pub key_order: KeyOrder,
+    /// A key rests also when its call failed (5xx, no answer), not only when it was refused: the request goes on with
+    /// another key at once, and the next ones begin there. When no other is left, it is used all the same.
+    #[serde(skip_serializing_if = "is_default")]
+    pub rest_failed_keys: bool,
+    /// Whose keys these are: what one provider of an account learns of a key, the others know too. Default: its own name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
     /// How a key is sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth: Option<Auth>,
+    /// Request fields, as this provider calls them, that conversations are given where they have none of their own:
+    /// `{ temperature = 0.7 }`.
+    #[serde(skip_serializing_if = "serde_json::Map::is_empty")]
+    pub defaults: serde_json::Map<String, serde_json::Value>,
     /// Headers that are sent with every call.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
@@ -380,6 +394,17 @@ pub struct Provider {
     #[schemars(with = "Option<BTreeMap<String, serde_json::Value>>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quirks: Option<Quirks>,
+}
+
+/// Which of several keys is used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyOrder {
+    /// Each in its turn.
+    #[default]
+    Turn,
+    /// The first one that does not rest.
+    Listed,
 }
 
 /// How a provider is asked for the models that it serves.
@@ -425,6 +450,9 @@ pub enum Auth {
     Header {
         /// The header's name.
         header: String,
+        /// Its value, in which `{key}` stands for the key. Default: the key alone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        format: Option<String>,
     },
     /// In the query parameter of this name.
     #[serde(untagged)]

@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::Outcome;
 use crate::condition::Pending;
-use crate::keys::Lease;
+use crate::keys::{Lease, Reason};
 use crate::route::Target;
 
 /// One target's turn to be asked. Dropped without being settled, it was cancelled and tells nothing.
@@ -72,6 +72,9 @@ impl Turn<'_> {
             }
             Outcome::Faulty { again } => {
                 self.lease.abandon(model);
+                if target.provider.keys.rests_failed() {
+                    self.lease.rest(model, Reason::Failed, None, now);
+                }
                 condition.failed(now, roll);
                 if again { Fate::Failed } else { Fate::Done }
             }

@@ -6,13 +6,16 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use crate::config::file;
 use crate::config::secret::Secret;
 
+/// What stands for the key in a format.
+const KEY: &str = "{key}";
+
 /// Where the key goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Auth {
     /// `Authorization: SCHEME KEY`.
     Scheme(&'static str),
-    /// A header of its own.
-    Header(HeaderName),
+    /// A header of its own, with texts before and after the key.
+    Header(HeaderName, String, String),
     /// A query parameter.
     Query(String),
     /// Nowhere.
@@ -26,8 +29,13 @@ impl Auth {
             file::Auth::Bearer => Self::Scheme("Bearer"),
             file::Auth::OAuth => Self::Scheme("OAuth"),
             file::Auth::None => Self::None,
-            file::Auth::Header { header } => {
-                Self::Header(header.parse().map_err(|_| format!("`{header}` is not a header name"))?)
+            file::Auth::Header { header, format } => {
+                let name = header.parse().map_err(|_| format!("`{header}` is not a header name"))?;
+                let format = format.as_deref().unwrap_or(KEY);
+                let (before, after) = format
+                    .split_once(KEY)
+                    .ok_or_else(|| format!("`{format}` has no `{KEY}`, where the key is to stand"))?;
+                Self::Header(name, before.to_owned(), after.to_owned())
             }
             file::Auth::Query { query } if !query.is_empty() => Self::Query(query.clone()),
             file::Auth::Query { .. } => return Err("the query parameter needs a name".to_owned()),
@@ -39,7 +47,7 @@ impl Auth {
         let (name, text) = match self {
             Self::None => return Ok(Credential::None),
             Self::Scheme(scheme) => (AUTHORIZATION, format!("{scheme} {}", key.expose())),
-            Self::Header(name) => (name.clone(), key.expose().to_owned()),
+            Self::Header(name, before, after) => (name.clone(), [before, key.expose(), after].concat()),
             Self::Query(name) => {
                 let escaped = percent_encoding::utf8_percent_encode(key.expose(), percent_encoding::NON_ALPHANUMERIC);
                 return Ok(Credential::Query(format!("{name}={escaped}")));
@@ -92,6 +100,10 @@ mod tests {
 
     #[test]
     fn every_scheme_puts_the_key_in_its_place() {
+        let header = |format: Option<&str>| {
+            let (header, format) = ("X-API-Key".to_owned(), format.map(str::to_owned));
+            Auth::parse(&file::Auth::Header { header, format })
+        };
         let attach = |auth: Auth| {
             let (mut headers, mut query) = (HeaderMap::new(), "a=1".to_owned());
             let credential = auth.credential(&Secret::new("k&y")).unwrap();
@@ -112,10 +124,12 @@ mod tests {
             attach(Auth::Scheme("OAuth")),
             ("authorization: OAuth k&y".into(), "a=1".into())
         );
+        assert_eq!(attach(header(None).unwrap()), ("x-api-key: k&y".into(), "a=1".into()));
         assert_eq!(
-            attach(Auth::Header(HeaderName::from_static("x-api-key"))),
-            ("x-api-key: k&y".into(), "a=1".into())
+            attach(header(Some("Token {key};v=1")).unwrap()),
+            ("x-api-key: Token k&y;v=1".into(), "a=1".into())
         );
+        assert!(header(Some("Token")).unwrap_err().contains("{key}"));
         assert_eq!(
             attach(Auth::Query("key".into())),
             (String::new(), "a=1&key=k%26y".into())
