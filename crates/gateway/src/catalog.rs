@@ -145,10 +145,12 @@ impl Catalog {
 
     /// A model to try: the built-in one, which always answers, where it can be asked for.
     pub fn example(&self) -> &str {
+        if !self.configured_only && self.provider(BUILT_IN).is_some() {
+            return "mynah/echo";
+        }
         let configured = || self.configured().into_iter().find(|name| *name != ANY);
         let own = self.default_models.get(&Kind::Chat).map(String::as_str);
-        let own = own.or_else(configured).filter(|_| self.configured_only);
-        own.unwrap_or("mynah/echo")
+        own.or_else(configured).unwrap_or("MODEL")
     }
 
     /// What a target costs, by its name `provider/model`. What a model's configuration says of it alone does not count.

@@ -19,6 +19,7 @@ pub mod models;
 pub mod presets;
 pub mod price;
 pub mod problem;
+pub mod python_literal;
 pub mod reload;
 pub mod replies;
 pub mod routing;

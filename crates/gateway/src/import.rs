@@ -10,7 +10,7 @@ mod kinds;
 mod settings;
 mod targets;
 mod written;
-mod yaml;
+pub mod yaml;
 
 use std::fmt;
 

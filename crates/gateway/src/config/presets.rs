@@ -4,6 +4,7 @@
 //! A preset says what it has to say in the words of `mynah.toml`. Nothing else in the gateway knows its name.
 
 mod github_local;
+mod ocf;
 mod single_target;
 
 use std::path::{Path, PathBuf};
@@ -49,7 +50,7 @@ pub struct Preset {
 }
 
 /// All presets.
-pub static PRESETS: [Preset; 2] = [github_local::PRESET, single_target::PRESET];
+pub static PRESETS: [Preset; 3] = [github_local::PRESET, ocf::PRESET, single_target::PRESET];
 
 impl Preset {
     /// The preset of a name or number.
@@ -133,6 +134,8 @@ mod tests {
             ("URL", "http://127.0.0.1:1234/v1/"),
             ("TARGET_MODEL", "gemma1b"),
             ("VERIFY_API_KEY", "client-secret"),
+            ("TARGET_OPENAI_URL", "http://127.0.0.1:1234"),
+            ("API_KEY", "endpoint-secret"),
         ])
     }
 

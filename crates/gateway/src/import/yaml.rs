@@ -24,6 +24,11 @@ enum Value {
     Map(Vec<(String, Node)>),
 }
 
+/// The first document of a text, with whatever is neither list nor map as text.
+pub fn read(text: &str) -> Result<serde_json::Value, String> {
+    Node::parse(text).map(|node| node.plain())
+}
+
 impl Node {
     /// Reads the first document of a text.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
@@ -60,6 +65,18 @@ impl Node {
             YamlData::Alias(_) | YamlData::BadValue => return Err(format!("line {line}: a value that cannot be read")),
         };
         Ok(Self { line, column, value })
+    }
+
+    fn plain(&self) -> serde_json::Value {
+        match &self.value {
+            Value::Null => serde_json::Value::Null,
+            Value::Text(text) => text.as_str().into(),
+            Value::List(items) => items.iter().map(Self::plain).collect(),
+            Value::Map(members) => members
+                .iter()
+                .map(|(key, value)| (key.clone(), value.plain()))
+                .collect(),
+        }
     }
 
     /// A member of a map.

@@ -1,0 +1,1 @@
+endpoints = [__import__("os").system("x"), f"{1}", b"x", [[[[
