@@ -71,6 +71,9 @@ enum Command {
     /// Check the configuration: report every problem with its place, and exit with 1 if there is one. What is allowed and
     /// probably not meant is a warning
     Check,
+    /// Ask the gateway that runs at the configured address whether it serves: exit with 0 if it does, and else with 1, as
+    /// containers want to know it. Several presets must all be served
+    Health,
     /// Say what would happen to a request (where it would go, what exactly would be sent, what would be lost), or where a
     /// model leads right now
     Explain {
@@ -160,6 +163,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     let done = match &arguments.command {
         None | Some(Command::Serve) => serve_command(&arguments.source),
         Some(Command::Check) => check(&arguments.source),
+        Some(Command::Health) => health(&arguments.source),
         Some(Command::Explain { path, request, .. }) if request == "-" || Path::new(request).is_file() => {
             explain_command(&arguments.source, path.as_deref(), Path::new(request))
         }
@@ -274,6 +278,23 @@ fn check(source: &Source) -> anyhow::Result<()> {
             origin.name()
         )?;
     }
+    Ok(())
+}
+
+fn health(source: &Source) -> anyhow::Result<()> {
+    let env = environment()?;
+    for origin in source.origins()? {
+        let (_, loaded) = origin.load(&env).map_err(|problems| report_all(&problems))?;
+        let server = loaded.config.server;
+        if server.tls.is_some() {
+            // The certificate is for a name that only its callers know.
+            std::net::TcpStream::connect(running::reachable(server.listen))?;
+            continue;
+        }
+        let healthy = running::is_healthy(server.listen);
+        healthy.map_err(|reason| anyhow::anyhow!("no gateway serves at {}: {reason}", server.listen))?;
+    }
+    writeln!(std::io::stdout(), "serving")?;
     Ok(())
 }
 

@@ -26,8 +26,18 @@ pub fn get(listen: SocketAddr, path: &str, key: Option<&str>) -> Result<Outlook,
     }
 }
 
+/// Whether the gateway at an address serves, or why it does not.
+pub fn is_healthy(listen: SocketAddr) -> Result<(), String> {
+    let (status, _) = exchange(reachable(listen), "/health", None).map_err(|error| error.to_string())?;
+    match status {
+        200 => Ok(()),
+        0 => Err("it does not answer in HTTP".to_owned()),
+        status => Err(format!("GET /health is answered with {status}")),
+    }
+}
+
 /// An address that means every one of this machine's can be reached at its own.
-fn reachable(listen: SocketAddr) -> SocketAddr {
+pub fn reachable(listen: SocketAddr) -> SocketAddr {
     match listen.ip() {
         IpAddr::V4(address) if address.is_unspecified() => (Ipv4Addr::LOCALHOST, listen.port()).into(),
         IpAddr::V6(address) if address.is_unspecified() => (Ipv6Addr::LOCALHOST, listen.port()).into(),

@@ -23,6 +23,27 @@ async fn with_nothing_at_all_the_printed_command_works() {
 }
 
 #[tokio::test]
+async fn health_is_asked_of_the_running_gateway() {
+    let mut gateway = Gateway::start("[providers]\n");
+    let health = |gateway: &Gateway| {
+        let mut health = command(gateway.directory.path());
+        health.args(["health", "--listen", &gateway.address]);
+        let output = health.output().unwrap();
+        (
+            output.status.code(),
+            String::from_utf8([output.stdout, output.stderr].concat()).unwrap(),
+        )
+    };
+    assert_eq!(health(&gateway), (Some(0), "serving\n".to_owned()));
+    gateway.signal("TERM");
+    assert_eq!(gateway.ended().await, Some(0));
+    let (code, said) = health(&gateway);
+    assert_eq!(code, Some(1));
+    let expected = format!("no gateway serves at {}: ", gateway.address);
+    assert!(said.starts_with(&expected), "{said}");
+}
+
+#[tokio::test]
 async fn a_key_in_the_environment_or_in_dot_env_brings_its_provider() {
     let understudy = Understudy::start(Reply::persona()).await.unwrap();
     let url = understudy.url();
