@@ -338,7 +338,11 @@ impl<'r> Course<'r> {
     /// Those who were not asked because they are known to fail, or not with all of their keys, the first one last.
     fn passed_over(&self) -> Vec<usize> {
         let places = self.places.iter().enumerate().rev();
-        let has_other_keys = |place: &Place<'_>| place.fate == Fate::Resting && self.may_ask(place.fate);
+        let has_other_keys = |place: &Place<'_>| match place.fate {
+            Fate::Resting => self.may_ask(place.fate),
+            Fate::Failed => place.target.provider.keys.rests_failed() && self.may_ask(place.fate),
+            Fate::Unasked | Fate::Done => false,
+        };
         let mut passed_over: Vec<usize> = places
             .filter(|(_, place)| place.is_unasked() || has_other_keys(place))
             .map(|(index, _)| index)
@@ -372,12 +376,19 @@ impl<'r> Course<'r> {
 
     /// A turn at a place that is known to fail.
     fn resort_to(&mut self, index: usize, now: Instant) -> Option<Turn<'r>> {
-        let (target, fate) = self.places.get(index).map(|place| (place.target, place.fate))?;
-        let lease = match self.lease(index, now) {
+        let place = self.places.get(index)?;
+        let (target, fate, used) = (place.target, place.fate, place.used);
+        let keys = &target.provider.keys;
+        let lease = self.lease(index, now);
+        let mut lease = match lease.or_else(|| keys.lease_failed(&target.model, used, now)) {
             Some(lease) => lease,
             None if fate != Fate::Unasked => return None,
-            None => target.provider.keys.lease_at_a_guess(&target.model, now)?,
+            None => keys.lease_at_a_guess(&target.model, now)?,
         };
+        if fate == Fate::Failed && !target.condition.spend_retry() {
+            lease.abandon(&target.model);
+            return None;
+        }
         Some(self.turn(index, lease, false, now))
     }
 

@@ -37,7 +37,7 @@ pub enum Reason {
     Exhausted,
     /// It is not accepted (401, 403).
     Rejected,
-    /// Its call failed, where the operator wants such keys to rest. It is used all the same when no other is ready.
+    /// Its call failed, where the operator wants such keys to rest. It is used all the same when nobody else has answered.
     Failed,
     /// The operator has taken it out of the rotation.
     Held,
@@ -203,17 +203,15 @@ impl KeyPool {
         }
     }
 
-    /// Whether keys rest also when their calls failed, and there may be another one to be tried.
+    /// Whether keys rest also when their calls failed.
     pub fn rests_failed(&self) -> bool {
-        self.rules.rest_failed && self.keys.len() > 1
+        self.rules.rest_failed
     }
 
-    /// The next key that does not rest, else one that rests only because its call failed. Those that were `used` are passed
-    /// over.
+    /// The next key that does not rest. Those that were `used` are passed over.
     pub fn lease(&self, model: &str, used: UsedKeys, now: Instant) -> Result<Lease, AllResting> {
         let start = self.start();
         let mut earliest: Option<AllResting> = None;
-        let mut failed: Option<(Instant, usize, &Arc<Key>)> = None;
         for step in 0..self.keys.len() {
             let index = start.wrapping_add(step) % self.keys.len();
             let Some(key) = self.keys.get(index) else { continue };
@@ -226,12 +224,6 @@ impl KeyPool {
                 Stands::Ready | Stands::Probe if used.contains(index) => {}
                 Stands::Ready => return Ok(self.leased(index, key, now, false)),
                 Stands::Probe => return Ok(self.leased(index, key, now, true)),
-                Stands::Resting(resting) if resting.reason == Reason::Failed => {
-                    let is_earlier = failed.is_none_or(|(before, ..)| resting.until < before);
-                    if is_earlier && !used.contains(index) {
-                        failed = Some((resting.until, index, key));
-                    }
-                }
                 Stands::Resting(resting) => {
                     if earliest.is_none_or(|before| resting.is_better_than(before)) {
                         earliest = Some(resting);
@@ -239,15 +231,23 @@ impl KeyPool {
                 }
             }
         }
-        if let Some((_, index, key)) = failed {
-            return Ok(self.leased(index, key, now, false));
-        }
         // Who was used and does not rest is not waited for.
         Err(earliest.unwrap_or(AllResting {
             until: now,
             reason: Reason::Rejected,
             is_probed: false,
         }))
+    }
+
+    /// A key that rests only because its call failed, the one whose rest ends first. Those that were `used` are passed over.
+    pub fn lease_failed(&self, model: &str, used: UsedKeys, now: Instant) -> Option<Lease> {
+        let unused = self.keys.iter().enumerate().filter(|(index, _)| !used.contains(*index));
+        let failed = unused.filter_map(|(index, key)| match key.looks(model, now) {
+            Stands::Resting(resting) if resting.reason == Reason::Failed => Some((resting.until, index, key)),
+            _ => None,
+        });
+        let (_, index, key) = failed.min_by_key(|(until, ..)| *until)?;
+        Some(self.leased(index, key, now, false))
     }
 
     /// A key that may be wrongly taken to rest, for want of any other: the one whose rest ends first, of those that are
@@ -306,7 +306,6 @@ impl KeyPool {
         for key in &self.keys {
             match key.looks(model, now) {
                 Stands::Ready | Stands::Probe => return Ok(()),
-                Stands::Resting(resting) if resting.reason == Reason::Failed => return Ok(()),
                 Stands::Resting(resting) if earliest.is_none_or(|before| resting.is_better_than(before)) => {
                     earliest = Some(resting);
                 }
@@ -358,9 +357,10 @@ impl UsedKeys {
 // === impl AllResting ===
 
 impl AllResting {
-    /// Whether there is hope when the rest is over: a key that is refused does not do better with time.
+    /// Whether there is hope when the rest is over: a key that is refused does not do better with time, and for one whose call
+    /// failed nobody has to wait.
     pub fn is_worth_waiting(self) -> bool {
-        self.is_probed || !matches!(self.reason, Reason::Rejected | Reason::Held)
+        self.is_probed || !matches!(self.reason, Reason::Rejected | Reason::Failed | Reason::Held)
     }
 
     fn is_better_than(self, other: Self) -> bool {

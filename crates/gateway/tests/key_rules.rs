@@ -99,6 +99,27 @@ async fn the_last_key_is_used_also_when_its_call_failed() {
 }
 
 #[tokio::test]
+async fn while_its_only_key_rests_a_target_is_asked_last() {
+    let up = Understudy::start(Reply::status(500)).await.unwrap();
+    let other = Understudy::start([good(), good(), Reply::status(500)]).await.unwrap();
+    let provider = |name: &str, url: &str| {
+        format!(
+            "[providers.{name}]\nbase_url = '{url}'\nmodels = []\napi_key = 'k'\ncooldown = '5m'\nrest_failed_keys = true\n"
+        )
+    };
+    let gateway = Gateway::start(&format!(
+        "[routing]\nretries = 0\n{}{}[models.m]\ntargets = ['up/m', 'other/m']\n",
+        provider("up", &up.url()),
+        provider("other", &other.url())
+    ));
+    for (status, asked) in [(200, (1, 1)), (200, (1, 2)), (500, (2, 3))] {
+        let reply = gateway.chat(r#"{"model":"m"}"#).await;
+        let counted = (up.counters().requests, other.counters().requests);
+        assert_eq!((reply.status, counted), (status, asked));
+    }
+}
+
+#[tokio::test]
 async fn providers_of_one_account_share_what_is_known_of_its_keys() {
     let understudy = Understudy::start(
         Script::new()

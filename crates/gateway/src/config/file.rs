@@ -342,7 +342,7 @@ pub struct Provider {
     #[serde(skip_serializing_if = "is_default")]
     pub key_order: KeyOrder,
     /// A key rests also when its call failed (5xx, no answer), not only when it was refused: the request goes on with
-    /// another key at once, and the next ones begin there. When no other is left, it is used all the same.
+    /// another key or target at once, and the next ones begin there. When nobody else has answered, it is used all the same.
     #[serde(skip_serializing_if = "is_default")]
     pub rest_failed_keys: bool,
     /// Whose keys these are: what one provider of an account learns of a key, the others know too. Default: its own name.

@@ -254,25 +254,30 @@ fn listed_keys_come_in_their_order() {
 }
 
 #[test]
-fn a_key_that_failed_is_used_when_no_other_is_left() {
+fn a_key_that_failed_rests_and_can_be_had_all_the_same() {
     let (pool, now) = (listed(3, true, Some(second(300))), Instant::now());
-    let fail = |at: Instant| pool.lease("m", NONE, at).unwrap().rest("m", Reason::Failed, None, at);
-    fail(now);
+    let lease = |at: Instant| pool.lease("m", NONE, at);
+    lease(now).unwrap().rest("m", Reason::Failed, None, now);
     assert_eq!(index(&pool, "m", now), Some(1));
-    fail(now + second(1));
-    pool.lease("m", NONE, now)
-        .unwrap()
-        .rest("m", Reason::Throttled, None, now);
-    // The one whose rest ends first.
-    assert_eq!(index(&pool, "m", now + second(2)), Some(0));
-    assert!(pool.looks("m", now + second(2)).is_ok());
-    assert_eq!(pool.available(now + second(2)), 0);
-    // That a key was throttled is not forgotten when it fails.
+    lease(now).unwrap().rest("m", Reason::Failed, None, now + second(1));
+    lease(now).unwrap().rest("m", Reason::Throttled, None, now);
+    let later = now + second(2);
+    assert!(
+        lease(later).unwrap_err().is_worth_waiting(),
+        "for the one that is throttled"
+    );
+    assert_eq!(pool.available(later), 0);
+    // The one whose rest ends first, of those that were not used.
     let mut used = UsedKeys::default();
-    used.note(Some(0));
-    used.note(Some(1));
-    let resting = pool.lease("m", used, now + second(2)).unwrap_err();
-    assert_eq!((resting.reason, resting.until), (Reason::Throttled, now + second(300)));
+    for expected in [Some(0), Some(1), None] {
+        let failed = pool.lease_failed("m", used, later);
+        assert_eq!(failed.as_ref().and_then(|lease| lease.index), expected);
+        used.note(expected);
+    }
+    // That a key was throttled is not forgotten when it fails.
+    let mut other = pool.leased(2, &pool.keys[2], later, false);
+    other.rest("m", Reason::Failed, None, later);
+    assert!(pool.lease_failed("m", used, later).is_none());
 }
 
 #[test]

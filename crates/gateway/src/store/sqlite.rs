@@ -122,9 +122,10 @@ impl Sqlite {
             let mut requests = transaction.prepare(&insert("requests", &REQUEST_COLUMNS))?;
             let mut attempts = transaction.prepare(&insert("attempts", &ATTEMPT_COLUMNS))?;
             let mut contents = transaction.prepare(&insert("contents", &CONTENT_COLUMNS))?;
-            let mut logs = match self.contents.request_logs {
-                true => Some(transaction.prepare(request_log::INSERT)?),
-                false => None,
+            let mut logs = if self.contents.request_logs {
+                Some(transaction.prepare(request_log::INSERT)?)
+            } else {
+                None
             };
             for record in records {
                 let is_new = requests.execute(params_from_iter(record.values()))? > 0;
@@ -187,7 +188,7 @@ impl Sqlite {
         if self.contents.request_logs {
             let before = bound.map(time_of).max(oldest).unwrap_or_default();
             let deleted = transaction.execute(request_log::DELETE, params![request_log::date(before), STEP])?;
-            is_more |= deleted as i64 == STEP;
+            is_more |= i64::try_from(deleted).is_ok_and(|deleted| deleted == STEP);
         }
         transaction.commit()?;
         Ok(is_more)
