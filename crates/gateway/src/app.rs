@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use axum::http::HeaderValue;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::cache::Cache;
@@ -49,6 +50,8 @@ pub struct App {
 /// What outlives a change of configuration.
 #[derive(Debug)]
 pub struct Process {
+    /// When it began.
+    pub started: Instant,
     /// What the providers said that they serve.
     pub discovered: Arc<Discovered>,
     /// How targets and keys are doing.
@@ -74,6 +77,7 @@ impl Process {
     pub fn new(ledger: Option<Arc<Ledger>>, cluster: Option<Arc<Cluster>>) -> Self {
         let via = format!("1.1 mynah-{}", Uuid::now_v7().simple());
         Self {
+            started: Instant::now(),
             discovered: Arc::default(),
             conditions: Arc::new(Conditions::new(cluster.as_ref().map(|cluster| cluster.herald()))),
             holds: Holds::default(),

@@ -9,6 +9,7 @@ use crate::balance::Strategy;
 use crate::caller::Caller;
 use crate::condition::Conditions;
 use crate::config::problem::did_you_mean;
+use crate::config::replies::UnknownModelReply;
 use crate::config::{Config, ModelConfig, TargetConfig};
 use crate::discovered::Discovered;
 use crate::failure::Failure;
@@ -34,10 +35,21 @@ pub struct Catalog {
     passes_on: bool,
     /// Models are listed by their providers' ids alone.
     plain_ids: bool,
+    /// How configured names are listed.
+    listing: HashMap<String, Listing>,
+    /// What is replied when a name leads nowhere.
+    unknown_model: UnknownModelReply,
     /// What holds for names that are not configured.
     rules: Rules,
     discovered: Arc<Discovered>,
     conditions: Arc<Conditions>,
+}
+
+/// How a configured name is listed, where that is not as usual.
+#[derive(Debug)]
+struct Listing {
+    owner: Option<String>,
+    is_listed: bool,
 }
 
 /// One line of the model list.
@@ -74,6 +86,8 @@ impl Catalog {
             configured_only: config.configured_only,
             passes_on: config.server.pass_through,
             plain_ids: config.plain_ids,
+            listing: HashMap::new(),
+            unknown_model: config.server.replies.unknown_model,
             rules: config.rules.clone(),
             discovered,
             conditions,
@@ -92,6 +106,13 @@ impl Catalog {
                 name => route.named(name, &catalog.conditions),
             };
             catalog.routes.insert(model.name.clone(), Arc::new(route));
+            if model.owner.is_some() || !model.listed {
+                let listing = Listing {
+                    owner: model.owner.clone(),
+                    is_listed: model.listed,
+                };
+                catalog.listing.insert(model.name.clone(), listing);
+            }
         }
         catalog
     }
@@ -279,8 +300,17 @@ impl Catalog {
         (!is_known).then_some(provider)
     }
 
+    /// The configured names that are listed, in alphabetical order.
+    pub fn listed(&self) -> impl Iterator<Item = &str> {
+        let is_listed = |name: &&str| *name != ANY && self.listing.get(*name).is_none_or(|listing| listing.is_listed);
+        self.configured().into_iter().filter(is_listed)
+    }
+
     fn unknown(&self, model: &str) -> Failure {
         let model: String = model.chars().take(MAX_SHOWN).collect();
+        if self.unknown_model == UnknownModelReply::Invalid {
+            return Failure::model_not_routed(&model, self.listed());
+        }
         let discovered = self.discovered.snapshot();
         let ids = discovered.by_id.keys().map(String::as_str);
         let ids = ids.filter(|_| !self.configured_only);
@@ -298,11 +328,11 @@ impl Catalog {
     /// serve, or that is also a configured name, is listed once as it is and once for each further provider as
     /// `provider/id`.
     pub fn list(&self, caller: &Caller) -> Vec<Entry> {
-        let names = self.configured().into_iter().filter(|name| *name != ANY);
-        let configured = names.map(|name| Entry {
+        let owner = |name: &str| self.listing.get(name)?.owner.clone();
+        let configured = self.listed().map(|name| Entry {
             id: name.to_owned(),
             created: 0,
-            owner: BUILT_IN.into(),
+            owner: owner(name).unwrap_or_else(|| BUILT_IN.into()),
             device: None,
         });
         let mut entries: Vec<Entry> = configured.collect();

@@ -173,6 +173,10 @@ pub struct ModelConfig {
     pub fallback: Vec<String>,
     /// Nothing may be lost in translation.
     pub strict: bool,
+    /// Whose it is in lists; `None` where nobody says.
+    pub owner: Option<String>,
+    /// Whether it is in lists.
+    pub listed: bool,
     /// How far a request may go.
     pub rules: Rules,
 }

@@ -20,6 +20,9 @@ use crate::limits::headers::Standing;
 use crate::needs::Unmet;
 use crate::operation::Kind;
 
+/// As many names of models are told.
+const MOST_NAMES: usize = 100;
+
 /// Whose fault a failure is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blame {
@@ -171,6 +174,30 @@ impl Failure {
         Self {
             param: Some(Cow::Borrowed("model")),
             ..Self::callers(StatusCode::NOT_FOUND, "model_not_found", message)
+        }
+    }
+
+    /// No route leads to the model, and these names are all that can be asked for.
+    pub fn model_not_routed<'n>(model: &str, names: impl Iterator<Item = &'n str>) -> Self {
+        let names: Vec<&str> = names.take(MOST_NAMES).collect();
+        let message = format!(
+            "Model '{model}' not found in routing configuration. Available models: {}",
+            names.join(", ")
+        );
+        Self {
+            param: Some(Cow::Borrowed("model")),
+            ..Self::callers(StatusCode::BAD_REQUEST, "model_not_found", message)
+        }
+    }
+
+    /// The model has no target.
+    pub fn no_targets(model: &str) -> Self {
+        let message =
+            format!("Nobody is configured to answer for `{model}`. The operator of this gateway can change that.");
+        Self {
+            retryable: false,
+            retry_after: None,
+            ..Self::ours(StatusCode::SERVICE_UNAVAILABLE, "no_targets", message)
         }
     }
 

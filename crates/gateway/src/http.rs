@@ -2,6 +2,7 @@
 
 pub mod bare;
 pub mod body;
+mod components;
 pub mod decode;
 pub mod docs;
 pub mod endpoints;
@@ -14,6 +15,7 @@ pub mod listen;
 pub mod models;
 pub mod openapi;
 pub mod passage;
+pub mod renamed;
 pub mod reply;
 pub mod routes;
 pub mod server1;

@@ -53,6 +53,8 @@ pub struct Status {
     pub since: u64,
     /// Requests that were written to the database since the start.
     pub written: u64,
+    /// How long it took to write to the database the last time, or to open it, in milliseconds.
+    pub latency_ms: u64,
     /// Requests that wait in memory.
     pub pending: usize,
     /// Requests that wait in the spool: as far as this process put them there.

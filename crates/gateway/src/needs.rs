@@ -151,6 +151,7 @@ impl Needs {
             .find_map(|target| Some((target, self.unmet_by(target)?)))
         {
             Some((target, unmet)) => Failure::unmet(&route.name, &target.name, &unmet),
+            None if route.targets().next().is_none() => Failure::no_targets(&route.name),
             None => Failure::cannot_translate(&route.name, ask.path),
         }
     }

@@ -75,6 +75,15 @@ impl Operation {
         matches!(self.speech, Speech::Conversation(_))
     }
 
+    /// Whether an answer in one piece says at its top which model gave it.
+    pub fn names_model_in_answer(self) -> bool {
+        match self.speech {
+            Speech::Conversation(protocol) => protocol != Protocol::Gemini,
+            Speech::Completions | Speech::Embeddings(Shape::OpenAi) => true,
+            _ => false,
+        }
+    }
+
     /// Whether a stream ends with its usage only when `stream_options.include_usage` asks for it.
     pub fn usage_on_demand(self) -> bool {
         matches!(self.below, "/chat/completions" | "/completions")

@@ -20,6 +20,7 @@ use crate::ask::{Ask, AskBody, unix_time};
 use crate::attempt::first_success;
 use crate::cache::{self, Consulted};
 use crate::caller::Caller;
+use crate::config::replies::ModelReply;
 use crate::config::units::Span;
 use crate::continuation::Continuation;
 use crate::digest::digest;
@@ -28,6 +29,7 @@ use crate::http::bare;
 use crate::http::body::{RequestBody, read_whole};
 use crate::http::decode::Encoding;
 use crate::http::entry::Entry;
+use crate::http::renamed::renamed;
 use crate::http::reply::{REQUEST_ID, reply, share};
 use crate::limits::{self, demand::Demand};
 use crate::operation::{Operation, Speech};
@@ -47,10 +49,21 @@ where
 {
     let (mut parts, body) = request.into_parts();
     let mut entry = Entry::with_account(&parts, &app, operation.dialect());
-    match answer_model(&app, operation, model.as_deref(), &mut parts, body, &mut entry).await {
-        Ok(response) => match bare::form(&app.server.replies, operation, &parts.headers) {
-            Some(form) => bare::stripped(response, form).await,
-            None => response,
+    let mut name = None;
+    match answer_model(
+        &app,
+        operation,
+        model.as_deref(),
+        (&mut parts, body),
+        &mut entry,
+        &mut name,
+    )
+    .await
+    {
+        Ok(response) => match (bare::form(&app.server.replies, operation, &parts.headers), name) {
+            (Some(form), _) => bare::stripped(response, form).await,
+            (None, Some(name)) => renamed(response, &name).await,
+            (None, None) => response,
         },
         Err(failure) => entry.in_vain(failure, operation.dialect(), request_id(&parts)),
     }
@@ -60,9 +73,9 @@ async fn answer_model<B>(
     app: &Arc<App>,
     operation: Operation,
     model: Option<&str>,
-    parts: &mut Parts,
-    body: B,
+    (parts, body): (&mut Parts, B),
     entry: &mut Entry,
+    name: &mut Option<String>,
 ) -> Result<Response, Failure>
 where
     B: RequestBody,
@@ -99,6 +112,8 @@ where
     if named.is_none() {
         entry.asked(&route.name);
     }
+    let is_renamed = app.server.replies.model == ModelReply::Asked && operation.names_model_in_answer();
+    *name = (is_renamed && !operation.streamed && !body.asks_for_stream()).then(|| route.name.clone());
     let query = without_key(parts.uri.query().unwrap_or_default());
     let asking = Asking {
         operation,

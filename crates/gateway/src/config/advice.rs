@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::access::ClientConfig;
-use super::document::Document;
+use super::document::{Document, join};
 use super::file::File;
 use super::problem::Problem;
 use super::{Config, ModelConfig};
@@ -15,10 +15,16 @@ const NAMES: usize = 3;
 
 /// What is probably not meant, with its place and what would help.
 pub(super) fn advice(config: &Config, file: &File, document: &Document) -> Vec<Problem> {
+    let deserted = config
+        .models
+        .iter()
+        .filter(|model| model.targets.is_empty() && model.fallback.is_empty());
+    let message = "there is nobody to answer: every request gets 503";
+    let deserted = deserted.map(|model| document.problem(&join("models", &model.name), message));
+    let mut advice: Vec<Problem> = deserted.collect();
     let Some(budget) = first_budget(file) else {
-        return Vec::new();
+        return advice;
     };
-    let mut advice = Vec::new();
     if config.store.is_none() {
         let message = "without a table [store], what was spent is forgotten when the gateway stops: add one";
         advice.push(document.problem(&budget, message));

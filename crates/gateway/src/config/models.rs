@@ -126,6 +126,12 @@ pub struct Model {
     /// Answer 400 rather than lose a part of a request in translation.
     #[serde(default, skip_serializing_if = "is_false")]
     pub strict: bool,
+    /// Whose it is in lists of models. Default: `mynah`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owned_by: Option<String>,
+    /// Whether it is in lists of models. Default: true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listed: Option<bool>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes the field by reference")]

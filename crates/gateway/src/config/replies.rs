@@ -11,6 +11,47 @@ pub struct Replies {
     pub chat: ChatReply,
     /// Of `/v1/embeddings`: `openai`, or `vector`, which is the list of numbers alone; for several inputs a list of such lists.
     pub embeddings: EmbeddingsReply,
+    /// The `model` in answers that are given in one piece: `given`, as the provider calls it, or `asked`, as the caller did.
+    pub model: ModelReply,
+    /// To a request for a model that is not known: `not-found`, which is status 404, or `invalid`, which is status 400 with the
+    /// names that can be asked for.
+    pub unknown_model: UnknownModelReply,
+    /// Of `/health` and `/health/detailed`: `mynah`, or `components`, which says `healthy` or not of each part, is for everybody,
+    /// and has status 503 while the ledger cannot be written.
+    pub health: HealthReply,
+}
+
+/// The name of the model in an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ModelReply {
+    /// As the provider has it.
+    #[default]
+    Given,
+    /// As it was asked for.
+    Asked,
+}
+
+/// The reply to a request for a model that is not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnknownModelReply {
+    /// Status 404.
+    #[default]
+    NotFound,
+    /// Status 400.
+    Invalid,
+}
+
+/// How the gateway says how it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum HealthReply {
+    /// In its own words.
+    #[default]
+    Mynah,
+    /// Part by part.
+    Components,
 }
 
 /// The form of a chat completion.

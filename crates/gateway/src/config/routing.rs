@@ -47,9 +47,6 @@ impl Check<'_> {
         let mut models = Vec::new();
         for (name, model) in &file.models {
             let path = join("models", name);
-            if model.targets.is_empty() {
-                self.report(&join(&path, "targets"), "needs at least one target");
-            }
             let mut targets = Vec::new();
             for (index, target) in model.targets.iter().enumerate() {
                 targets.extend(self.target(&format!("{path}.targets.{index}"), target));
@@ -65,6 +62,8 @@ impl Check<'_> {
                 strategy: model.strategy,
                 fallback: model.fallback.clone(),
                 strict: model.strict,
+                owner: model.owned_by.clone(),
+                listed: model.listed.unwrap_or(true),
                 rules,
             });
         }

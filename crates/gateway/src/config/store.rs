@@ -1,5 +1,6 @@
 //! The part of the check that is about the ledger.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ impl Check<'_> {
     /// Where the ledger is kept, if it is.
     pub(super) fn store(&mut self) -> Option<StoreConfig> {
         let store = self.file.store.as_ref()?;
+        let url = without_driver(&store.url);
         if store.flush.0 > LONGEST_FLUSH {
             self.report("store.flush", "must not be longer than 60s");
         }
@@ -25,7 +27,7 @@ impl Check<'_> {
             self.report("store.max_pending", "must be at least 1");
         }
         self.not_zero("store.max_age", store.max_age);
-        if store.password.is_some() && !is_postgres(&store.url) {
+        if store.password.is_some() && !is_postgres(&url) {
             self.report("store.password", "is for PostgreSQL; a file of SQLite's has none");
         }
         if !(1..=LARGEST_CONTENT).contains(&store.max_content.0) {
@@ -40,10 +42,10 @@ impl Check<'_> {
             let message = format!("is no regular expression: {reason}");
             self.report(&format!("store.redact.{at}"), message);
         }
-        let place = if is_postgres(&store.url) {
-            Server::parse(&store.url, store.password.as_ref()).map(|server| Place::Postgres(Box::new(server)))
+        let place = if is_postgres(&url) {
+            Server::parse(&url, store.password.as_ref()).map(|server| Place::Postgres(Box::new(server)))
         } else {
-            sqlite_file(&store.url).map(Place::Sqlite)
+            sqlite_file(&url).map(Place::Sqlite)
         };
         let place = self.take("store.url", place)?;
         if store.request_logs && matches!(place, Place::Postgres(_)) {
@@ -64,8 +66,20 @@ impl Check<'_> {
     }
 }
 
+/// A URL without the name of a driver, which Python's programs put there: `postgresql+psycopg2://…`.
+fn without_driver(url: &str) -> Cow<'_, str> {
+    match url.split_once("://") {
+        Some((scheme, rest)) if scheme.contains('+') => {
+            let database = scheme.split('+').next().unwrap_or_default();
+            Cow::Owned([database, "://", rest].concat())
+        }
+        _ => Cow::Borrowed(url),
+    }
+}
+
 /// Whether a URL is that of a PostgreSQL server.
 pub(super) fn is_postgres(url: &str) -> bool {
+    let url = without_driver(url);
     url.starts_with("postgres://") || url.starts_with("postgresql://")
 }
 
@@ -101,6 +115,7 @@ mod tests {
     #[test]
     fn urls_are_files() {
         assert_eq!(sqlite_file("sqlite://mynah.db"), Ok(PathBuf::from("mynah.db")));
+        assert!(is_postgres("postgresql+psycopg2://h/d") && !is_postgres("sqlite+aiosqlite://x"));
         assert_eq!(sqlite_file("sqlite:///var/l.db"), Ok(PathBuf::from("/var/l.db")));
         for wrong in [
             "mynah.db",

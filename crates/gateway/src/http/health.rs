@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use super::components;
 use super::endpoints::{Seen, seen_by};
 use super::entry::Entry;
 use super::routes::{dialect_at, json_reply};
@@ -21,6 +22,7 @@ use crate::cache;
 use crate::caller::Caller;
 use crate::cluster;
 use crate::condition::Report;
+use crate::config::replies::HealthReply;
 use crate::discovered::{self, Moment};
 use crate::keys::KeyPool;
 use crate::ledger;
@@ -122,6 +124,9 @@ pub struct TargetHealth {
 
 /// `GET /health`: no key, no waiting.
 pub async fn health(State(app): State<Arc<App>>) -> Response {
+    if app.server.replies.health == HealthReply::Components {
+        return components::health(&app);
+    }
     let degraded = app.catalog.providers().iter().filter_map(|provider| {
         let away = !provider.probed && app.process.discovered.record(&provider.name).is_degraded();
         away.then(|| provider.name.clone())
@@ -132,6 +137,9 @@ pub async fn health(State(app): State<Arc<App>>) -> Response {
 
 /// `GET /health/detailed`: what a client may see of it.
 pub async fn detailed(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
+    if app.server.replies.health == HealthReply::Components {
+        return components::detailed(&app);
+    }
     let (parts, _) = request.into_parts();
     let caller = match identify(&app, &parts, &mut Entry::default()) {
         Ok(caller) => caller,

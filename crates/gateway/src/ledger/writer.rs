@@ -26,6 +26,9 @@ const LEAST_PATIENCE: Duration = Duration::from_millis(10);
 /// How often it is seen whether there are rows to be deleted, once there are none.
 const PRUNE: Duration = Duration::from_secs(10);
 
+/// A database with how long it took to open, or why it cannot be opened.
+type Opened = Result<(Database, Duration), Error>;
+
 /// Takes rows out of the queue and writes them.
 pub(super) struct Writer {
     ledger: Arc<Ledger>,
@@ -35,7 +38,7 @@ pub(super) struct Writer {
     /// Open while it can be written.
     store: Option<Database>,
     /// The database to be, while it is opened.
-    opening: Option<Receiver<Result<Database, Error>>>,
+    opening: Option<Receiver<Opened>>,
     /// What is not to be kept of prompts and answers.
     blackening: Blackening,
     spool: Spool,
@@ -125,8 +128,9 @@ impl Writer {
         };
         let patience = (self.ledger.config.flush / 2).max(LEAST_PATIENCE);
         match opening.recv_timeout(patience) {
-            Ok(Ok(store)) => {
+            Ok(Ok((store, taken))) => {
                 self.store = Some(store);
+                self.ledger.noted().latency_ms = milliseconds(taken);
                 self.rests_until = None;
                 if self.batch.is_empty() && !self.may_be_spooled {
                     self.enter(State::Ok, &"");
@@ -144,8 +148,10 @@ impl Writer {
             return;
         }
         if let Some(store) = &mut self.store {
+            let began = Instant::now();
             match store.write(self.batch.iter().map(AsRef::as_ref)) {
                 Ok(refused) => {
+                    self.ledger.noted().latency_ms = milliseconds(began.elapsed());
                     self.wrote(self.batch.len() as u64, refused);
                     self.done_with_batch();
                     return self.enter(State::Ok, &"");
@@ -231,8 +237,9 @@ impl Writer {
             return;
         }
         let config = self.ledger.config();
-        let age = |age: Duration| u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
-        let oldest = config.max_age.map(|most| unix_milliseconds().saturating_sub(age(most)));
+        let oldest = config
+            .max_age
+            .map(|most| unix_milliseconds().saturating_sub(milliseconds(most)));
         match store.prune(oldest, config.max_size) {
             // More in a moment, after the rows that have come since.
             Ok(true) => {}
@@ -290,10 +297,18 @@ impl Writer {
 }
 
 /// Opens a database on a thread of its own.
-fn open(config: &StoreConfig) -> std::io::Result<Receiver<Result<Database, Error>>> {
+fn open(config: &StoreConfig) -> std::io::Result<Receiver<Opened>> {
     let (config, (tell, opening)) = (config.clone(), sync_channel(1));
     let thread = std::thread::Builder::new().name("ledger-open".to_owned());
     // When nobody waits for it any more, it is closed again.
-    thread.spawn(move || tell.send(Database::open(&config)).ok())?;
+    thread.spawn(move || {
+        let began = Instant::now();
+        let opened = Database::open(&config).map(|database| (database, began.elapsed()));
+        tell.send(opened).ok()
+    })?;
     Ok(opening)
+}
+
+fn milliseconds(taken: Duration) -> u64 {
+    u64::try_from(taken.as_millis()).unwrap_or(u64::MAX)
 }
