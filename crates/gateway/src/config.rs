@@ -301,6 +301,8 @@ pub struct Loaded {
     pub advice: Vec<Problem>,
     /// The files that it was read from, or would be if they were there.
     pub files: Vec<PathBuf>,
+    /// Those that cannot be read, where the rest was used all the same.
+    pub faults: Vec<Problem>,
 }
 
 /// Reads a configuration file's text. `name` is how problems call the file; `listen` overrides `server.listen`.
@@ -328,6 +330,7 @@ pub fn load(
         effective,
         advice,
         files: Vec::new(),
+        faults: Vec::new(),
     };
     Ok((document, loaded))
 }

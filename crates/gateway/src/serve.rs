@@ -76,12 +76,13 @@ pub async fn run(start: Start) -> anyhow::Result<()> {
         effective,
         advice,
         files,
+        faults,
     } = loaded;
     warn(&advice);
     let listener = bind(config.server.listen, "server.listen")?;
     let admin_listener = config.admin.as_ref().map(|admin| bind(admin.listen, "admin.listen"));
     let admin_listener = admin_listener.transpose()?;
-    let watched = Watched::new(files.into_iter().chain(check::files(&config)));
+    let watched = (Watched::new(files.into_iter().chain(check::files(&config))), faults);
     let cluster = config
         .cluster
         .as_ref()
@@ -278,7 +279,7 @@ async fn keep_reloading(
     sites: Sites,
     admin: Arc<Admin>,
     mut looking: JoinHandle<()>,
-    mut watched: Watched,
+    (mut watched, mut faults): (Watched, Vec<Problem>),
     (mut hang_up, mut reloads): (Signal, mpsc::Receiver<Reload>),
 ) {
     loop {
@@ -292,6 +293,12 @@ async fn keep_reloading(
         }
         let swapped = (admin.load)().and_then(|(document, loaded)| {
             watched = Watched::new(loaded.files.iter().cloned().chain(check::files(&loaded.config)));
+            let is_new = |fault: &&Problem| !faults.contains(fault);
+            let new: Vec<Problem> = loaded.faults.iter().filter(is_new).cloned().collect();
+            if !new.is_empty() {
+                return Err(new);
+            }
+            faults = loaded.faults;
             warn(&loaded.advice);
             let app = swap(&sites, &admin, loaded.config)?;
             admin.in_use.store(InUse::now(document, loaded.effective));

@@ -225,8 +225,8 @@ impl Origin {
         let (document, mut loaded) = config::load(&name, &text, env, None)?;
         let notes = made.notes.into_iter();
         let notes = notes.map(|note| Problem::without_place(format!("{name}: {note}")));
-        loaded.advice.extend(notes);
-        loaded.files = made.files;
+        loaded.advice.extend(notes.chain(made.faults.clone()));
+        (loaded.files, loaded.faults) = (made.files, made.faults);
         Ok((document, loaded))
     }
 

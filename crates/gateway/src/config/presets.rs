@@ -4,6 +4,7 @@
 //! A preset says what it has to say in the words of `mynah.toml`. Nothing else in the gateway knows its name.
 
 mod github_local;
+mod model_proxy;
 mod ocf;
 mod single_target;
 
@@ -32,6 +33,9 @@ pub struct Made {
     pub files: Vec<PathBuf>,
     /// What is probably not meant.
     pub notes: Vec<String>,
+    /// Files that cannot be read. A gateway starts without them, but none of its models is lost for one: a change that brings
+    /// such a file is not used.
+    pub faults: Vec<Problem>,
 }
 
 /// Another proxy whose place Mynah takes.
@@ -50,7 +54,12 @@ pub struct Preset {
 }
 
 /// All presets.
-pub static PRESETS: [Preset; 3] = [github_local::PRESET, ocf::PRESET, single_target::PRESET];
+pub static PRESETS: [Preset; 4] = [
+    github_local::PRESET,
+    ocf::PRESET,
+    model_proxy::PRESET,
+    single_target::PRESET,
+];
 
 impl Preset {
     /// The preset of a name or number.

@@ -61,8 +61,7 @@ fn make(sources: &Sources<'_>) -> Result<Made, Vec<Problem>> {
                 "hand_over": "any",
             }},
         }),
-        files: Vec::new(),
-        notes: Vec::new(),
+        ..Made::default()
     })
 }
 

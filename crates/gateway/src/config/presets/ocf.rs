@@ -72,6 +72,7 @@ fn make(sources: &Sources<'_>) -> Result<Made, Vec<Problem>> {
         }),
         files,
         notes,
+        ..Made::default()
     })
 }
 

@@ -68,8 +68,8 @@ fn make(sources: &Sources<'_>) -> Result<Made, Vec<Problem>> {
             },
             "clients": [{ "name": "client", "key": variable_or(env, "VERIFY_API_KEY", DEFAULT_KEY) }],
         }),
-        files: Vec::new(),
         notes,
+        ..Made::default()
     })
 }
 
