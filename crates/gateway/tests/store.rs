@@ -69,6 +69,8 @@ fn config(place: Place) -> StoreConfig {
         max_age: None,
         max_size: u64::MAX,
         content: None,
+        log_content: false,
+        request_logs: false,
     }
 }
 
