@@ -15,24 +15,25 @@ use mynah_dialect::{Dialect, Protocol, multipart};
 use tokio::time::Instant;
 
 use crate::answer::Answer;
-use crate::app::App;
+use crate::app::{App, InFlight};
 use crate::ask::{Ask, AskBody, unix_time};
 use crate::attempt::first_success;
-use crate::cache::{self, Consulted};
+use crate::cache::{self, Consulted, Slot};
 use crate::caller::Caller;
 use crate::config::replies::ModelReply;
 use crate::config::units::Span;
 use crate::continuation::Continuation;
 use crate::digest::digest;
 use crate::failure::Failure;
-use crate::http::bare;
+use crate::http::bare::{self, Form};
 use crate::http::body::{RequestBody, read_whole};
 use crate::http::decode::Encoding;
 use crate::http::entry::Entry;
 use crate::http::renamed::renamed;
 use crate::http::reply::{REQUEST_ID, reply, share};
 use crate::limits::{self, demand::Demand};
-use crate::operation::{Operation, Speech};
+use crate::operation::Operation;
+use crate::route::Route;
 use crate::single_flight::{self, Seat};
 use crate::translation::is_strict;
 
@@ -49,22 +50,8 @@ where
 {
     let (mut parts, body) = request.into_parts();
     let mut entry = Entry::with_account(&parts, &app, operation.dialect());
-    let mut name = None;
-    match answer_model(
-        &app,
-        operation,
-        model.as_deref(),
-        (&mut parts, body),
-        &mut entry,
-        &mut name,
-    )
-    .await
-    {
-        Ok(response) => match (bare::form(&app.server.replies, operation, &parts.headers), name) {
-            (Some(form), _) => bare::stripped(response, form).await,
-            (None, Some(name)) => renamed(response, &name).await,
-            (None, None) => response,
-        },
+    match answer_model(&app, operation, model.as_deref(), &mut parts, body, &mut entry).await {
+        Ok(response) => response,
         Err(failure) => entry.in_vain(failure, operation.dialect(), request_id(&parts)),
     }
 }
@@ -73,9 +60,9 @@ async fn answer_model<B>(
     app: &Arc<App>,
     operation: Operation,
     model: Option<&str>,
-    (parts, body): (&mut Parts, B),
+    parts: &mut Parts,
+    body: B,
     entry: &mut Entry,
-    name: &mut Option<String>,
 ) -> Result<Response, Failure>
 where
     B: RequestBody,
@@ -84,16 +71,16 @@ where
     let caller = identify(app, parts, entry)?;
     may_call(&caller, operation.below, parts)?;
     let permit = app.admit()?;
-    let mut bytes = read_plain(app, parts, body).await?;
+    let bytes = read_plain(app, parts, body).await?;
     let parts = &*parts;
     let form = bare::form(&app.server.replies, operation, &parts.headers);
-    let mut body = read_gist(&parts.headers, &bytes)?;
-    let edits = body.completed(app.catalog.default_model(operation), form.is_some());
-    let completed = (!edits.is_empty()).then(|| splice(&bytes, edits).concat().into());
-    if let Some(completed) = completed {
-        bytes = completed;
-        body = read_gist(&parts.headers, &bytes)?;
-    }
+    let bytes = completed(
+        bytes,
+        &parts.headers,
+        app.catalog.default_model(operation),
+        form.is_some(),
+    )?;
+    let body = read_gist(&parts.headers, &bytes)?;
     if matches!(body, AskBody::Json(..)) {
         entry.said(&bytes);
     }
@@ -113,7 +100,7 @@ where
         entry.asked(&route.name);
     }
     let is_renamed = app.server.replies.model == ModelReply::Asked && operation.names_model_in_answer();
-    *name = (is_renamed && !operation.streamed && !body.asks_for_stream()).then(|| route.name.clone());
+    let is_renamed = is_renamed && !operation.streamed && !body.asks_for_stream();
     let query = without_key(parts.uri.query().unwrap_or_default());
     let asking = Asking {
         operation,
@@ -141,34 +128,80 @@ where
         Some(Consulted::Miss(slot)) => Some(slot),
         Some(Consulted::Hit(hit)) => {
             entry.from_cache();
-            return Ok(share(hit.response(), operation.dialect(), entry.take(), permit));
+            let response = share(hit.response(), operation.dialect(), entry.take(), permit);
+            return Ok(in_form(response, form, is_renamed.then_some(&route.name)).await);
         }
     };
-    let is_sharable = route.rules.single_flight && single_flight::is_possible(&ask);
-    let pilot = match is_sharable.then(|| digest(&ask, &route, Some(&caller))).flatten() {
-        None => None,
-        Some(key) => match app.process.flights.board(key).await {
-            Seat::Pilot(pilot) => Some(pilot),
-            Seat::Passenger(shared) => return Ok(share((*shared)?, operation.dialect(), entry.take(), permit)),
-        },
-    };
-    entry.asks(operation, &bytes);
-    let answer = first_success(app, &route, &mut ask, entry.attempts()).await;
-    entry.tried(ask.attempts);
-    let responses = operation.speech == Speech::Conversation(Protocol::OpenaiResponses);
-    let response = answer.map(|mut answer| {
-        answer.body.continuation = Continuation::of(app, &route, &mut ask, &mut answer);
-        let response = finish(answer, (operation.dialect(), responses), started, entry, permit);
-        match slot {
-            Some(slot) => slot.fill(response),
-            None => response,
-        }
-    });
-    match (pilot, response) {
-        (None, response) => response,
-        (Some(pilot), Ok(response)) => Ok(pilot.land(response)),
-        (Some(pilot), Err(failure)) => Err(pilot.crash(failure)),
+    let response = shared_answer(app, &route, &caller, &mut ask, slot, entry, permit).await?;
+    Ok(in_form(response, form, is_renamed.then_some(&route.name)).await)
+}
+
+/// The body of a request with what the configuration adds to it: a model where it names none, and that the answer is to come
+/// in one piece.
+fn completed(bytes: Bytes, headers: &HeaderMap, model: Option<&str>, in_one_piece: bool) -> Result<Bytes, Failure> {
+    if model.is_none() && !in_one_piece {
+        return Ok(bytes);
     }
+    let edits = read_gist(headers, &bytes)?.completed(model, in_one_piece);
+    Ok(if edits.is_empty() {
+        bytes
+    } else {
+        splice(&bytes, edits).concat().into()
+    })
+}
+
+/// An answer in the form that is configured for it.
+async fn in_form(response: Response, form: Option<Form>, name: Option<&String>) -> Response {
+    match (form, name) {
+        (Some(form), _) => bare::stripped(response, form).await,
+        (None, Some(name)) => renamed(response, name).await,
+        (None, None) => response,
+    }
+}
+
+/// Asks, unless an equal request is under way that may be shared.
+async fn shared_answer(
+    app: &Arc<App>,
+    route: &Arc<Route>,
+    caller: &Caller,
+    ask: &mut Ask<'_>,
+    slot: Option<Box<Slot>>,
+    entry: &mut Entry,
+    permit: InFlight,
+) -> Result<Response, Failure> {
+    let is_sharable = route.rules.single_flight && single_flight::is_possible(ask);
+    let Some(key) = is_sharable.then(|| digest(ask, route, Some(caller))).flatten() else {
+        return own_answer(app, route, ask, slot, entry, permit).await;
+    };
+    match app.process.flights.board(key).await {
+        Seat::Passenger(shared) => Ok(share((*shared)?, ask.dialect, entry.take(), permit)),
+        Seat::Pilot(pilot) => match own_answer(app, route, ask, slot, entry, permit).await {
+            Ok(response) => Ok(pilot.land(response)),
+            Err(failure) => Err(pilot.crash(failure)),
+        },
+    }
+}
+
+/// Asks the targets of the route. What is answered may be kept in `slot`.
+async fn own_answer(
+    app: &Arc<App>,
+    route: &Arc<Route>,
+    ask: &mut Ask<'_>,
+    slot: Option<Box<Slot>>,
+    entry: &mut Entry,
+    permit: InFlight,
+) -> Result<Response, Failure> {
+    entry.asks(ask);
+    let answer = first_success(app, route, ask, entry.attempts()).await;
+    entry.tried(ask.attempts);
+    let mut answer = answer?;
+    answer.body.continuation = Continuation::of(app, route, ask, &mut answer);
+    let responses = ask.is_in(Protocol::OpenaiResponses);
+    let response = finish(answer, (ask.dialect, responses), ask.begun, entry, permit);
+    Ok(match slot {
+        Some(slot) => slot.fill(response),
+        None => response,
+    })
 }
 
 /// Who is calling. A web page needs a key, or an origin that may do without.
@@ -368,7 +401,7 @@ pub fn finish(
     spoken: (Dialect, bool),
     started: Instant,
     entry: &mut Entry,
-    permit: crate::app::InFlight,
+    permit: InFlight,
 ) -> Response {
     let ours: Duration = started.elapsed().saturating_sub(answer.waited);
     reply(answer, spoken, ours, entry.take(), permit)

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::reply::{ATTEMPTS, MODEL, REQUEST_ID};
 use crate::answer::Answer;
 use crate::app::App;
-use crate::ask::unix_time;
+use crate::ask::{Ask, unix_time};
 use crate::caller::Caller;
 use crate::continuation::Rest;
 use crate::failure::{Blame, Failure};
@@ -25,7 +25,6 @@ use crate::ledger::account::{Account, Closing};
 use crate::ledger::record::Attempt;
 use crate::limits::permit::Permit;
 use crate::meter::{Charge, Ending, Meter};
-use crate::operation::Operation;
 use crate::translated::LOSSY;
 
 /// One line of the request log and one row of the ledger, written when the request is over in whatever way.
@@ -115,8 +114,8 @@ impl Entry {
     }
 
     /// Notes what is asked.
-    pub fn asks(&mut self, operation: Operation, body: &Bytes) {
-        if let Some(meter) = &mut self.meter {
+    pub fn asks(&mut self, ask: &Ask<'_>) {
+        if let (Some(meter), Some(operation), Some(body)) = (&mut self.meter, ask.operation, ask.body.held()) {
             meter.asks(operation, body);
         }
     }
