@@ -53,6 +53,12 @@ fn make(sources: &Sources<'_>) -> Result<Made, Vec<Problem>> {
     models.add(&model_files.files);
     models.add_flat(&flat, &mut faults);
     let models = models.into_settings(&mut notes);
+    for (name, file) in &provider_files.files {
+        if !file.has_address() {
+            let message = format!("provider `{name}`: its file has no `endpoints.base_url`");
+            failures.push(Problem::without_place(message));
+        }
+    }
     if provider_files.files.is_empty() {
         failures.push(missing(&directory.join("providers"), "a provider NAME.json"));
     }

@@ -19,7 +19,7 @@ pub(super) struct ProviderFile {
     pub endpoints: Option<Endpoints>,
     pub authentication: Option<Authentication>,
     pub api_keys: Option<ApiKeys>,
-    pub api_key_env_patterns: Option<Vec<String>>,
+    pub api_key_env_patterns: Option<Texts>,
     pub request_config: Option<RequestConfig>,
     pub rate_limiting: Option<Cooldown>,
     pub models: Option<BTreeMap<String, Value>>,
@@ -47,7 +47,7 @@ pub(super) struct Authentication {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct ApiKeys {
-    pub env_var_patterns: Option<Vec<String>>,
+    pub env_var_patterns: Option<Texts>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -90,9 +90,41 @@ pub(super) struct RouteFile {
     pub provider: String,
     pub model: String,
     pub base_url: Option<String>,
-    pub api_key_env: Option<Vec<String>>,
+    pub api_key_env: Option<Texts>,
     pub timeout_seconds: Option<f64>,
     pub cooldown_seconds: Option<f64>,
+}
+
+impl ProviderFile {
+    /// Whether it says where the provider is.
+    pub(super) fn has_address(&self) -> bool {
+        let of_proxy = self
+            .proxy_support
+            .as_ref()
+            .and_then(|proxy| proxy.base_url_override.as_ref());
+        let own = self
+            .endpoints
+            .as_ref()
+            .and_then(|endpoints| endpoints.base_url.as_ref());
+        own.or(of_proxy).is_some()
+    }
+}
+
+/// A text, or several.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Texts {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl Texts {
+    pub(super) fn all(&self) -> &[String] {
+        match self {
+            Self::One(text) => std::slice::from_ref(text),
+            Self::Several(texts) => texts,
+        }
+    }
 }
 
 /// Files that were read, by the part of their names before `.json`.

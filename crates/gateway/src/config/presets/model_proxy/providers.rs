@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::files::{Authentication, Endpoints, ProviderFile, RouteFile};
+use super::files::{Authentication, Endpoints, ProviderFile, RouteFile, Texts};
 use super::values::{escaped, span, with_variables};
 use crate::config::env::Env;
 use crate::config::presets::literal;
@@ -233,7 +233,8 @@ impl<'a> Providers<'a> {
     /// The keys of a route: those that it lists itself, else those of its provider.
     fn keys(&mut self, name: &str, file: Option<&ProviderFile>, route: &RouteFile) -> Result<Vec<String>, String> {
         let mut keys = Vec::new();
-        for variable in route.api_key_env.iter().flatten() {
+        let listed = route.api_key_env.as_ref().map(Texts::all).unwrap_or_default();
+        for variable in listed {
             self.add_key(variable, &mut keys);
         }
         if keys.is_empty() {
@@ -241,9 +242,10 @@ impl<'a> Providers<'a> {
         }
         let kind = file.and_then(|file| file.authentication.as_ref()?.r#type.as_deref());
         if keys.is_empty() && kind != Some("none") {
-            let expected = match &route.api_key_env {
-                Some(variables) if !variables.is_empty() => variables.join(" or "),
-                _ => expected(name, file),
+            let expected = if listed.is_empty() {
+                expected(name, file)
+            } else {
+                listed.join(" or ")
             };
             return Err(format!("the provider `{name}` has no key; set {expected}"));
         }
@@ -317,7 +319,16 @@ fn auth(authentication: &Authentication) -> Option<Value> {
     Some(match format {
         "Bearer {api_key}" if is_bearer => "bearer".into(),
         "{api_key}" => json!({ "header": name }),
-        format => json!({ "header": name, "format": literal(&format.replace("{api_key}", "{key}")) }),
+        format => {
+            let format = format.replace("{api_key}", "{key}");
+            // A scheme alone.
+            let format = if format.contains("{key}") {
+                format
+            } else {
+                format!("{} {{key}}", format.trim_end())
+            };
+            json!({ "header": name, "format": literal(&format) })
+        }
     })
 }
 
@@ -327,11 +338,13 @@ fn patterns(name: &str, file: Option<&ProviderFile>) -> Vec<String> {
         let nested = file.api_keys.as_ref().and_then(|keys| keys.env_var_patterns.as_ref());
         nested.or(file.api_key_env_patterns.as_ref())
     });
+    let listed = listed.map(Texts::all).unwrap_or_default();
     let capitals = name.to_uppercase().replace('-', "_");
-    let complete = |text: &str| text.replace("{PROVIDER}", &capitals);
-    match listed.filter(|listed| !listed.is_empty()) {
-        Some(listed) => listed.iter().map(|text| complete(text)).collect(),
-        None => PATTERNS.into_iter().map(complete).collect(),
+    let complete = |text: &str| text.replace("{PROVIDER}", &capitals).replace('*', "{INDEX}");
+    if listed.is_empty() {
+        PATTERNS.into_iter().map(complete).collect()
+    } else {
+        listed.iter().map(|text| complete(text)).collect()
     }
 }
 

@@ -76,6 +76,7 @@ fn what_the_files_say_twice_or_wrongly_is_told() {
                 r#"{"model_routings": [{"provider": "odd", "model": "m", "api_key_env": ["UP_API_KEY"]}]}"#,
             ),
             ("models/c.json", r#"{"model_routings": [{"provider": 7}]}"#),
+            ("providers/empty.json", "{}"),
         ],
     );
     let notes = made.notes.join("\n");
@@ -84,6 +85,7 @@ fn what_the_files_say_twice_or_wrongly_is_told() {
         "there is no model `nobody`",
         "KEY_COOLDOWN_SECONDS is no number",
         "CLIENT_API_KEY is not set",
+        "provider `empty`: its file has no `endpoints.base_url`",
         "`endpoints.completions` is `/generate`",
         "provider `odd` is enabled and has no key; set ODD_API_KEY or ODD_API_KEY_1",
     ] {
@@ -93,6 +95,32 @@ fn what_the_files_say_twice_or_wrongly_is_told() {
     assert_eq!(made.settings["clients"][0]["requests_per_minute"], Value::Null);
     assert_eq!(made.settings["models"]["a"]["listed"], false);
     assert_eq!(made.settings["models"]["m"]["fallback"], Value::Null);
+}
+
+#[test]
+fn keys_and_how_they_are_sent() {
+    let env = Env::from([("BOX_KEY_2", "b"), ("BOX_KEY_10", "c"), ("BOX_KEY", "a")]);
+    let provider = r#"{
+        "endpoints": {"base_url": "http://box"}, "api_key_env_patterns": ["{PROVIDER}_KEY", "{PROVIDER}_KEY_*"],
+        "authentication": {"header_name": "X-Auth", "header_format": "Token"}
+    }"#;
+    let model = r#"{"model_routings": [{"provider": "box", "model": "m"}, {"provider": "box", "model": "m", "api_key_env": "BOX_KEY_2"}]}"#;
+    let made = made(&env, &[("providers/box.json", provider), ("models/m.json", model)]);
+    let providers = &made.settings["providers"];
+    assert_eq!(
+        providers["box"]["api_keys"],
+        json!(["${BOX_KEY}", "${BOX_KEY_2}", "${BOX_KEY_10}"])
+    );
+    assert_eq!(
+        providers["box"]["auth"],
+        json!({"header": "X-Auth", "format": "Token {key}"})
+    );
+    assert_eq!(
+        providers["box"]["version"],
+        Value::Null,
+        "a base URL alone is completed as usual"
+    );
+    assert_eq!(providers["box-2"]["api_keys"], json!(["${BOX_KEY_2}"]));
 }
 
 #[test]
