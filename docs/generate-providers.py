@@ -37,7 +37,7 @@ is a [`base_url`](configuration.md#base-urls) away.
   ([quirks](configuration.md#quirks)).
 
 What a provider serves is its own affair: Mynah puts the [routes](http.md#routes) of its dialect to it, and the provider answers those
-that it has. APIs of another shape, such as Ideogram's, cannot be reached by these routes.
+that it has. APIs of another shape cannot be reached by these routes, but for what the notes say.
 """
 
 LOCAL = """\
@@ -93,6 +93,10 @@ def deviations(quirks):
         parts.append("Goes on with an answer that was cut ([`on_cut`](configuration.md#answers-that-are-cut)).")
     if "error_prefix" in quirks:
         parts.append(f"Status 200 with a text that begins with `{quirks['error_prefix'].strip()}` is a failure.")
+    if "images" in quirks:
+        parts.append("Pictures are asked for [in its own form](configuration.md#pictures-in-other-forms).")
+    if "envelope" in quirks:
+        parts.append(f"Its answers come in an envelope, `{quirks['envelope']}`.")
     if quirks.get("rerank_top_k"):
         parts.append("Ranks documents in Voyage's form; requests are translated to it.")
     return parts
@@ -108,6 +112,8 @@ def notes(row, comment):
         parts.append("Base URL also from " + code(row["base_url_env"]) + ".")
     if is_on_this_machine(row) and not row.get("local"):
         parts.append("Name it in the configuration to use it.")
+    if auth == "oauth":
+        parts.append("Key sent as `Authorization: OAuth KEY`.")
     if row.get("discovery") == "none":
         parts.append("Its models are not listed.")
     return " ".join(parts + deviations(row.get("quirks", {})))

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::images::Form;
+
 /// Known deviations; the default is none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -52,6 +54,12 @@ pub struct Quirks {
     /// How the text begins that it sends with status 200 when it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_prefix: Option<String>,
+    /// The form in which it is asked for pictures, where that is not its dialect's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub images: Option<Form>,
+    /// The member of an object in which it puts an answer that is no stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub envelope: Option<String>,
     /// Other request fields that are answered with an error.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unsupported: Vec<String>,
@@ -110,6 +118,8 @@ impl Default for Quirks {
             prefill: Prefill::None,
             repeats_prefill: false,
             error_prefix: None,
+            images: None,
+            envelope: None,
             unsupported: Vec::new(),
         }
     }

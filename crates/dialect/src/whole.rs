@@ -17,7 +17,7 @@ pub enum Whole {
 }
 
 /// Members that only answers have, in quotes: whoever has one is an answer, also if it tells of an error.
-const ANSWERS: [&[u8]; 9] = [
+pub(crate) const ANSWERS: [&[u8]; 9] = [
     b"\"choices\"",
     b"\"content\"",
     b"\"candidates\"",

@@ -11,6 +11,7 @@ use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use memchr::memmem;
 use mynah_dialect::closing::Finale;
+use mynah_dialect::envelope;
 use mynah_dialect::gauge::Seen;
 use mynah_dialect::opening::{Opening, Overture, StreamError};
 use mynah_dialect::transcode::{Sequel, Transcoder};
@@ -38,6 +39,9 @@ const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// More blank space than this does not come before events.
 const MAX_BLANK: usize = 1024;
+
+/// The largest answer that is held until it is whole because it has to be read.
+pub const MAX_WHOLE: usize = 64 * 1024 * 1024;
 
 /// A key shorter than this is a word (`none`, `ollama`), not a secret.
 const MIN_REDACTED: usize = 12;
@@ -213,11 +217,11 @@ impl AnswerBody {
         &mut self,
         headers: &mut HeaderMap,
         expects: Expects,
-        max_held: usize,
+        (max_held, envelope): (usize, Option<&str>),
     ) -> Result<Option<StreamError>, NoContent> {
         let error = match expects {
             _ if is_events(headers) => self.hold_opening(expects).await?,
-            Expects::Json => self.hold_whole(headers, max_held).await?,
+            Expects::Json => self.hold_whole(headers, max_held, envelope).await?,
             // It was compressed without our asking, and cannot be looked into.
             Expects::Events if headers.contains_key(CONTENT_ENCODING) => None,
             Expects::Events if self.begins_like_events().await? => {
@@ -225,7 +229,7 @@ impl AnswerBody {
                 self.hold_opening(expects).await?
             }
             Expects::Events => Some(
-                self.hold_whole(headers, max_held)
+                self.hold_whole(headers, max_held, envelope)
                     .await?
                     .ok_or(NoContent::Malformed("an answer in place of a stream"))?,
             ),
@@ -240,11 +244,23 @@ impl AnswerBody {
         Ok(error)
     }
 
-    /// Holds an answer that is JSON until all of it is there, unless it is too large for that.
-    async fn hold_whole(&mut self, headers: &HeaderMap, max_held: usize) -> Result<Option<StreamError>, NoContent> {
-        if !self.hold_all(max_held).await? || headers.contains_key(CONTENT_ENCODING) {
+    /// Holds an answer that is JSON until all of it is there, unless it is too large for that; and takes it out of its
+    /// envelope, for which all of it must be there.
+    async fn hold_whole(
+        &mut self,
+        headers: &HeaderMap,
+        max_held: usize,
+        envelope: Option<&str>,
+    ) -> Result<Option<StreamError>, NoContent> {
+        let limit = envelope.map_or(max_held, |_| max_held.max(MAX_WHOLE));
+        let is_all = self.hold_all(limit).await?;
+        if !is_all && envelope.is_some() {
+            return Err(NoContent::TooLarge);
+        }
+        if !is_all || headers.contains_key(CONTENT_ENCODING) {
             return Ok(None);
         }
+        self.open(envelope);
         let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
         let body = self.held.front().map(Bytes::as_ref).unwrap_or_default();
         match whole::judge(kind, body) {
@@ -291,8 +307,21 @@ impl AnswerBody {
         Ok(next.transpose()?.is_some())
     }
 
+    /// Takes an answer that is all there out of the envelope, if it came in one.
+    pub fn open(&mut self, envelope: Option<&str>) {
+        let Some(member) = envelope else { return };
+        if self.held.len() != 1 {
+            self.held = VecDeque::from([Bytes::from(self.whole())]);
+        }
+        if let Some(body) = self.held.front_mut()
+            && let Some(inside) = envelope::inside(body, member)
+        {
+            *body = body.slice(inside);
+        }
+    }
+
     /// Whether the body looks like events whose type is not declared.
-    async fn begins_like_events(&mut self) -> Result<bool, NoContent> {
+    pub async fn begins_like_events(&mut self) -> Result<bool, NoContent> {
         loop {
             let whole = self.whole();
             let begins = whole.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&whole).trim_ascii_start();

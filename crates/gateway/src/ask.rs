@@ -1,5 +1,7 @@
 //! What a caller asks, and how it is put to one target.
 
+mod handles;
+
 use std::borrow::Cow;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -20,7 +22,7 @@ use crate::exchange::Question;
 use crate::failure::Failure;
 use crate::known::PathStyle;
 use crate::operation::{Operation, Speech};
-use crate::provider::{Endpoint, Provider};
+use crate::provider::Endpoint;
 use crate::route::{Rules, Target};
 use crate::translation::Conversation;
 use crate::upstream::auth::Credential;
@@ -138,28 +140,39 @@ impl Ask<'_> {
         self.dialect != Dialect::Gemini || self.query.split('&').any(|pair| pair == "alt=sse")
     }
 
-    /// How a provider is asked this; `None` when it cannot be.
-    pub fn way_to<'p>(&self, provider: &'p Provider) -> Option<Way<'p>> {
+    /// How a target is asked this; `None` when it cannot be.
+    pub fn way_to<'p>(&self, target: &'p Target) -> Option<Way<'p>> {
+        let provider = &*target.provider;
+        if provider.has_handles() {
+            return self.way_by(target.handle.as_deref()?, provider);
+        }
         let native = || provider.native();
         let translated = || native().map(|native| Way::Translate(native, provider.native_protocol()));
         match self.operation.map(|operation| operation.speech) {
             None | Some(Speech::Plain(_)) => provider.endpoint(self.dialect).map(Way::Relay),
             Some(Speech::Conversation(protocol)) => match provider.speaks(protocol) {
-                // What another provider signed must be taken out of its envelope, or left out.
-                // What goes on when it is cut must be known part by part.
-                Some(endpoint) if self.carries_envelopes(protocol) || self.goes_on() => {
-                    Some(Way::Translate(endpoint, protocol))
-                }
-                Some(endpoint) => Some(Way::Relay(endpoint)),
+                Some(endpoint) => Some(self.way_in(endpoint, protocol)),
                 None => translated(),
             },
             // Voyage's own callers do not come here by way of an SDK of another form.
             Some(Speech::Rerank { v2: false }) if provider.quirks.rerank_top_k => translated(),
+            Some(Speech::Images) if provider.quirks.images.is_some() => translated(),
             Some(Speech::Completions) if !provider.apis.serves_completions() => translated(),
             Some(_) => match native() {
                 Some(endpoint) if endpoint.dialect == self.dialect => Some(Way::Relay(endpoint)),
                 _ => translated(),
             },
+        }
+    }
+
+    /// How a conversation is put to somebody who speaks its own protocol.
+    fn way_in<'p>(&self, endpoint: &'p Endpoint, protocol: Protocol) -> Way<'p> {
+        // What another provider signed must be taken out of its envelope, or left out.
+        // What goes on when it is cut must be known part by part.
+        if self.carries_envelopes(protocol) || self.goes_on() {
+            Way::Translate(endpoint, protocol)
+        } else {
+            Way::Relay(endpoint)
         }
     }
 
@@ -260,7 +273,14 @@ pub fn at(
     query: &str,
 ) -> Result<PathAndQuery, Failure> {
     let mut query = query.to_owned();
-    let path = below_base(target, path, &mut query);
+    let path = match &target.handle {
+        Some(handle) => {
+            let (path, asked) = handle.call(path, &query);
+            query = asked;
+            Cow::Owned(path)
+        }
+        None => below_base(target, path, &mut query),
+    };
     credential.extend_query(&mut query);
     base.call(&path, &query)
         .map_err(|error| Failure::path_refused(error.to_string()))
@@ -335,7 +355,11 @@ impl<'a> AskBody<'a> {
         match self {
             Self::Json(bytes, gist) => {
                 let mut edits: Vec<Edit> = Vec::new();
-                edits.extend(gist.model.as_ref().and_then(|model| model.replaced_by(&target.model)));
+                edits.extend(
+                    gist.model
+                        .as_ref()
+                        .and_then(|model| model.replaced_by(target.model_on_the_wire())),
+                );
                 if operation.is_some_and(|operation| operation.streamed && operation.dialect() != Dialect::Gemini) {
                     edits.extend(gist.streamed());
                 }
@@ -355,7 +379,7 @@ impl<'a> AskBody<'a> {
             Self::Form(bytes, model) => {
                 let edit = model
                     .as_ref()
-                    .and_then(|model| multipart::replace_model(model, &target.model));
+                    .and_then(|model| multipart::replace_model(model, target.model_on_the_wire()));
                 (TargetBody::Held(splice(bytes, edit.into_iter().collect())), false)
             }
             Self::Opaque(bytes) => (TargetBody::Held(vec![(*bytes).clone()]), false),

@@ -73,7 +73,7 @@ pub async fn rest_of<'a>(
 ) -> Option<Answer<'a>> {
     let (needs, now) = (Needs::of(route, ask), Instant::now());
     let limits = limits(route, ask, &needs, now);
-    let fit = |target: &Target| match ask.way_to(&target.provider) {
+    let fit = |target: &Target| match ask.way_to(target) {
         Some(Way::Translate(_, protocol)) if takes_prefill(protocol, &target.provider.quirks) => {
             fit(app, target, &needs, ask)
         }
@@ -109,7 +109,7 @@ pub fn fit(app: &App, target: &Target, needs: &Needs, ask: &Ask<'_>) -> Fit {
     if target.provider.is_built_in() {
         return Fit::Native;
     }
-    match ask.way_to(&target.provider) {
+    match ask.way_to(target) {
         None => Fit::Unfit,
         Some(_) if app.process.discovered.is_down(&target.provider.name) => Fit::Down,
         Some(Way::Relay(_)) => Fit::Native,
@@ -345,7 +345,7 @@ fn was_in_a_hurry(ask: &Ask<'_>, now: Instant) -> bool {
 /// an account, or were altered on their way).
 fn finds_another_way(asked: &Asked<'_>, target: &Target, ask: &mut Ask<'_>) -> bool {
     let Ok(answer) = asked else { return false };
-    if let Some(Way::Translate(_, protocol)) = ask.way_to(&target.provider) {
+    if let Some(Way::Translate(_, protocol)) = ask.way_to(target) {
         if answer.refuses_proofs() {
             return ask.leave_out_reasoning();
         }
@@ -353,7 +353,8 @@ fn finds_another_way(asked: &Asked<'_>, target: &Target, ask: &mut Ask<'_>) -> b
             return false;
         }
     }
-    if !answer.says_that_there_is_no_such_address() {
+    // A handle is the only address that there is.
+    if target.handle.is_some() || !answer.says_that_there_is_no_such_address() {
         return false;
     }
     let apis = &target.provider.apis;

@@ -15,7 +15,7 @@ use crate::discovered::Discovered;
 use crate::failure::Failure;
 use crate::operation::{Kind, Operation};
 use crate::prices::Price;
-use crate::provider::{BUILT_IN, BUILT_IN_MODEL, Provider};
+use crate::provider::{BUILT_IN, BUILT_IN_MODEL, BUILT_IN_NAME, Provider};
 use crate::route::{ANY, Route, Rules, Target, Tier};
 
 /// An unknown model's name is repeated in the error up to this many characters.
@@ -57,7 +57,7 @@ struct Listing {
 pub struct Entry {
     /// What to ask for.
     pub id: String,
-    /// Unix time; 0 when it is not known.
+    /// Unix time: as its provider says, or when that listed it last; 0 when nobody says anything.
     pub created: u64,
     /// The provider, or `mynah` for configured names.
     pub owner: String,
@@ -167,7 +167,7 @@ impl Catalog {
     /// A model to try: the built-in one, which always answers, where it can be asked for.
     pub fn example(&self) -> &str {
         if !self.configured_only && self.provider(BUILT_IN).is_some() {
-            return "mynah/echo";
+            return BUILT_IN_NAME;
         }
         let configured = || self.configured().into_iter().find(|name| *name != ANY);
         let own = self.default_models.get(&Kind::Chat).map(String::as_str);
@@ -195,12 +195,15 @@ impl Catalog {
     /// Where a model may be answered for this caller. `pinned` is the provider that the caller insists on.
     pub async fn resolve(&self, model: &str, pinned: Option<&str>, caller: &Caller) -> Result<Arc<Route>, Failure> {
         let pinned = pinned.map(|name| self.pinned(name)).transpose()?;
+        // Asked first: the lists may come while the name is looked for.
+        let is_complete = self.discovered.is_complete();
         let mut route = self.find(model, pinned);
-        if route.is_none() && !self.discovered.is_complete() {
+        if route.is_none() && !is_complete {
             self.discovered.completed().await;
             route = self.find(model, pinned);
         }
-        let route = route.ok_or_else(|| self.unknown(model))?;
+        let route = route.ok_or_else(|| self.nothing_known().unwrap_or_else(|| self.unknown(model)))?;
+        let route = self.with_handles(route);
         // A name that is allowed leads where it is configured to lead; with a provider of the caller's choice it is
         // that provider's model that must be allowed.
         if pinned.is_none() {
@@ -254,7 +257,13 @@ impl Catalog {
         };
         let other = other.or_else(|| {
             let any = self.routes.get(ANY).filter(|_| pinned.is_none() && !model.is_empty())?;
-            Some(Arc::new(any.named(model, &self.conditions)))
+            let named = any.named(model, &self.conditions);
+            let may_be_there = |target: &Target| {
+                let provider = &target.provider;
+                !provider.has_handles() || self.discovered.handle(&provider.name, &target.model).is_some()
+            };
+            let leads_somewhere = named.targets().any(may_be_there);
+            leads_somewhere.then(|| Arc::new(named))
         });
         other.or_else(|| {
             let provider = self.unlisted()?;
@@ -265,12 +274,20 @@ impl Catalog {
     fn find_unconfigured(&self, model: &str, pinned: Option<&Arc<Provider>>) -> Option<Arc<Route>> {
         let route = |targets: Vec<Target>| Some(self.route(model, targets));
         let prefixed = model.split_once('/').filter(|(_, rest)| !rest.is_empty());
-        let exists = |provider: &Arc<Provider>, rest: &str| !provider.is_built_in() || rest == BUILT_IN_MODEL;
+        let exists = |provider: &Arc<Provider>, rest: &str| {
+            if provider.has_handles() {
+                return self.discovered.handle(&provider.name, rest).is_some();
+            }
+            !provider.is_built_in() || rest == BUILT_IN_MODEL
+        };
         if let Some(provider) = pinned {
             let own = prefixed
                 .filter(|(prefix, _)| *prefix == provider.name)
                 .map_or(model, |(_, rest)| rest);
-            return route(vec![Target::new(provider, own, &self.conditions)]);
+            let target = || Target::new(provider, own, &self.conditions);
+            return (!provider.has_handles() || exists(provider, own))
+                .then(target)
+                .and_then(|target| route(vec![target]));
         }
         if let Some((provider, rest)) = prefixed.and_then(|(prefix, rest)| Some((self.provider(prefix)?, rest))) {
             return exists(provider, rest)
@@ -298,6 +315,39 @@ impl Catalog {
         let record = self.discovered.record(&provider.name);
         let is_known = record.last_success.is_some() || provider.models.is_some();
         (!is_known).then_some(provider)
+    }
+
+    /// A route with the handles that its targets have now.
+    fn with_handles(&self, route: Arc<Route>) -> Arc<Route> {
+        if !route.targets().any(|target| target.provider.has_handles()) {
+            return route;
+        }
+        let mut tiers = route.tiers.clone();
+        for target in tiers.iter_mut().flat_map(|tier| &mut tier.targets) {
+            target.handle = self.discovered.handle(&target.provider.name, &target.model);
+        }
+        Arc::new(Route {
+            name: route.name.clone(),
+            tiers,
+            strict: route.strict,
+            rules: route.rules.clone(),
+        })
+    }
+
+    /// The failure as long as no list of any provider has come, of those that the operator named.
+    pub fn nothing_known(&self) -> Option<Failure> {
+        let mut waited_for = None;
+        for provider in self.providers.iter().filter(|provider| !provider.is_built_in()) {
+            let record = self.discovered.record(&provider.name);
+            if !record.models.is_empty() || record.last_success.is_some() {
+                return None;
+            }
+            if provider.has_handles() && waited_for.is_none() {
+                let reason = record.last_error.as_deref().unwrap_or("it is being asked");
+                waited_for = Some(Failure::models_unknown(&provider.name, reason));
+            }
+        }
+        waited_for
     }
 
     /// The configured names that are listed, in alphabetical order.
@@ -342,7 +392,8 @@ impl Catalog {
             let Some(record) = discovered.by_provider.get(&provider.name) else {
                 continue;
             };
-            for listed in &*record.models {
+            let told = record.last_success.and_then(|told| u64::try_from(told.unix).ok());
+            for listed in record.models.iter().filter(|listed| !provider.list.hides(listed)) {
                 let name = record.name_of(&listed.id);
                 let bare = (self.configured_only || !provider.is_built_in()) && seen.insert(name.clone());
                 if self.plain_ids && !bare && !provider.is_built_in() {
@@ -355,8 +406,13 @@ impl Catalog {
                 };
                 entries.push(Entry {
                     id,
-                    created: listed.created.unwrap_or(0),
-                    owner: provider.name.clone(),
+                    created: listed.created.or(told).unwrap_or(0),
+                    // Behind handles are many makers' models.
+                    owner: listed
+                        .owner
+                        .clone()
+                        .filter(|_| provider.has_handles())
+                        .unwrap_or_else(|| provider.name.clone()),
                     device: listed.device.clone(),
                 });
             }

@@ -217,6 +217,8 @@ pub struct ServerConfig {
     pub replies: replies::Replies,
     /// Web origins that browsers may call from.
     pub cors_origins: CorsOrigins,
+    /// Web pages of every origin may read the list of models.
+    pub cors_models: bool,
     /// The largest body that is held in memory, in bytes.
     pub max_body: usize,
     /// The largest body that is streamed through, in bytes.

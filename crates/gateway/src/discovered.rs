@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
+use mynah_dialect::handle::Handle;
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::watch;
@@ -19,12 +20,14 @@ pub struct Listed {
     pub id: String,
     /// Unix time, where the provider says so.
     pub created: Option<u64>,
-    /// Who made it, or the family that it belongs to, in the provider's words.
+    /// Who made it, in the provider's words.
     pub owner: Option<String>,
+    /// The family that it belongs to, where a remote list says so.
+    pub family: Option<String>,
     /// Tokens that fit into it.
     pub context: Option<u64>,
-    /// The path at which a remote list says that it is called.
-    pub handle: Option<String>,
+    /// Where a remote list says that it is called.
+    pub handle: Option<Arc<Handle>>,
     /// What it costs.
     pub price: Option<Arc<Price>>,
     /// The service of an OCF network that serves it, as it stands in a path.
@@ -107,11 +110,20 @@ pub struct Snapshot {
     pub prices: Arc<ByModel<Arc<Price>>>,
     /// Below which services of OCF networks models are called.
     pub services: Arc<ByModel<Arc<str>>>,
+    /// Where models are called whose providers have a handle for each.
+    pub handles: Arc<ByModel<Arc<Handle>>>,
     /// The names of the providers that are down.
     pub down: BTreeSet<String>,
 }
 
-// === impl Record ===
+// === impl Listed, Record ===
+
+impl Listed {
+    /// What its kind is chosen by: its family, or its id where it has none.
+    pub fn kind(&self) -> &str {
+        self.family.as_deref().unwrap_or(&self.id)
+    }
+}
 
 impl Record {
     /// A provider that nobody has asked.
@@ -184,11 +196,16 @@ impl Snapshot {
         let mut by_id: HashMap<String, Vec<String>> = HashMap::new();
         let mut prices = ByModel::<Arc<Price>>::new();
         let mut services = ByModel::<Arc<str>>::new();
+        let mut handles = ByModel::<Arc<Handle>>::new();
         for (provider, record) in &self.by_provider {
             for listed in &*record.models {
                 if let Some(price) = &listed.price {
                     let own = prices.entry(provider.clone()).or_default();
                     own.insert(listed.id.clone(), price.clone());
+                }
+                if let Some(handle) = &listed.handle {
+                    let own = handles.entry(provider.clone()).or_default();
+                    own.insert(listed.id.clone(), handle.clone());
                 }
                 if let Some(service) = &listed.service {
                     let own = services.entry(provider.clone()).or_default();
@@ -200,7 +217,8 @@ impl Snapshot {
                 }
             }
         }
-        (self.by_id, self.prices, self.services) = (Arc::new(by_id), Arc::new(prices), Arc::new(services));
+        (self.by_id, self.prices) = (Arc::new(by_id), Arc::new(prices));
+        (self.services, self.handles) = (Arc::new(services), Arc::new(handles));
     }
 }
 
@@ -237,9 +255,7 @@ impl Discovered {
             let mut snapshot = Snapshot {
                 down: down.map(|(name, _)| name.clone()).collect(),
                 by_provider,
-                by_id: Arc::default(),
-                prices: Arc::default(),
-                services: Arc::default(),
+                ..Snapshot::default()
             };
             snapshot.index();
             snapshot
@@ -298,6 +314,11 @@ impl Discovered {
     /// Below which service of an OCF network a model is called, as its head says.
     pub fn service(&self, provider: &str, model: &str) -> Option<Arc<str>> {
         self.snapshot.load().services.get(provider)?.get(model).cloned()
+    }
+
+    /// Where a model is called, where its provider has a handle for each.
+    pub fn handle(&self, provider: &str, model: &str) -> Option<Arc<Handle>> {
+        self.snapshot.load().handles.get(provider)?.get(model).cloned()
     }
 
     /// Says that every provider has been asked once.

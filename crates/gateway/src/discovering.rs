@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::app::App;
-use crate::discovered::{Moment, State};
+use crate::discovered::{Listed, Moment, State, Unlisted};
 use crate::provider::Provider;
 use crate::schedule::Schedule;
 use crate::upstream::discover::ask;
@@ -19,8 +19,12 @@ const AT_A_TIME: usize = 64;
 
 /// Asks every provider of a configuration now, and again when its time has come. Ends only when it is dropped.
 pub async fn keep_discovering(app: Arc<App>) {
-    let asked = |provider: &&Arc<Provider>| provider.is_asked_for_models();
-    let providers: Vec<Arc<Provider>> = app.catalog.providers().iter().filter(asked).cloned().collect();
+    let listed = app
+        .catalog
+        .providers()
+        .iter()
+        .filter(|provider| provider.is_asked_for_models());
+    let (takers, providers): (Vec<_>, Vec<_>) = listed.cloned().partition(|provider| provider.list.from.is_some());
     let mut schedule = Schedule::new(providers.iter().map(|provider| provider.list.every), Instant::now());
     let mut unasked: BTreeSet<usize> = (0..providers.len()).collect();
     let mut asks = JoinSet::new();
@@ -40,13 +44,33 @@ pub async fn keep_discovering(app: Arc<App>) {
             () = reached(schedule.next()), if asks.len() < AT_A_TIME => continue,
         };
         let now = now();
-        let before = app.process.discovered.note(&provider.name, &answer, now);
         schedule.settle(index, answer.is_ok(), now.instant, fastrand::f64());
-        report(&app, &provider, before);
+        note(&app, &provider, &answer, now);
+        for taker in &takers {
+            if taker.list.from.as_ref() == Some(&provider.name) {
+                // What is said of a list says nothing about who else is on it.
+                let answer = answer.clone().map_err(|unlisted| Unlisted {
+                    unreachable: false,
+                    ..unlisted
+                });
+                note(&app, taker, &answer, now);
+            }
+        }
         if unasked.remove(&index) && unasked.is_empty() {
             complete(&app);
         }
     }
+}
+
+/// Notes what a provider takes of a list.
+fn note(app: &App, provider: &Provider, answer: &Result<Vec<Listed>, Unlisted>, now: Moment) {
+    let home = provider.native().map(|endpoint| &endpoint.base);
+    let taken = answer.as_ref().map(|listed| provider.list.taken(listed, home));
+    let before = app
+        .process
+        .discovered
+        .note(&provider.name, &taken.map_err(Clone::clone), now);
+    report(app, provider, before);
 }
 
 async fn reached(due: Option<Instant>) {

@@ -5,6 +5,8 @@ use bytes::Bytes;
 use mynah_dialect::codec::{Address, Memo, Outgoing, Target as Addressee, client_side, upstream_side};
 use mynah_dialect::completions::{self, Completion, Heading};
 use mynah_dialect::gauge::Seen;
+use mynah_dialect::handle::Service;
+use mynah_dialect::images::Form;
 use mynah_dialect::ir::{Class, Error, Event, Request, Response};
 use mynah_dialect::loss::{Losses, Unsayable};
 use mynah_dialect::repair::repair;
@@ -12,6 +14,7 @@ use mynah_dialect::transcode::{collected, events_of, unreadable};
 use mynah_dialect::usage::Usage;
 use mynah_dialect::{Dialect, Protocol, embeddings, estimate, images, rerank};
 
+use crate::ask::Ask;
 use crate::failure::Failure;
 use crate::operation::Speech;
 use crate::route::Target;
@@ -74,9 +77,8 @@ pub struct Question<'a> {
 }
 
 impl Exchange {
-    /// The question for a target.
-    pub fn plan(question: &Question<'_>, target: &Target) -> Result<Self, Failure> {
-        let protocol = target.provider.native_protocol();
+    /// The question for a target, in the protocol that it is asked in.
+    pub fn plan(question: &Question<'_>, target: &Target, protocol: Protocol) -> Result<Self, Failure> {
         let exchange = match question.speech {
             Speech::Embeddings(shape) => embed(question, shape, target, protocol),
             Speech::Rerank { v2 } => rank(question, v2, target, protocol),
@@ -190,6 +192,16 @@ impl Exchange {
     }
 }
 
+/// Checks a question that is passed on at a handle, where whoever answers may not: pictures need a prompt.
+pub fn check(ask: &Ask<'_>) -> Result<(), Failure> {
+    match ask.question() {
+        Some(question) if question.speech == Speech::Images => {
+            images::read_request(question.body).map(drop).map_err(malformed)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// What an answer of the older completions is called.
 pub fn heading(id: &str, now: u64) -> Heading {
     let id: String = id.chars().filter(char::is_ascii_alphanumeric).collect();
@@ -252,12 +264,15 @@ fn rank(question: &Question<'_>, v2: bool, target: &Target, protocol: Protocol) 
 }
 
 fn draw(question: &Question<'_>, target: &Target, protocol: Protocol) -> Result<Exchange, Failure> {
-    if protocol != Protocol::Gemini {
-        return Err(Failure::cannot_translate(&target.name, "/v1/images/generations"));
-    }
+    let form = match target.handle.as_deref().map(|handle| handle.service) {
+        Some(Service::ImagesIn(form)) => Some(form),
+        _ => target.provider.quirks.images,
+    };
+    let form = form.or((protocol == Protocol::Gemini).then_some(Form::Gemini));
+    let form = form.ok_or_else(|| Failure::cannot_translate(&target.name, "/v1/images/generations"))?;
     let request = images::read_request(question.body).map_err(malformed)?;
     let mut lost = Losses::new(Protocol::OpenaiChat);
-    let plan = images::plan(&request, &target.model, &mut lost).map_err(refused(target))?;
+    let plan = images::plan(&request, form, &target.model, &mut lost).map_err(refused(target))?;
     Ok(Exchange {
         protocol,
         calls: plan

@@ -183,7 +183,7 @@ fn held(hold: Hold, now: Instant) -> String {
 }
 
 fn at_target(app: &App, target: &Target, ask: &Ask<'_>) -> Explained {
-    let way = ask.way_to(&target.provider);
+    let way = ask.way_to(target);
     let mut explained = Explained {
         target: target.name.clone(),
         way: match way {
@@ -225,7 +225,7 @@ fn put(target: &Target, ask: &Ask<'_>, protocol: mynah_dialect::Protocol) -> Res
     let question = ask
         .question()
         .ok_or_else(|| Failure::cannot_translate(&target.name, ask.path))?;
-    let exchange = Exchange::plan(&question, target)?;
+    let exchange = Exchange::plan(&question, target, protocol)?;
     Ok((exchange.calls, exchange.lost))
 }
 

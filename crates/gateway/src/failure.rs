@@ -230,6 +230,29 @@ impl Failure {
         Self::callers(StatusCode::BAD_REQUEST, "dialect_mismatch", message)
     }
 
+    /// The model is called where something else is asked.
+    pub fn not_for(model: &str, route: &str) -> Self {
+        let message = format!("`{model}` is not a model that {route} can be asked of.");
+        Self {
+            param: Some(Cow::Borrowed("model")),
+            ..Self::callers(StatusCode::BAD_REQUEST, "unsuited_model", message)
+        }
+    }
+
+    /// The model is not on its provider's list now.
+    pub fn unlisted(model: &str) -> Self {
+        let message = format!("`{model}` is not on its provider's list of models now. Try again later.");
+        Self::upstreams(StatusCode::SERVICE_UNAVAILABLE, "model_unlisted", message)
+    }
+
+    /// Nobody has said yet which models there are.
+    pub fn models_unknown(provider: &str, reason: &str) -> Self {
+        let message = format!(
+            "No model is known yet: `{provider}` has not given its list of models ({reason}). It is asked again soon."
+        );
+        Self::upstreams(StatusCode::SERVICE_UNAVAILABLE, "models_unknown", message)
+    }
+
     /// No target suits the request.
     pub fn unmet(model: &str, target: &str, unmet: &Unmet) -> Self {
         let message = format!("No target of `{model}` suits this request; `{target}`: {unmet}.");

@@ -14,7 +14,7 @@ use crate::answer::{Answer, AnswerBody, NoContent};
 use crate::app::App;
 use crate::ask::{Ask, Expects, TargetBody, Way, at, since_1970};
 use crate::built_in;
-use crate::exchange::{Exchange, Question};
+use crate::exchange::{self, Exchange, Question};
 use crate::failure::Failure;
 use crate::http::body::BrokenBody;
 use crate::judgement::Judgement;
@@ -46,7 +46,7 @@ impl<'a> Line<'a, '_> {
         if self.target.provider.is_built_in() {
             return Box::pin(built_in::answer(ask, self.target)).await;
         }
-        let (endpoint, protocol) = match ask.way_to(&self.target.provider) {
+        let (endpoint, protocol) = match ask.way_to(self.target) {
             Some(Way::Relay(endpoint)) => return self.relay(endpoint, ask).await,
             Some(Way::Translate(endpoint, protocol)) => (endpoint, protocol),
             None => return Err(self.cannot_translate()),
@@ -56,11 +56,14 @@ impl<'a> Line<'a, '_> {
             return Box::pin(self.translate(endpoint, protocol, conversation, ask)).await;
         }
         let question = ask.question().ok_or_else(|| self.cannot_translate())?;
-        Box::pin(self.exchange(endpoint, question, ask)).await
+        Box::pin(self.exchange((endpoint, protocol), question, ask)).await
     }
 
     /// Passes the request on as it is.
     async fn relay(self, endpoint: &Endpoint, ask: &Ask<'_>) -> Result<Answer<'a>, Failure> {
+        if self.target.handle.is_some() {
+            exchange::check(ask)?;
+        }
         let base = self.target.base(endpoint, &self.app.process.discovered);
         let path = ask.path_for(self.target, &base, endpoint.credential(self.key))?;
         let (body, withholds_usage) = ask.body.for_target(self.target, ask.operation);
@@ -91,8 +94,13 @@ impl<'a> Line<'a, '_> {
     }
 
     /// Puts another question to a provider of another dialect, in as many calls as it takes.
-    async fn exchange(self, endpoint: &Endpoint, question: Question<'_>, ask: &Ask<'_>) -> Result<Answer<'a>, Failure> {
-        let mut exchange = Exchange::plan(&question, self.target)?;
+    async fn exchange(
+        self,
+        (endpoint, protocol): (&Endpoint, Protocol),
+        question: Question<'_>,
+        ask: &Ask<'_>,
+    ) -> Result<Answer<'a>, Failure> {
+        let mut exchange = Exchange::plan(&question, self.target, protocol)?;
         let mut bodies = Vec::with_capacity(exchange.calls.len());
         for at in 0..exchange.calls.len() {
             let line = Self {
@@ -184,6 +192,7 @@ impl<'a> Line<'a, '_> {
             && !head.headers.contains_key(CONTENT_LENGTH)
             && !head.headers.contains_key(TRANSFER_ENCODING);
         let (target, status) = (self.target, head.status);
+        let envelope = target.provider.quirks.envelope.as_deref();
         let mut body = AnswerBody {
             rest: Some(rest),
             ..AnswerBody::default()
@@ -192,6 +201,7 @@ impl<'a> Line<'a, '_> {
         let failed = |reason: NoContent| no_content(target, &reason);
         if Verdict::of_status(status.as_u16()) != Verdict::Healthy {
             body.hold_error().await.map_err(failed)?;
+            body.open(envelope);
             let judgement = Judgement::of(status, &headers, &body.whole(), since_1970());
             body.redact(&target.provider.secrets);
             let mut answer = Answer::new(status, to_caller(headers), body, target);
@@ -206,7 +216,7 @@ impl<'a> Line<'a, '_> {
             Expects::Anything
         };
         let error = body
-            .hold_until_content(&mut headers, expects, self.rules.max_held)
+            .hold_until_content(&mut headers, expects, (self.rules.max_held, envelope))
             .await
             .map_err(failed)?;
         let prefix = target.provider.quirks.error_prefix.as_ref();

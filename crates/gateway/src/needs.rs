@@ -152,6 +152,8 @@ impl Needs {
         {
             Some((target, unmet)) => Failure::unmet(&route.name, &target.name, &unmet),
             None if route.targets().next().is_none() => Failure::no_targets(&route.name),
+            None if route.targets().any(|target| target.handle.is_some()) => Failure::not_for(&route.name, ask.path),
+            None if route.targets().any(|target| target.provider.has_handles()) => Failure::unlisted(&route.name),
             None => Failure::cannot_translate(&route.name, ask.path),
         }
     }

@@ -12,10 +12,11 @@ use mynah_dialect::quirks::Quirks;
 use mynah_dialect::{Dialect, Protocol};
 
 use crate::breaker::BreakerRules;
-use crate::caller::hash;
+use crate::caller::{hash, matches};
 use crate::condition::Conditions;
 use crate::config::file::{Api, HttpVersion};
 use crate::config::secret::Secret;
+use crate::discovered::Listed;
 use crate::keys::{KeyPool, KeyRules};
 use crate::known::{Discovery, PathStyle};
 use crate::prices::Price;
@@ -29,6 +30,9 @@ pub const BUILT_IN: &str = "mynah";
 
 /// The only model of the built-in provider.
 pub const BUILT_IN_MODEL: &str = "echo";
+
+/// What it is asked for as.
+pub const BUILT_IN_NAME: &str = "mynah/echo";
 
 /// Somebody who answers requests.
 #[derive(Debug)]
@@ -94,6 +98,21 @@ pub struct ModelList {
     pub path: Option<String>,
     /// The longest time from one question to the next.
     pub every: Duration,
+    /// The provider whose list is taken, in place of an own one.
+    pub from: Option<String>,
+    /// What is taken of it.
+    pub selection: Selection,
+    /// The families whose models are not told, though they are served; patterns in lower case.
+    pub hidden: Vec<String>,
+}
+
+/// Which models of a list are taken. Patterns are in lower case; one that begins with `!` leaves out what it fits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// By their families, or by their ids where a list has no families.
+    pub families: Vec<String>,
+    /// By their handles.
+    pub handles: Vec<String>,
 }
 
 /// How the recovery of a provider is looked for.
@@ -184,6 +203,49 @@ impl Apis {
     }
 }
 
+impl ModelList {
+    /// What is taken of a list. `home` is where the provider is: a handle that is a URL counts for whoever is there.
+    pub fn taken(&self, listed: &[Listed], home: Option<&BaseUrl>) -> Vec<Listed> {
+        let is_taken = |listed: &&Listed| {
+            let handle = listed.handle.as_deref();
+            let is_elsewhere = self.shape == Discovery::ModelList
+                && handle
+                    .and_then(|handle| handle.origin.as_deref())
+                    .is_some_and(|origin| home.is_none_or(|home| home.origin() != origin));
+            !is_elsewhere
+                && fits(&self.selection.families, listed.kind())
+                && fits(&self.selection.handles, handle.map_or("", |handle| handle.path()))
+        };
+        listed.iter().filter(is_taken).cloned().collect()
+    }
+
+    /// Whether a model is served without being told.
+    pub fn hides(&self, listed: &Listed) -> bool {
+        !self.hidden.is_empty() && fits(&self.hidden, listed.kind())
+    }
+}
+
+/// Whether a text, in any case, fits one of the patterns and none that begins with `!`. Without patterns of the first kind,
+/// everything else does.
+fn fits(patterns: &[String], text: &str) -> bool {
+    if patterns.is_empty() {
+        return true;
+    }
+    let text = text.to_lowercase();
+    let (mut is_wanted, mut are_any) = (false, false);
+    for pattern in patterns {
+        match pattern.strip_prefix('!') {
+            Some(pattern) if matches(pattern, &text) => return false,
+            Some(_) => {}
+            None => {
+                are_any = true;
+                is_wanted |= matches(pattern, &text);
+            }
+        }
+    }
+    is_wanted || !are_any
+}
+
 impl Provider {
     /// The built-in provider, which answers without any network.
     pub fn built_in() -> Self {
@@ -211,6 +273,9 @@ impl Provider {
                 base: None,
                 path: None,
                 every: Duration::MAX,
+                from: None,
+                selection: Selection::default(),
+                hidden: Vec::new(),
             },
             models: Some(vec![BUILT_IN_MODEL.to_owned()]),
             prefix: None,
@@ -255,9 +320,14 @@ impl Provider {
         }
     }
 
-    /// Whether it is asked which models it serves: the operator did not say so, and it has a list.
+    /// Whether it is found out which models it serves: the operator did not say so, and there is a list.
     pub fn is_asked_for_models(&self) -> bool {
-        self.models.is_none() && self.list.shape != Discovery::None
+        self.models.is_none() && (self.list.shape != Discovery::None || self.list.from.is_some())
+    }
+
+    /// Whether each of its models is called at a path of its own, its handle.
+    pub fn has_handles(&self) -> bool {
+        self.list.shape == Discovery::ModelList
     }
 
     /// The address at which a conversation in this protocol is passed on word for word. What a provider of another dialect
@@ -313,5 +383,51 @@ impl Endpoint {
     /// The connections to this address.
     pub fn pool(&self, pools: &Pools, version: HttpVersion) -> &Arc<Pool> {
         self.pool.get_or_init(|| pools.of(&self.origin(version)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mynah_dialect::handle::Handle;
+
+    use super::*;
+
+    fn listed(id: &str, family: Option<&str>, handle: &str) -> Listed {
+        Listed {
+            id: id.to_owned(),
+            family: family.map(str::to_owned),
+            handle: Handle::read(handle, "").map(Arc::new),
+            ..Listed::default()
+        }
+    }
+
+    #[test]
+    fn a_list_is_shared_out_by_family_and_handle() {
+        let list = [
+            listed("gpt-4o", Some("GPT-4"), "/openai/v1/chat/completions"),
+            listed("claude", Some("claude-3"), "/anthropic/v1/messages"),
+            listed("old", Some("claude-2"), "/anthropic/v1/complete"),
+            listed("here", None, "https://H.example/v1/messages"),
+            listed("there", None, "https://other.example/v1/messages"),
+        ];
+        let home = BaseUrl::parse("https://h.example", "").unwrap();
+        let taken = |families: &[&str], handles: &[&str]| {
+            let own = |patterns: &[&str]| patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
+            let mut list_of = Provider::built_in().list;
+            list_of.shape = Discovery::ModelList;
+            list_of.selection = Selection {
+                families: own(families),
+                handles: own(handles),
+            };
+            let ids = list_of.taken(&list, Some(&home));
+            let ids: Vec<&str> = ids.iter().map(|listed| listed.id.as_str()).collect();
+            ids.join(" ")
+        };
+        assert_eq!(taken(&[], &[]), "gpt-4o claude old here");
+        assert_eq!(taken(&["gpt-*"], &[]), "gpt-4o");
+        assert_eq!(taken(&["claude-*", "!*-2"], &[]), "claude");
+        assert_eq!(taken(&["!claude-*"], &[]), "gpt-4o here");
+        assert_eq!(taken(&["claude-*"], &["*/messages"]), "claude");
+        assert_eq!(taken(&["here"], &[]), "here", "an id where there is no family");
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::HeaderValue;
+use mynah_dialect::handle::Handle;
 
 use crate::balance::Strategy;
 use crate::cache::CacheRule;
@@ -32,6 +33,8 @@ pub struct Target {
     pub model: String,
     /// `provider/model`, or the provider alone.
     pub name: String,
+    /// Where it is called, at a provider that has a handle for each of its models. As known when the request came.
+    pub handle: Option<Arc<Handle>>,
     /// The name as a header's value, where it can be one.
     pub label: Option<HeaderValue>,
     /// How it is doing.
@@ -63,6 +66,7 @@ impl Target {
             label: HeaderValue::try_from(name.as_str()).ok(),
             condition: conditions.of_target(&name, provider.breaker),
             name,
+            handle: None,
             weight: 1.0,
             context: None,
             abilities: None,
@@ -112,6 +116,13 @@ impl Target {
         let service = discovered.service(&self.provider.name, &self.model);
         let base = service.and_then(|service| endpoint.base.with_service(&service));
         base.map_or(Cow::Borrowed(&endpoint.base), Cow::Owned)
+    }
+
+    /// The model as it is named in a request.
+    pub fn model_on_the_wire(&self) -> &str {
+        self.handle
+            .as_deref()
+            .map_or(&self.model, |handle| handle.model(&self.model))
     }
 
     /// What it costs: as the operator says, as its provider's own list says, or as the built-in list says, in this order.

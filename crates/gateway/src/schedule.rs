@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::alarm::after;
 
 /// How long after its first failure a provider is asked again; twice as long after each further one.
-const FIRST_RETRY: Duration = Duration::from_secs(10);
+const FIRST_RETRY: Duration = Duration::from_secs(2);
 
 /// A clock for each provider. They are numbered in the order in which they were given.
 #[derive(Debug)]
@@ -114,7 +114,7 @@ mod tests {
     fn failures_are_looked_at_sooner_and_then_less_and_less() {
         let now = start();
         let mut schedule = Schedule::new([5 * MINUTE], now);
-        for seconds in [10, 20, 40, 80, 160, 300, 300] {
+        for seconds in [2, 4, 8, 16, 32, 64, 128, 256, 300, 300] {
             schedule.settle(0, false, now, 0.0);
             assert_eq!(wait(&schedule, now), Duration::from_secs(seconds));
         }
@@ -124,15 +124,15 @@ mod tests {
         assert_eq!(wait(&schedule, now), 5 * MINUTE);
         schedule.settle(0, true, now, 0.0);
         schedule.settle(0, false, now, 0.0);
-        assert_eq!(wait(&schedule, now), Duration::from_secs(10));
+        assert_eq!(wait(&schedule, now), Duration::from_secs(2));
     }
 
     #[test]
     fn nobody_waits_longer_for_having_failed() {
         let now = start();
-        let mut schedule = Schedule::new([Duration::from_secs(2)], now);
+        let mut schedule = Schedule::new([Duration::from_secs(1)], now);
         schedule.settle(0, false, now, 0.0);
-        assert_eq!(wait(&schedule, now), Duration::from_secs(2));
+        assert_eq!(wait(&schedule, now), Duration::from_secs(1));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::response::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use bytes::Bytes;
@@ -13,15 +13,12 @@ use mynah_dialect::loss::Losses;
 use mynah_dialect::transcode::{Listener, Sequel, Standing, Transcoder, collected, events_of, streamed, unreadable};
 use mynah_dialect::{Dialect, Protocol};
 
-use crate::answer::{Answer, AnswerBody, NoContent, is_events};
+use crate::answer::{Answer, AnswerBody, MAX_WHOLE, NoContent, is_events};
 use crate::ask::since_1970;
 use crate::exchange::{Exchange, Question};
 use crate::judgement::Judgement;
 use crate::route::Target;
 use crate::translation::{Conversation, Translation};
-
-/// The largest whole answer that is translated.
-const MAX_WHOLE: usize = 64 * 1024 * 1024;
 
 /// The header that declares what was lost.
 pub static LOSSY: HeaderName = HeaderName::from_static("x-mynah-lossy");
@@ -62,7 +59,11 @@ impl<'a, 'c> Interpreter<'a, 'c> {
         headers: &HeaderMap,
         mut body: AnswerBody,
     ) -> Result<Answer<'a>, NoContent> {
-        let events = is_events(headers);
+        let asks = self.conversation.asked.request.stream && status.is_success();
+        // Some forget to say what they send.
+        let events =
+            is_events(headers) || asks && !headers.contains_key(CONTENT_ENCODING) && body.begins_like_events().await?;
+        let envelope = self.target.provider.quirks.envelope.as_deref();
         let mut kept = kept(headers);
         if self.conversation.asked.request.from == Protocol::Anthropic
             && let Ok(id) = HeaderValue::from_str(&self.conversation.id)
@@ -71,6 +72,7 @@ impl<'a, 'c> Interpreter<'a, 'c> {
         }
         if !status.is_success() {
             body.hold_error().await?;
+            body.open(envelope);
             let judgement = Judgement::of(status, headers, &body.whole(), since_1970());
             body.redact(&self.target.provider.secrets);
             let mut error = self.upstream.read_error(status.as_u16(), &body.whole());
@@ -86,7 +88,7 @@ impl<'a, 'c> Interpreter<'a, 'c> {
         if events && self.conversation.asked.request.stream {
             return self.stream(kept, body).await;
         }
-        let whole = whole(&mut body).await?;
+        let whole = whole(&mut body, envelope).await?;
         let told = if events {
             let mut listener = Listener::new(
                 self.upstream,
@@ -234,10 +236,12 @@ pub async fn exchanged<'a>(
     head: &Parts,
     mut body: AnswerBody,
 ) -> Result<Result<Bytes, Answer<'a>>, NoContent> {
+    let envelope = target.provider.quirks.envelope.as_deref();
     if head.status.is_success() {
-        return whole(&mut body).await.map(Ok);
+        return whole(&mut body, envelope).await.map(Ok);
     }
     body.hold_error().await?;
+    body.open(envelope);
     let judgement = Judgement::of(head.status, &head.headers, &body.whole(), since_1970());
     body.redact(&target.provider.secrets);
     let mut error = upstream_side(protocol).read_error(head.status.as_u16(), &body.whole());
@@ -315,11 +319,12 @@ fn whole_seconds(seconds: f64) -> HeaderValue {
     HeaderValue::from(seconds)
 }
 
-/// All of a body.
-async fn whole(body: &mut AnswerBody) -> Result<Bytes, NoContent> {
+/// All of a body, out of its envelope.
+async fn whole(body: &mut AnswerBody, envelope: Option<&str>) -> Result<Bytes, NoContent> {
     if !body.hold_all(MAX_WHOLE).await? {
         return Err(NoContent::TooLarge);
     }
     body.has_begun();
+    body.open(envelope);
     Ok(body.held.pop_front().unwrap_or_default())
 }

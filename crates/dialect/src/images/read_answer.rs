@@ -1,6 +1,6 @@
 //! Answers of providers.
 
-use super::{Answer, Kind, Picture, Plan};
+use super::{Answer, Content, Kind, Picture, Plan, read_list};
 use crate::ir::{Class, Error};
 use crate::media::standard_base64;
 use crate::transcode::unreadable;
@@ -20,7 +20,7 @@ const FILTERED: [&str; 8] = [
 ];
 
 /// Why there is no picture.
-enum Missing {
+pub(super) enum Missing {
     /// A filter stepped in, with its words.
     Filtered(String),
     /// The model said something instead.
@@ -36,6 +36,7 @@ pub(super) fn read<B: AsRef<[u8]>>(plan: &Plan, bodies: &[B]) -> Result<Answer, 
         let found = match plan.kind {
             Kind::Imagen => predictions(&node, &mut answer),
             Kind::Conversation => candidates(&node, &mut answer),
+            Kind::List => read_list::read(&node, &mut answer),
         };
         // A filter's word says more than the model's.
         if matches!(found, Some(Missing::Filtered(_))) || missing.is_none() {
@@ -72,7 +73,7 @@ fn predictions(node: &Node<'_>, answer: &mut Answer) -> Option<Missing> {
         let data = item.any(&["bytesBase64Encoded", "bytes_base64_encoded"]).text();
         if let Some(data) = data.and_then(standard_base64) {
             answer.pictures.push(Picture {
-                data,
+                content: Content::Data(data),
                 mime: item.any(&["mimeType", "mime_type"]).string(),
                 revised_prompt: item.get("prompt").string(),
             });
@@ -134,7 +135,7 @@ fn parts(parts: &[Node<'_>], answer: &mut Answer) -> String {
         let is_picture = mime.as_deref().is_none_or(|mime| mime.starts_with("image/"));
         if let Some(data) = data.get("data").text().filter(|_| is_picture).and_then(standard_base64) {
             answer.pictures.push(Picture {
-                data,
+                content: Content::Data(data),
                 mime,
                 revised_prompt: None,
             });

@@ -1,6 +1,6 @@
 //! Requests of callers.
 
-use super::{Request, Size};
+use super::{Delivery, Request, Size};
 use crate::codec::Malformed;
 use crate::ir::Extra;
 use crate::tree::Node;
@@ -12,12 +12,13 @@ const MAX_N: u64 = 10;
 const MAX_PROMPT: usize = 32_000;
 
 /// The members that are read. A stream is refused, so that `stream` is only ever false.
-const KNOWN: [&str; 11] = [
+const KNOWN: [&str; 12] = [
     "model",
     "prompt",
     "n",
     "size",
     "quality",
+    "style",
     "response_format",
     "output_format",
     "output_compression",
@@ -39,14 +40,15 @@ pub(super) fn read(body: &[u8]) -> Result<Request, Malformed> {
         ));
     }
     Ok(Request {
-        model: text(&node, "model")?.ok_or_else(|| Malformed::field("model", "is missing"))?,
         prompt: prompt(&node)?,
         n: count(&node)?,
         size: size(&node)?,
         quality: text(&node, "quality")?.filter(|quality| quality != "auto"),
-        as_url: match text(&node, "response_format")?.as_deref() {
-            None | Some("b64_json") => false,
-            Some("url") => true,
+        style: text(&node, "style")?,
+        delivery: match text(&node, "response_format")?.as_deref() {
+            None => None,
+            Some("b64_json") => Some(Delivery::Data),
+            Some("url") => Some(Delivery::Address),
             Some(_) => return Err(Malformed::field("response_format", "must be `url` or `b64_json`")),
         },
         output_format: text(&node, "output_format")?,

@@ -17,6 +17,21 @@ pub(super) const OF_CONVERSATIONS: [(u32, u32); 10] = [
     (21, 9),
 ];
 
+/// The ratios that Ideogram has names for.
+pub(super) const OF_IDEOGRAM: [(u32, u32); 11] = [
+    (1, 1),
+    (16, 9),
+    (9, 16),
+    (16, 10),
+    (10, 16),
+    (3, 2),
+    (2, 3),
+    (4, 3),
+    (3, 4),
+    (3, 1),
+    (1, 3),
+];
+
 /// A picture's size in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
@@ -35,6 +50,11 @@ impl Size {
             width: side(width)?,
             height: side(height)?,
         })
+    }
+
+    /// Whether it has this ratio of width to height.
+    pub(super) fn is_of(self, ratio: (u32, u32)) -> bool {
+        u64::from(self.width) * u64::from(ratio.1) == u64::from(self.height) * u64::from(ratio.0)
     }
 
     /// The nearest of some ratios, by the factor between them, as `16:9`.

@@ -16,12 +16,21 @@ fn asked(name: &str) -> Request {
 
 fn planned(request: &Request, model: &str) -> (Plan, Vec<String>) {
     let mut lost = Losses::new(Protocol::OpenaiChat);
-    let plan = plan(request, model, &mut lost).unwrap();
+    let plan = plan(request, Form::Gemini, model, &mut lost).unwrap();
     let lost = lost
         .listed()
         .iter()
         .map(|loss| format!("{}: {}", loss.field, loss.reason));
     (plan, lost.collect())
+}
+
+/// Asks in a form whose answer is a list: the body, and what was lost.
+fn listed(request: &Request, form: Form) -> (Plan, String, Vec<String>) {
+    let mut lost = Losses::new(Protocol::OpenaiChat);
+    let plan = plan(request, form, "m", &mut lost).unwrap();
+    let lost = lost.listed().iter().map(|loss| loss.field.clone()).collect();
+    let body = bodies(&plan).concat();
+    (plan, body, lost)
 }
 
 fn bodies(plan: &Plan) -> Vec<String> {
@@ -81,7 +90,7 @@ fn other_models_paint_in_a_conversation() {
 #[test]
 fn a_transparent_background_is_refused() {
     let mut lost = Losses::new(Protocol::OpenaiChat);
-    let refused = plan(&asked("transparent"), IMAGEN, &mut lost).unwrap_err();
+    let refused = plan(&asked("transparent"), Form::Gemini, IMAGEN, &mut lost).unwrap_err();
     assert_eq!(
         refused.to_string(),
         "`background`: the provider paints no transparent pictures"
@@ -91,7 +100,6 @@ fn a_transparent_background_is_refused() {
 #[test]
 fn what_cannot_be_meant_is_refused() {
     for (body, expected) in [
-        (r#"{"prompt":"a"}"#, "`model` is missing"),
         (r#"{"model":"m"}"#, "`prompt` is missing"),
         (r#"{"model":"m","prompt":" "}"#, "`prompt` must not be empty"),
         (r#"{"model":"m","prompt":["a"]}"#, "`prompt` must be a string"),
@@ -111,6 +119,146 @@ fn what_cannot_be_meant_is_refused() {
         ("\"a\"", "`body` must be an object"),
     ] {
         assert_eq!(read_request(body.as_bytes()).unwrap_err().to_string(), expected);
+    }
+}
+
+#[test]
+fn ideogram_is_asked_for_an_aspect_ratio() {
+    for (asking, body, lost) in [
+        (
+            asked("plain"),
+            r#"{"image_request":{"prompt":"a red \"fox\"","aspect_ratio":"ASPECT_1_1","style":"natural","n":1}}"#,
+            &[] as &[&str],
+        ),
+        (
+            asked("all-fields"),
+            r#"{"image_request":{"prompt":"a fox","aspect_ratio":"ASPECT_16_9","style":"enhance","n":6,"response_format":"url"}}"#,
+            &[
+                "moderation",
+                "size",
+                "quality",
+                "output_format",
+                "output_compression",
+                "user",
+            ],
+        ),
+    ] {
+        let (plan, written, noted) = listed(&asking, Form::IdeogramAtHandle);
+        assert_eq!((written.as_str(), plan.calls[0].path.as_str()), (body, "/generate"));
+        assert_eq!(noted, lost);
+    }
+    for (size, ratio) in [
+        ("512x512", "ASPECT_1_1"),
+        ("1024x1792", "ASPECT_9_16"),
+        ("1536x1024", "ASPECT_3_2"),
+        ("1000x3000", "ASPECT_1_3"),
+    ] {
+        let request = Request {
+            size: Size::parse(size),
+            ..asked("plain")
+        };
+        assert!(listed(&request, Form::IdeogramAtHandle).1.contains(ratio), "{size}");
+    }
+    let natural = Request {
+        style: Some("natural".to_owned()),
+        ..asked("plain")
+    };
+    assert!(
+        listed(&natural, Form::IdeogramAtHandle)
+            .1
+            .contains(r#""style":"natural""#)
+    );
+}
+
+#[test]
+fn ideograms_own_words_are_others() {
+    for (asking, body, lost) in [
+        (
+            asked("plain"),
+            r#"{"image_request":{"prompt":"a red \"fox\"","model":"m","aspect_ratio":"ASPECT_1_1","num_images":1}}"#,
+            &[] as &[&str],
+        ),
+        (
+            asked("all-fields"),
+            r#"{"image_request":{"prompt":"a fox","model":"m","aspect_ratio":"ASPECT_16_9","style_type":"GENERAL","num_images":6}}"#,
+            &[
+                "moderation",
+                "size",
+                "quality",
+                "output_format",
+                "output_compression",
+                "user",
+            ],
+        ),
+        (
+            asked("ideogram"),
+            r#"{"image_request":{"prompt":"a fox","model":"m","aspect_ratio":"ASPECT_1_1","style_type":"DESIGN","num_images":1,"seed":7,"negative_prompt":"dogs","magic_prompt_option":"OFF"}}"#,
+            &["response_format"],
+        ),
+    ] {
+        let (_, written, noted) = listed(&asking, Form::Ideogram);
+        assert_eq!(written, body);
+        assert_eq!(noted, lost);
+    }
+}
+
+#[test]
+fn recraft_is_asked_for_width_and_height() {
+    let (plan, body, lost) = listed(&asked("plain"), Form::RecraftAtHandle);
+    assert_eq!(
+        body,
+        r#"{"prompt":"a red \"fox\"","width":1024,"height":1024,"num_images":1}"#
+    );
+    assert_eq!((plan.calls.len(), lost), (1, vec![]));
+    let (_, body, lost) = listed(&asked("all-fields"), Form::RecraftAtHandle);
+    assert_eq!(
+        body,
+        r#"{"prompt":"a fox","width":1792,"height":1024,"num_images":6,"quality":"high"}"#
+    );
+    let expected = [
+        "moderation",
+        "style",
+        "response_format",
+        "output_format",
+        "output_compression",
+        "user",
+    ];
+    assert_eq!(lost, expected);
+}
+
+#[test]
+fn lists_of_pictures_are_read_under_every_name() {
+    let (plan, ..) = listed(&asked("all-fields"), Form::IdeogramAtHandle);
+    for (body, expected) in [
+        (
+            r#"{"created":5,"data":[{"url":"https://h/1"},{"b64_json":"AAAA"},{"base64":"_-8"}]}"#,
+            r#"{"created":5,"data":[{"url":"https://h/1"},{"b64_json":"AAAA"},{"b64_json":"/+8="}]}"#,
+        ),
+        (
+            r#"{"images":[{"image_url":"https://h/1","prompt":"a red fox"},{"path":"https://h/2"}]}"#,
+            r#"{"created":7,"data":[{"url":"https://h/1","revised_prompt":"a red fox"},{"url":"https://h/2"}]}"#,
+        ),
+        (
+            r#"{"created":"2026-01-01T00:00:00Z","results":["https://h/1","https://h/2"]}"#,
+            r#"{"created":7,"data":[{"url":"https://h/1"},{"url":"https://h/2"}]}"#,
+        ),
+        (
+            r#"{"url":"https://h/1"}"#,
+            r#"{"created":7,"data":[{"url":"https://h/1"}]}"#,
+        ),
+        (
+            r#"{"data":{"url":"https://h/1"}}"#,
+            r#"{"created":7,"data":[{"url":"https://h/1"}]}"#,
+        ),
+        (r#"["https://h/1"]"#, r#"{"created":7,"data":[{"url":"https://h/1"}]}"#),
+    ] {
+        let answer = plan.read(&[body]).unwrap();
+        assert_eq!(String::from_utf8(answer.write(7)).unwrap(), expected, "{body}");
+    }
+    let held_back = r#"{"data":[{"url":null,"is_image_safe":false}]}"#;
+    assert_eq!(plan.read(&[held_back]).unwrap_err().class, Class::BadRequest);
+    for body in ["{}", r#"{"data":[]}"#, r#"{"data":[{"url":""}]}"#, "7"] {
+        assert_eq!(plan.read(&[body]).unwrap_err().class, Class::Server, "{body}");
     }
 }
 
@@ -184,6 +332,7 @@ proptest! {
         for model in [IMAGEN, PAINTER] {
             let _ = planned(&asked("plain"), model).0.read(&[json.as_bytes()]);
         }
+        let _ = listed(&asked("plain"), Form::RecraftAtHandle).0.read(&[json.as_bytes()]);
     }
 
     #[test]

@@ -1,18 +1,24 @@
 //! Answers to callers.
 
-use super::Answer;
+use super::{Answer, Content};
 use crate::usage::Usage;
 use crate::writer::{self, Object};
 
-/// Writes the answer. Pictures are always data: there is no place where an address could point to.
-pub(super) fn write(answer: &Answer, created: u64) -> Vec<u8> {
-    let mut body = Vec::with_capacity(answer.pictures.iter().map(|picture| picture.data.len() + 64).sum());
+/// Writes the answer. What came as data stays data: there is no place where an address could point to.
+pub(super) fn write(answer: &Answer, now: u64) -> Vec<u8> {
+    let length = |content: &Content| match content {
+        Content::Data(text) | Content::Address(text) => text.len() + 64,
+    };
+    let mut body = Vec::with_capacity(answer.pictures.iter().map(|picture| length(&picture.content)).sum());
     writer::object(&mut body, |it| {
-        it.number("created", created);
+        it.number("created", answer.created.unwrap_or(now));
         it.array("data", |it| {
             for picture in &answer.pictures {
                 it.object(|it| {
-                    it.text("b64_json", &picture.data);
+                    match &picture.content {
+                        Content::Data(data) => it.text("b64_json", data),
+                        Content::Address(address) => it.text("url", address),
+                    }
                     it.some_text("revised_prompt", picture.revised_prompt.as_deref());
                 });
             }

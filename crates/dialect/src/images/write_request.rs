@@ -1,7 +1,7 @@
-//! Requests to providers.
+//! Requests to Gemini.
 
 use super::size::{OF_CONVERSATIONS, OF_IMAGEN};
-use super::{Call, Kind, Plan, Request};
+use super::{Call, Delivery, Kind, Plan, Request};
 use crate::gemini_address::{bare, method};
 use crate::loss::{Losses, Unsayable};
 use crate::writer;
@@ -9,7 +9,7 @@ use crate::writer;
 /// The most pictures that Imagen makes at once.
 const MOST_OF_IMAGEN: u32 = 4;
 
-/// Plans the calls.
+/// Plans the calls, with the model as Gemini names it.
 pub(super) fn plan(request: &Request, model: &str, lost: &mut Losses) -> Result<Plan, Unsayable> {
     let kind = if bare(model).starts_with("imagen") {
         Kind::Imagen
@@ -17,10 +17,11 @@ pub(super) fn plan(request: &Request, model: &str, lost: &mut Losses) -> Result<
         Kind::Conversation
     };
     note(request, kind, lost)?;
-    let calls = match kind {
-        Kind::Imagen => shares(request.n).map(|count| imagen(request, model, count)).collect(),
+    let calls = if kind == Kind::Imagen {
+        shares(request.n).map(|count| imagen(request, model, count)).collect()
+    } else {
         // These models make one picture for each question.
-        Kind::Conversation => (0..request.n).map(|_| conversation(request, model)).collect(),
+        (0..request.n).map(|_| conversation(request, model)).collect()
     };
     Ok(Plan {
         calls,
@@ -46,6 +47,9 @@ fn note(request: &Request, kind: Kind, lost: &mut Losses) -> Result<(), Unsayabl
             reason: "the provider paints no transparent pictures",
         });
     }
+    if request.style.is_some() {
+        lost.note_named("style", "no counterpart");
+    }
     lost.note_extra("", &request.extra);
     if request.size.is_some() {
         lost.note_named("size", "sent as the nearest aspect ratio");
@@ -53,7 +57,7 @@ fn note(request: &Request, kind: Kind, lost: &mut Losses) -> Result<(), Unsayabl
     if request.quality.is_some() {
         lost.note_named("quality", "not supported");
     }
-    if request.as_url {
+    if request.delivery == Some(Delivery::Address) {
         lost.note_named("response_format", "answered as b64_json");
     }
     if request.user.is_some() {

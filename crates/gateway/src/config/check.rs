@@ -13,13 +13,13 @@ use super::access::have_keys;
 use super::document::{Document, join};
 use super::effective::{Effective, Row};
 use super::file::{self, File, KeyOrder};
-use super::model_list::model_list;
+use super::model_list::{model_list, shape, wrong_source};
 use super::price::OwnPrices;
 use super::problem::{Problem, did_you_mean};
 use super::secret::{MASKED, is_masked};
 use super::{CacheConfig, Config, CorsOrigins, ModelConfig, NetworkConfig, Proxies, ServerConfig, TlsFiles};
 use crate::keys::{KeyPool, KeyRules};
-use crate::known::PathStyle;
+use crate::known::{Discovery, PathStyle};
 use crate::provider::{Apis, BUILT_IN, Endpoint, Provider, Timeouts};
 use crate::upstream::auth::{Auth, Credential};
 use crate::upstream::base::BaseUrl;
@@ -121,6 +121,7 @@ impl Check<'_> {
             docs: server.docs,
             replies: server.replies,
             cors_origins,
+            cors_models: server.cors_models,
             max_body: usize::try_from(server.max_body.0).unwrap_or(usize::MAX),
             max_upload: server.max_upload.0,
             max_connections: server.max_connections as usize,
@@ -238,6 +239,11 @@ impl Check<'_> {
         let defaults = self.defaults(path, provider);
         let endpoints = endpoints?;
         let list = model_list(&provider.discovery, row, &endpoints);
+        if let Some(from) = &provider.discovery.from
+            && let Some(message) = wrong_source(name, from, &self.file.providers)
+        {
+            self.report(&format!("{path}.discovery.from"), message);
+        }
         let list = list.map_err(|(key, message)| self.report(&format!("{path}.discovery.{key}"), message));
         Some(Provider {
             name: name.to_owned(),
@@ -319,6 +325,9 @@ impl Check<'_> {
                 });
             }
         }
+        if shape(&provider.discovery, row) == Discovery::ModelList {
+            endpoints = at_handles(&endpoints);
+        }
         Some(endpoints)
     }
 
@@ -365,10 +374,25 @@ impl Check<'_> {
         }
         let mut fitting = providers
             .iter()
-            .filter(|provider| !provider.probed && provider.endpoint(Dialect::OpenAi).is_some());
+            .filter(|provider| !provider.probed && !provider.has_handles())
+            .filter(|provider| provider.endpoint(Dialect::OpenAi).is_some());
         let only = fitting.next()?;
         fitting.next().is_none().then(|| only.name.clone())
     }
+}
+
+/// The address of a provider with handles, where every dialect is spoken.
+fn at_handles(endpoints: &[Endpoint]) -> Vec<Endpoint> {
+    let own = endpoints.first();
+    let endpoint = |dialect| {
+        own.map(|own| Endpoint {
+            dialect,
+            base: own.base.clone(),
+            credentials: own.credentials.clone(),
+            pool: OnceLock::new(),
+        })
+    };
+    Dialect::ALL.into_iter().filter_map(endpoint).collect()
 }
 
 /// Where answers are kept; `None` when no model keeps any.

@@ -86,6 +86,8 @@ pub struct Server {
     pub replies: Replies,
     /// Web origins whose pages may call, or `*`.
     pub cors_origins: Vec<String>,
+    /// Let web pages of every origin read `/v1/models`, whatever `cors_origins` says.
+    pub cors_models: bool,
     /// Serve HTTPS with these files, which are read again when they change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
@@ -119,6 +121,7 @@ impl Default for Server {
             docs: false,
             replies: Replies::default(),
             cors_origins: Vec::new(),
+            cors_models: false,
             tls: None,
             max_body: Size::mebibytes(32),
             max_upload: Size::mebibytes(1024),
@@ -416,13 +419,26 @@ pub struct Discovery {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub every: Option<Span>,
     /// The shape of its list: openai, anthropic, gemini, cohere, ollama, ocf, model-list, or none if it is not to be
-    /// asked. Default: the catalog's, by `kind`.
+    /// asked. With model-list, each model is called at its own handle. Default: the catalog's, by `kind`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shape: Option<known::Discovery>,
     /// Where its list is: a path from the root of its host, or a URL. No key is sent to another host than the
     /// provider's. Default: `/models` below the base URL, or where the shape has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
+    /// Take the list of this provider in place of an own one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Of the list, take models of these families only (their ids count where a list has no families). `*` stands for any
+    /// text, case does not matter, and `!` at the beginning leaves out instead.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub families: Vec<String>,
+    /// Of the list, take models with these handles only, in the same way.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub handles: Vec<String>,
+    /// Do not tell models of these families at `/v1/models`, in the same way. They can still be asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hide: Vec<String>,
 }
 
 /// One of OpenAI's APIs for conversations.

@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use axum::http::Uri;
+use indexmap::IndexMap;
 
 use super::effective::Row;
-use super::file::Discovery;
+use super::file::{self, Discovery};
+use super::problem::did_you_mean;
 use super::units::Span;
-use crate::provider::{Endpoint, ModelList};
+use crate::known;
+use crate::provider::{Endpoint, ModelList, Selection};
 use crate::upstream::base::BaseUrl;
 
 /// How often a provider is asked.
@@ -42,12 +45,42 @@ pub fn model_list(
         Some(url) => place(url, own).map_err(|message| ("url", message))?,
         None => (None, known_path(row, own)),
     };
+    let patterns = |patterns: &[String]| patterns.iter().map(|pattern| pattern.to_lowercase()).collect();
     Ok(ModelList {
-        shape: settings.shape.unwrap_or_else(|| row.known.discovery()),
+        shape: shape(settings, row),
         base,
         path,
         every,
+        from: settings.from.clone(),
+        selection: Selection {
+            families: patterns(&settings.families),
+            handles: patterns(&settings.handles),
+        },
+        hidden: patterns(&settings.hide),
     })
+}
+
+/// The shape of a provider's list.
+pub fn shape(settings: &Discovery, row: &Row) -> known::Discovery {
+    settings.shape.unwrap_or_else(|| row.known.discovery())
+}
+
+/// What is wrong with the provider whose list shall be taken.
+pub fn wrong_source(name: &str, from: &str, providers: &IndexMap<String, file::Provider>) -> Option<String> {
+    let Some(source) = providers.get(from) else {
+        let hint = did_you_mean(from, providers.keys().map(String::as_str));
+        return Some(format!("there is no provider `{from}`{hint}"));
+    };
+    match () {
+        () if name == from => Some("must be another provider".to_owned()),
+        () if source.discovery.from.is_some() => {
+            Some(format!("`{from}` has no list of its own; name the provider that has"))
+        }
+        () if source.models.is_some() || source.discovery.shape == Some(known::Discovery::None) => {
+            Some(format!("`{from}` is not asked for its list"))
+        }
+        () => None,
+    }
 }
 
 /// Where the catalog says that the list is. Its path begins at the root of the row's own host; behind another base URL it

@@ -4,9 +4,13 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::Request;
+use axum::http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE,
+    ACCESS_CONTROL_REQUEST_HEADERS, ORIGIN,
+};
 use axum::http::request::Parts;
-use axum::response::Response;
+use axum::http::{HeaderValue, Method, Request, StatusCode};
+use axum::response::{IntoResponse as _, Response};
 use jiff::Timestamp;
 use mynah_dialect::Dialect;
 use percent_encoding::percent_decode_str;
@@ -18,6 +22,7 @@ use crate::app::App;
 use crate::catalog::Entry as Listed;
 use crate::failure::Failure;
 use crate::pipeline::{self, identify};
+use crate::provider::BUILT_IN_NAME;
 
 /// `GET /v1/models` and `GET /v1beta/models`.
 pub async fn list(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
@@ -27,6 +32,39 @@ pub async fn list(State(app): State<Arc<App>>, request: Request<Body>) -> Respon
         Ok(entries) => json_reply(&list_in(dialect, &entries, &parts)),
         Err(failure) => failure.reply_in(dialect, pipeline::request_id(&parts)),
     }
+}
+
+/// `GET` and `OPTIONS /v1/models` where web pages of every origin may read it: both answer with the list, and with what a
+/// browser asks before it reads.
+pub async fn for_every_origin(app: State<Arc<App>>, mut request: Request<Body>) -> Response {
+    let is_preflight = request.method() == Method::OPTIONS;
+    let headers = request.headers_mut();
+    // Whoever the page is from, it may.
+    headers.remove(ORIGIN);
+    let asked = headers.remove(ACCESS_CONTROL_REQUEST_HEADERS);
+    let mut response = list(app, request).await;
+    if is_preflight && !response.status().is_success() {
+        // It carries no key, and is not the question yet.
+        response = StatusCode::NO_CONTENT.into_response();
+    }
+    let asked = asked.as_ref().and_then(|names| names.to_str().ok());
+    let allowed = [
+        "Content-Type, Authorization",
+        asked.map_or("", |_| ", "),
+        asked.unwrap_or_default(),
+    ]
+    .concat();
+    let allowed = HeaderValue::try_from(allowed).unwrap_or_else(|_| HeaderValue::from_static("Authorization"));
+    response.headers_mut().extend([
+        (ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
+        (
+            ACCESS_CONTROL_ALLOW_METHODS,
+            HeaderValue::from_static("GET, POST, OPTIONS"),
+        ),
+        (ACCESS_CONTROL_ALLOW_HEADERS, allowed),
+        (ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400")),
+    ]);
+    response
 }
 
 /// `GET /v1/models/{id}` and `GET /v1beta/models/{id}`.
@@ -58,7 +96,12 @@ pub async fn detailed(State(app): State<Arc<App>>, request: Request<Body>) -> Re
 async fn listed(app: &App, parts: &Parts) -> Result<Vec<Listed>, Failure> {
     let caller = identify(app, parts, &mut Entry::default())?;
     app.process.discovered.completed().await;
-    Ok(app.catalog.list(&caller))
+    let entries = app.catalog.list(&caller);
+    // A list of what the gateway has itself would say that there is nothing else.
+    match app.catalog.nothing_known() {
+        Some(failure) if entries.iter().all(|entry| entry.id == BUILT_IN_NAME) => Err(failure),
+        _ => Ok(entries),
+    }
 }
 
 async fn found(app: &App, parts: &Parts) -> Result<Listed, Failure> {

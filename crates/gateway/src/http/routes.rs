@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::header::{ALLOW, CONTENT_TYPE, ORIGIN, UPGRADE};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
+use axum::http::header::{ALLOW, CONTENT_TYPE, LOCATION, ORIGIN, UPGRADE};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::{any, get, post};
 use axum::{BoxError, Router};
@@ -97,7 +97,6 @@ fn router(app: &Arc<App>) -> Router {
         .route("/health/detailed", get(health::detailed).fallback(method_refused))
         .route("/v1/heartbeat", get(heartbeat).post(heartbeat).fallback(method_refused))
         .route("/v1/endpoints", get(endpoints::list).fallback(method_refused))
-        .route("/v1/models", lists())
         .route("/v1/models_detailed", get(models::detailed).fallback(method_refused))
         .route("/v1beta/models", lists())
         .route("/v1/models/{*id}", one())
@@ -126,10 +125,20 @@ fn router(app: &Arc<App>) -> Router {
         router = router
             .route("/openapi.json", get(openapi::document).fallback(method_refused))
             .route("/docs", get(docs_page).fallback(method_refused))
+            .route("/redoc", get(to_docs).fallback(method_refused))
             .route("/docs/{file}", get(docs_file).fallback(method_refused));
     }
+    if !app.server.cors_models {
+        router = router.route("/v1/models", lists());
+    }
     let router = router.fallback(other_path).with_state(app.clone());
-    router.layer(cors(app))
+    let router = router.layer(cors(app));
+    if app.server.cors_models {
+        // It says itself what web pages have to be told.
+        let everybody = get(models::for_every_origin).options(models::for_every_origin);
+        return router.route("/v1/models", everybody.fallback(method_refused).with_state(app.clone()));
+    }
+    router
 }
 
 async fn operate(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
@@ -220,6 +229,16 @@ async fn stored(state: State<Arc<App>>, request: Request<Body>) -> Response {
 
 async fn docs_page() -> Response {
     docs::page()
+}
+
+/// Where other frameworks have a second page.
+async fn to_docs() -> Response {
+    let mut response = Response::default();
+    *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;
+    response
+        .headers_mut()
+        .insert(LOCATION, HeaderValue::from_static("/docs"));
+    response
 }
 
 async fn docs_file(Path(name): Path<String>, request: Request<Body>) -> Response {

@@ -235,7 +235,7 @@ fn used(record: &Record) -> Used {
 
 /// In which dialect somebody is asked.
 fn dialect(turn: &Turn<'_>, ask: &Ask<'_>) -> Cow<'static, str> {
-    match ask.way_to(&turn.target.provider) {
+    match ask.way_to(turn.target) {
         Some(Way::Relay(endpoint) | Way::Translate(endpoint, _)) => endpoint.dialect.name().into(),
         None => Cow::default(),
     }

@@ -52,6 +52,11 @@ impl BaseUrl {
         })
     }
 
+    /// The scheme and host, in lower case.
+    pub fn origin(&self) -> String {
+        format!("{}://{}", self.scheme, self.authority).to_ascii_lowercase()
+    }
+
     /// The path and query of a call: `below` the base path (with a leading slash, percent-encoded).
     pub fn call(&self, below: &str, query: &str) -> Result<PathAndQuery, NotBelow> {
         if below.contains(['.', '%', '\\']) && below.split('/').any(climbs) {

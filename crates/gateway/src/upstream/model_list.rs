@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use jiff::Timestamp;
+use mynah_dialect::handle::Handle;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::Value;
@@ -81,11 +82,14 @@ fn read_entry(shape: Discovery, entry: &RawValue) -> Option<Listed> {
     let entry: Value = serde_json::from_str(entry.get()).ok()?;
     let text = |key: &str| entry[key].as_str().filter(|text| !text.is_empty());
     let id = ["id", "model_version", "model", "name"].into_iter().find_map(text)?;
-    let handle = text("handle");
-    // So says a remote list of a model that nobody serves now.
-    if id.len() > MAX_ID || handle == Some("unavailable") {
+    if id.len() > MAX_ID {
         return None;
     }
+    let family = text("model_family");
+    let handle = match shape {
+        Discovery::ModelList => Some(read_handle(text("handle")?, family)?),
+        _ => None,
+    };
     let id = match shape {
         Discovery::Gemini => id.strip_prefix("models/").unwrap_or(id),
         _ => id,
@@ -93,14 +97,23 @@ fn read_entry(shape: Discovery, entry: &RawValue) -> Option<Listed> {
     Some(Listed {
         id: id.to_owned(),
         created: entry["created"].as_u64().or_else(|| seconds(text("created_at")?)),
-        owner: text("owned_by").or_else(|| text("model_family")).map(str::to_owned),
+        owner: text("owned_by")
+            .or_else(|| handle.as_ref().and_then(Handle::owner))
+            .or(family)
+            .map(str::to_owned),
+        family: family.map(str::to_owned),
         context: CONTEXT.into_iter().find_map(|key| entry[key].as_u64()),
-        handle: handle.map(str::to_owned),
+        handle: handle.map(Arc::new),
         price: for_a_thousand(&entry)
             .or_else(|| for_a_token(&entry["pricing"]))
             .map(Arc::new),
         ..Listed::default()
     })
+}
+
+/// A list says `unavailable` of a model that nobody serves now.
+fn read_handle(text: &str, family: Option<&str>) -> Option<Handle> {
+    Handle::read(text, family.unwrap_or_default()).filter(|_| text != "unavailable")
 }
 
 /// Remote lists of models: USD for a thousand tokens.
@@ -204,6 +217,12 @@ mod tests {
             ),
             (
                 Discovery::ModelList,
+                r#"{"models":[{"model_version":"a"},{"model_version":7,"handle":"/x"},{"model_version":"c","handle":8},"d",
+                   {"model_version":"e","model_family":null,"handle":"/x"},{"handle":"/x"},{"model_version":"f","handle":" "}]}"#,
+                "e",
+            ),
+            (
+                Discovery::ModelList,
                 r#"[{"model_version":"accounts/a/b","handle":"/x"}]"#,
                 "accounts/a/b",
             ),
@@ -223,9 +242,10 @@ mod tests {
         let expected = Listed {
             id: "m".into(),
             created: None,
-            owner: Some("gpt-4".into()),
+            owner: Some("openai".into()),
+            family: Some("gpt-4".into()),
             context: None,
-            handle: Some("/openai/v1/chat/completions".into()),
+            handle: Handle::read("/openai/v1/chat/completions", "gpt-4").map(Arc::new),
             price: Some(Arc::new(price("input = 2.5\noutput = 10"))),
             ..Listed::default()
         };

@@ -8,6 +8,7 @@
 
 pub mod dialects;
 pub mod load;
+pub mod model_list;
 pub mod ocf;
 pub mod postgres;
 pub mod redis;
