@@ -4,6 +4,7 @@
 //! A preset says what it has to say in the words of `mynah.toml`. Nothing else in the gateway knows its name.
 
 mod github_local;
+mod model_list;
 mod model_proxy;
 mod ocf;
 mod single_target;
@@ -54,9 +55,10 @@ pub struct Preset {
 }
 
 /// All presets.
-pub static PRESETS: [Preset; 4] = [
+pub static PRESETS: [Preset; 5] = [
     github_local::PRESET,
     ocf::PRESET,
+    model_list::PRESET,
     model_proxy::PRESET,
     single_target::PRESET,
 ];
@@ -140,6 +142,8 @@ mod tests {
         Env::from([
             ("GITHUB_TOKEN", "github-secret"),
             ("DASHSCOPE_API_KEY", "target-secret"),
+            ("MODEL_LIST_URL", "https://api.example.com/models"),
+            ("MODEL_LIST_AUTH_TOKEN", "list-secret"),
             ("URL", "http://127.0.0.1:1234/v1/"),
             ("TARGET_MODEL", "gemma1b"),
             ("VERIFY_API_KEY", "client-secret"),
