@@ -30,6 +30,11 @@ impl Gathering {
         has_empty_line(&self.partial[unseen..]).then(|| std::mem::take(&mut self.partial).freeze())
     }
 
+    /// What is held, when no more comes.
+    pub fn take(&mut self) -> Bytes {
+        std::mem::take(&mut self.partial).freeze()
+    }
+
     /// Takes back what was no whole head.
     pub fn put_back(&mut self, come: Bytes) {
         self.partial = BytesMut::from(come);

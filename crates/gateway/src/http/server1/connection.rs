@@ -119,6 +119,11 @@ where
     }
 }
 
+/// Why there is no request, where only the beginning of one has come.
+fn unfinished(reader: &mut HeadReader, otherwise: Ended) -> Ended {
+    reader.end().map_or_else(Ended::from, |()| otherwise)
+}
+
 fn writing(response: Response<Body>, asked: &mut Asked) -> Writing {
     let (parts, body) = response.into_parts();
     let length = body.size_hint().exact();
@@ -148,12 +153,13 @@ where
                     }
                     let limit = if had_begun { self.limits.head } else { self.limits.idle };
                     let since = *since.get_or_insert_with(Instant::now);
-                    return self.alarm.poll(after(since, limit), cx).map(|()| Err(Ended::Late));
+                    let late = self.alarm.poll(after(since, limit), cx);
+                    return late.map(|()| Err(unfinished(&mut reader, Ended::Late)));
                 };
                 let piece = match piece {
                     Ok(piece) if !piece.is_empty() => piece,
                     Ok(_) if !had_begun => return Poll::Ready(Ok(None)),
-                    Ok(_) => return Poll::Ready(Err(Ended::Gone)),
+                    Ok(_) => return Poll::Ready(Err(unfinished(&mut reader, Ended::Gone))),
                     Err(error) => return Poll::Ready(Err(error.into())),
                 };
                 if let Some(next) = reader.push(piece)? {

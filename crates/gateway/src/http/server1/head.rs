@@ -106,6 +106,11 @@ impl HeadReader {
         }
         Ok(None)
     }
+
+    /// No more comes: what is wrong with the beginning of a head that has come, if anything is beside its missing end.
+    pub fn end(&mut self) -> Result<(), Refused> {
+        parse(&self.gathering.take()).map(drop)
+    }
 }
 
 /// The length of a head and what it says; `None` if it is not whole.

@@ -279,6 +279,12 @@ async fn what_is_ambiguous_is_refused_and_the_connection_ends() {
         assert_eq!(heard, expected, "{head}");
         assert!(matches!(ended, Err(Ended::Refused(_))), "{ended:?}");
     }
+    // It does not matter in which pieces it comes, nor whether it ever ends.
+    let mut client = Client::new(1 << 20, &Stage::default());
+    client.says("!!#").await;
+    tokio::task::yield_now().await;
+    client.says("!\u{13440}").await;
+    assert!(client.ends().await.0.starts_with("HTTP/1.1 400 "));
     for head in [
         format!("GET / HTTP/1.1{}", "\r\na: b".repeat(101)),
         "GET / HTTP/1.1\r\na: ".to_owned() + &"b".repeat(100_000),
