@@ -468,6 +468,7 @@ async fn a_single_sign_is_enough_and_two_are_too_many() {
     assert_eq!(reply.status, 200);
 
     let gateway = start(&[("TARGET_MODEL", "gemma1b"), ("GITHUB_TOKEN", "t")]);
+    gateway.printed("TARGET_MODEL is set (single-target)").await;
     let echo = r#"{"model":"mynah/echo","messages":[{"role":"user","content":"Hi"}]}"#;
     assert_eq!(gateway.chat(echo).await.json()["object"], "chat.completion");
 

@@ -113,11 +113,24 @@ impl Source {
             directory: Path::new("."),
         });
         let origin = match found.as_slice() {
+            [] => plain,
             [(preset, sign)] => Origin {
                 found: Some(sign.clone()),
                 ..self.origin_of(Text::Preset(preset))
             },
-            _ => plain,
+            several => {
+                let signs: Vec<String> = several
+                    .iter()
+                    .map(|(preset, sign)| format!("{sign} ({})", preset.name))
+                    .collect();
+                let signs = signs.join(", ");
+                Origin {
+                    found: Some(format!(
+                        "There are signs of several presets, so none is taken: {signs}. `--preset NAME` takes one."
+                    )),
+                    ..plain
+                }
+            }
         };
         Ok(vec![origin])
     }
@@ -169,9 +182,11 @@ impl Origin {
         }
     }
 
-    /// What is to be told at the start of a preset.
+    /// What is to be told at the start: of a preset, or of the signs of several.
     pub fn told(&self) -> Option<String> {
-        let Text::Preset(preset) = &self.text else { return None };
+        let Text::Preset(preset) = &self.text else {
+            return self.found.clone();
+        };
         let told = match &self.found {
             None => format!("Preset {}: {}.", preset.name, preset.summary),
             Some(sign) => format!(
