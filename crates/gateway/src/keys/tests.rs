@@ -1,3 +1,4 @@
+use super::key::{MAX_RESTS, PROBE_LIMIT, PROBING};
 use super::*;
 
 const NONE: UsedKeys = UsedKeys(0);
