@@ -69,7 +69,7 @@ fn config(place: Place) -> StoreConfig {
         max_age: None,
         max_size: u64::MAX,
         content: None,
-        log_content: false,
+        log_content: true,
         request_logs: false,
     }
 }
