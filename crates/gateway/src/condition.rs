@@ -1,7 +1,7 @@
 //! What is known about how a target is doing, from the requests that it was asked.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +22,10 @@ const MAX_KNOWN: usize = 10_000;
 #[derive(Debug)]
 pub struct Condition {
     pending: AtomicU32,
+    /// How often it has replied.
+    replies: AtomicU64,
+    /// How often with a failure of its own, or of its keys.
+    failures: AtomicU64,
     observed: Mutex<Observed>,
 }
 
@@ -47,6 +51,10 @@ pub struct Report {
     pub consecutive_failures: u32,
     /// Requests in flight.
     pub pending: u32,
+    /// How often it has replied since the start.
+    pub replies: u64,
+    /// How often with a failure of its own, or of its keys.
+    pub failures: u64,
     /// How long its first content takes.
     pub latency: Option<Duration>,
 }
@@ -56,6 +64,8 @@ impl Condition {
     pub fn new(rules: BreakerRules) -> Self {
         Self {
             pending: AtomicU32::new(0),
+            replies: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
             observed: Mutex::new(Observed {
                 breaker: Breaker::new(rules),
                 latency: Latency::default(),
@@ -94,6 +104,14 @@ impl Condition {
     /// A request that began has its reply, or nobody waits for it any more (`None`).
     pub fn replied(&self, now: Option<Instant>) {
         self.observed().latency.replied(now);
+    }
+
+    /// Counts a reply.
+    pub fn count(&self, is_failure: bool) {
+        self.replies.fetch_add(1, Ordering::Relaxed);
+        if is_failure {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Takes one of the repetitions that the target may be asked, if there is one left.
@@ -150,6 +168,8 @@ impl Condition {
             share: observed.breaker.share(now),
             consecutive_failures: observed.breaker.consecutive_failures(),
             pending: self.pending.load(Ordering::Relaxed),
+            replies: self.replies.load(Ordering::Relaxed),
+            failures: self.failures.load(Ordering::Relaxed),
             latency: observed.latency.average(),
         }
     }

@@ -12,6 +12,7 @@ pub mod fan_out;
 pub mod health;
 pub mod http2;
 pub mod listen;
+pub mod metrics;
 pub mod models;
 pub mod openapi;
 pub mod passage;

@@ -8,7 +8,7 @@
 
 mod support;
 
-use mynah_understudy::Script;
+use mynah_understudy::{Reply, Script, Understudy};
 use serde_json::{Value, json};
 use support::dialects::{body, error, of, provider, strict};
 use support::{Gateway, Request};
@@ -201,4 +201,54 @@ async fn what_agents_probe_first_is_answered() {
         .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
     let reply = gateway.send(&upgrade).await;
     assert_eq!((reply.status, reply.error_code().as_str()), (426, "upgrade_required"));
+}
+
+#[tokio::test]
+async fn metrics_tell_of_what_the_caller_may_use() {
+    let good = Understudy::start(Reply::json(
+        &serde_json::json!({"object": "chat.completion", "choices": [
+        {"index": 0, "message": {"role": "assistant", "content": "x"}, "finish_reason": "stop"}]}),
+    ))
+    .await
+    .unwrap();
+    let bad = Understudy::start(Reply::status(500)).await.unwrap();
+    let gateway = Gateway::start(&format!(
+        "[routing]\nretries = 0\n[providers.good]\nbase_url = '{}'\nmodels = []\napi_key = 'k'\n[providers.bad]\nbase_url = '{}'\nmodels = []\n\
+         [models.m]\ntargets = ['bad/a', 'good/b']\n[[clients]]\nname = 'c'\nkey = 'all'\n[[clients]]\nname = 'd'\nkey = 'some'\nmodels = ['good/*']\n",
+        good.url(),
+        bad.url()
+    ));
+    let keyed = |request: Request, key: &str| request.header("authorization", &format!("Bearer {key}"));
+    for _ in 0..2 {
+        let chat = Request::chat(r#"{"model":"m","messages":[]}"#);
+        assert_eq!(gateway.send(&keyed(chat, "all")).await.status, 200);
+    }
+    let metrics = || Request::new("GET", "/metrics");
+    assert_eq!(gateway.send(&metrics()).await.status, 401);
+    let reply = gateway.send(&keyed(metrics(), "all")).await;
+    assert_eq!(
+        reply.header("content-type"),
+        Some("text/plain; version=0.0.4; charset=utf-8")
+    );
+    for line in [
+        "# TYPE mynah_target_replies_total counter",
+        "mynah_requests_in_flight 0",
+        "mynah_target_replies_total{target=\"good/b\"} 2",
+        "mynah_target_failures_total{target=\"good/b\"} 0",
+        "mynah_target_replies_total{target=\"bad/a\"} 2",
+        "mynah_target_failures_total{target=\"bad/a\"} 2",
+        "mynah_provider_keys_available{provider=\"good\"} 1",
+    ] {
+        assert!(
+            reply.text().lines().any(|told| told == line),
+            "{line} in {}",
+            reply.text()
+        );
+    }
+    let some = gateway.send(&keyed(metrics(), "some")).await;
+    assert!(
+        some.text().contains("good/b") && !some.text().contains("bad"),
+        "{}",
+        some.text()
+    );
 }

@@ -55,6 +55,11 @@ impl Turn<'_> {
         let (model, condition) = (&target.model, &target.condition);
         condition.replied(Some(now));
         match outcome {
+            Outcome::Unasked => {}
+            Outcome::Faulty { .. } | Outcome::Resting(..) => condition.count(true),
+            Outcome::Answered(_) | Outcome::Unsuited | Outcome::CallersFault => condition.count(false),
+        }
+        match outcome {
             Outcome::Answered(taken) => {
                 condition.succeeded(Some(taken), now);
                 self.lease.accepted(model);

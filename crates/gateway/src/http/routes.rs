@@ -18,7 +18,7 @@ use tower::ServiceExt as _;
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer, ExposeHeaders};
 
 use super::body::RequestBody;
-use super::{docs, endpoints, explain, health, models, openapi};
+use super::{docs, endpoints, explain, health, metrics, models, openapi};
 use crate::app::App;
 use crate::config::CorsOrigins;
 use crate::failure::Failure;
@@ -95,6 +95,7 @@ fn router(app: &Arc<App>) -> Router {
         .route("/api/hello", get(welcome).fallback(method_refused))
         .route("/health", get(health::health).fallback(method_refused))
         .route("/health/detailed", get(health::detailed).fallback(method_refused))
+        .route("/metrics", get(metrics::metrics).fallback(method_refused))
         .route("/v1/heartbeat", get(heartbeat).post(heartbeat).fallback(method_refused))
         .route("/v1/endpoints", get(endpoints::list).fallback(method_refused))
         .route("/v1/models_detailed", get(models::detailed).fallback(method_refused))
