@@ -9,15 +9,13 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::answer::MAX_WHOLE;
 use crate::config::replies::{ChatReply, EmbeddingsReply, Replies};
 use crate::failure::Failure;
 use crate::operation::Operation;
 
 /// The header with which a caller asks for the whole reply.
 static RESPONSE_FORMAT: HeaderName = HeaderName::from_static("x-response-format");
-
-/// The largest reply that is stripped, in bytes.
-const MOST: usize = 64 * 1024 * 1024;
 
 /// What is left of a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +46,7 @@ pub async fn stripped(response: Response, form: Form) -> Response {
         return response;
     }
     let (mut head, body) = response.into_parts();
-    let stripped = match to_bytes(body, MOST).await {
+    let stripped = match to_bytes(body, MAX_WHOLE).await {
         Ok(whole) => strip(&whole, form),
         Err(_) => None,
     };

@@ -9,10 +9,8 @@ use mynah_dialect::Dialect;
 use mynah_dialect::peek::peek;
 use mynah_dialect::splice::splice;
 
+use crate::answer::MAX_WHOLE;
 use crate::failure::Failure;
-
-/// The largest answer that is looked into, in bytes.
-const MOST: usize = 64 * 1024 * 1024;
 
 /// The same answer with another name for its model. Errors, and what is no JSON, are left as they are.
 pub async fn renamed(response: Response, name: &str) -> Response {
@@ -20,7 +18,7 @@ pub async fn renamed(response: Response, name: &str) -> Response {
         return response;
     }
     let (mut head, body) = response.into_parts();
-    let Ok(whole) = to_bytes(body, MOST).await else {
+    let Ok(whole) = to_bytes(body, MAX_WHOLE).await else {
         let message = "The provider's answer broke off, or was too large.".to_owned();
         return Failure::broken_off(message).reply_in(Dialect::OpenAi, "");
     };
