@@ -23,11 +23,20 @@ const REST: Duration = Duration::from_secs(1);
 /// How long to wait at least for a database to open, before rows are taken to the spool.
 const LEAST_PATIENCE: Duration = Duration::from_millis(10);
 
+/// How long a database may take to open before it counts as away.
+const OPENS_WITHIN: Duration = Duration::from_secs(3);
+
 /// How often it is seen whether there are rows to be deleted, once there are none.
 const PRUNE: Duration = Duration::from_secs(10);
 
 /// A database with how long it took to open, or why it cannot be opened.
 type Opened = Result<(Database, Duration), Error>;
+
+/// A database that somebody opens.
+struct Opening {
+    since: Instant,
+    opened: Receiver<Opened>,
+}
 
 /// Takes rows out of the queue and writes them.
 pub(super) struct Writer {
@@ -38,7 +47,7 @@ pub(super) struct Writer {
     /// Open while it can be written.
     store: Option<Database>,
     /// The database to be, while it is opened.
-    opening: Option<Receiver<Opened>>,
+    opening: Option<Opening>,
     /// What is not to be kept of prompts and answers.
     blackening: Blackening,
     spool: Spool,
@@ -79,7 +88,7 @@ impl Writer {
     pub(super) fn run(mut self) {
         loop {
             self.open(Instant::now());
-            self.save();
+            self.save(Instant::now());
             self.restore();
             self.prune(Instant::now());
             self.tell_of_dropped();
@@ -122,12 +131,12 @@ impl Writer {
         let opening = match self.opening.take() {
             Some(opening) => opening,
             None => match open(self.ledger.config()) {
-                Ok(opening) => opening,
+                Ok(opened) => Opening { since: now, opened },
                 Err(error) => return self.failed(&error),
             },
         };
         let patience = (self.ledger.config.flush / 2).max(LEAST_PATIENCE);
-        match opening.recv_timeout(patience) {
+        match opening.opened.recv_timeout(patience) {
             Ok(Ok((store, taken))) => {
                 self.store = Some(store);
                 self.ledger.noted().latency_ms = milliseconds(taken);
@@ -143,7 +152,7 @@ impl Writer {
     }
 
     /// Writes the batch to the database, else to the spool; else it is kept.
-    fn save(&mut self) {
+    fn save(&mut self, now: Instant) {
         if self.batch.is_empty() {
             return;
         }
@@ -164,10 +173,18 @@ impl Writer {
                 self.ledger.noted().spooled += self.batch.len() as u64;
                 self.may_be_spooled = true;
                 self.done_with_batch();
-                self.enter(State::Spooling, &"");
+                if !self.just_opens(now) {
+                    self.enter(State::Spooling, &"");
+                }
             }
             Err(error) => self.enter(State::Holding, &error),
         }
+    }
+
+    /// Whether the database may still be there in a moment, so that rows in the spool are no news.
+    fn just_opens(&self, now: Instant) -> bool {
+        let opening = self.opening.as_ref();
+        opening.is_some_and(|opening| now.saturating_duration_since(opening.since) < OPENS_WITHIN)
     }
 
     /// Counts rows that need not be written any more, and those of them that the database refuses for good.
@@ -311,4 +328,43 @@ fn open(config: &StoreConfig) -> std::io::Result<Receiver<Opened>> {
 
 fn milliseconds(taken: Duration) -> u64 {
     u64::try_from(taken.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Place;
+    use crate::ledger::queue::Queue;
+
+    #[test]
+    fn a_database_that_opens_slowly_is_not_away_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = StoreConfig {
+            place: Place::Sqlite(directory.path().join("m.db")),
+            spool: directory.path().join("m.spool"),
+            flush: Duration::ZERO,
+            max_pending: 10,
+            max_spool: u64::MAX,
+            max_age: None,
+            max_size: u64::MAX,
+            content: None,
+            log_content: false,
+            request_logs: false,
+        };
+        let ledger = Arc::new(Ledger {
+            queue: Queue::new(config.max_pending, 0),
+            config,
+            status: std::sync::Mutex::default(),
+        });
+        let mut writer = Writer::new(ledger.clone(), 1);
+        let (_nobody_tells, opened) = sync_channel(1);
+        let since = Instant::now();
+        writer.opening = Some(Opening { since, opened });
+        for (now, state) in [(since, State::Ok), (since + OPENS_WITHIN, State::Spooling)] {
+            writer.batch.push(Box::default());
+            writer.save(now);
+            assert_eq!(ledger.status().state, state);
+        }
+        assert_eq!(ledger.status().spooled, 2);
+    }
 }
