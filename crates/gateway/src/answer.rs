@@ -66,7 +66,7 @@ pub struct Answer<'a> {
     /// The time that was spent waiting for providers.
     pub waited: Duration,
     /// What it used, where that was read already.
-    pub seen: Option<Seen>,
+    pub seen: Option<Box<Seen>>,
     /// What it says about who failed.
     pub judgement: Judgement,
     /// By when all of it must be there.
@@ -83,7 +83,7 @@ pub struct AnswerBody {
     /// What has come.
     pub held: VecDeque<Bytes>,
     /// What is still to come.
-    pub rest: Option<UpstreamBody>,
+    pub rest: Option<Box<UpstreamBody>>,
     /// Translates what is still to come.
     pub transcoder: Option<Box<Transcoder>>,
     /// What has come of the rest of an answer that was cut.
@@ -233,7 +233,7 @@ impl AnswerBody {
                     .await?
                     .ok_or(NoContent::Malformed("an answer in place of a stream"))?,
             ),
-            Expects::Anything if self.rest.as_ref().is_some_and(UpstreamBody::is_end_stream) => None,
+            Expects::Anything if self.rest.as_ref().is_some_and(|rest| rest.is_end_stream()) => None,
             Expects::Anything => {
                 let first = self.next_piece().await?;
                 self.held.extend(first);
@@ -276,7 +276,7 @@ impl AnswerBody {
             let first = self.next_piece().await?;
             self.held.extend(first);
         }
-        if self.rest.as_ref().is_some_and(UpstreamBody::is_end_stream) {
+        if self.rest.as_ref().is_some_and(|rest| rest.is_end_stream()) {
             self.rest = None;
         }
         if self.rest.is_none() && self.held.len() <= 1 {

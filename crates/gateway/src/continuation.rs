@@ -57,7 +57,7 @@ pub struct Rest {
     /// What has come.
     pub sequel: Box<Sequel>,
     /// What is still to come.
-    pub body: Option<UpstreamBody>,
+    pub body: Option<Box<UpstreamBody>>,
     /// By when all of it must be there.
     pub until: Option<Instant>,
     /// The request's presence at the target.

@@ -27,10 +27,13 @@ use crate::provider::Endpoint;
 use crate::route::Target;
 use crate::translation::is_strict;
 use crate::upstream::auth::Credential;
-use crate::upstream::headers::{extend_with_version, to_upstream, translated};
+use crate::upstream::call_headers::CallHeaders;
+use crate::upstream::headers::{to_upstream, translated};
 
 /// What stands in place of a key.
 const REDACTED: &str = "[redacted]";
+
+static REDACTED_VALUE: HeaderValue = HeaderValue::from_static(REDACTED);
 
 /// What would happen to a request.
 #[derive(Debug, Serialize)]
@@ -251,7 +254,7 @@ fn sent(app: &App, target: &Target, endpoint: &Endpoint, call: &Outgoing, ask: &
     Ok(Sent {
         method: "POST".to_owned(),
         url: endpoint.base.url(path).to_string(),
-        headers: shown(target, endpoint, headers),
+        headers: shown(target, endpoint, CallHeaders::from(&headers)),
         body: raw(&call.body),
     })
 }
@@ -268,16 +271,17 @@ fn hidden(endpoint: &Endpoint) -> Credential {
     }
 }
 
-fn shown(target: &Target, endpoint: &Endpoint, mut headers: HeaderMap) -> IndexMap<String, String> {
+fn shown(target: &Target, endpoint: &Endpoint, headers: CallHeaders<'_>) -> IndexMap<String, String> {
+    let (mut headers, credential) = (headers, hidden(endpoint));
     for (name, _) in &target.provider.headers {
         // What an operator sends with every call may be a secret too.
-        headers.insert(name.clone(), HeaderValue::from_static(REDACTED));
+        headers.insert(name, &REDACTED_VALUE);
     }
-    extend_with_version(endpoint, &mut headers);
-    hidden(endpoint).extend_headers(&mut headers);
+    headers.extend_with_version(endpoint);
+    credential.extend_headers(&mut headers);
     let readable = |value: &HeaderValue| value.to_str().unwrap_or("…").to_owned();
     let mut shown: IndexMap<String, String> = IndexMap::new();
-    for (name, value) in &headers {
+    for (name, value) in headers.iter() {
         let values = shown.entry(name.to_string()).or_default();
         if !values.is_empty() {
             values.push_str(", ");

@@ -3,7 +3,7 @@
 use axum::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use axum::http::response::Parts;
 use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderMap, Method, Response, Version};
+use axum::http::{Method, Response, Version};
 use mynah_dialect::Protocol;
 use mynah_dialect::codec::Outgoing;
 use mynah_dialect::verdict::Verdict;
@@ -22,7 +22,8 @@ use crate::provider::Endpoint;
 use crate::route::{Rules, Target};
 use crate::translated::{Interpreter, exchanged, joined};
 use crate::translation::Conversation;
-use crate::upstream::headers::{extend_with_version, to_caller, to_upstream, translated};
+use crate::upstream::call_headers::CallHeaders;
+use crate::upstream::headers::{to_caller, to_upstream, translated};
 use crate::upstream::send::{BodyError, Call, Patience, SendError, UpstreamBody, send};
 
 /// A line to one target.
@@ -67,9 +68,10 @@ impl<'a> Line<'a, '_> {
         let base = self.target.base(endpoint, &self.app.process.discovered);
         let path = ask.path_for(self.target, &base, endpoint.credential(self.key))?;
         let (body, withholds_usage) = ask.body.for_target(self.target, ask.operation);
-        let (method, asked) = (ask.method.clone(), ask.headers);
-        let headers = || to_upstream(asked, &self.app.process.via);
-        let (response, end) = self.put(endpoint, (method, path), headers, body, ask.until).await?;
+        let headers = to_upstream(ask.headers, &self.app.process.via);
+        let (response, end) = self
+            .put(endpoint, (ask.method.clone(), path), headers, body, ask.until)
+            .await?;
         let answer = self
             .judge(response.into_parts(), ask.expects(), withholds_usage)
             .await?;
@@ -129,9 +131,15 @@ impl<'a> Line<'a, '_> {
         let base = self.target.base(endpoint, &self.app.process.discovered);
         let path = at(self.target, &base, endpoint.credential(self.key), path, query)?;
         let body = TargetBody::Held(vec![std::mem::take(&mut outgoing.body).into()]);
-        let headers = || translated(ask.headers, &outgoing.headers, &self.app.process.via);
+        let headers = translated(ask.headers, &outgoing.headers, &self.app.process.via);
         let (response, end) = self
-            .put(endpoint, (Method::POST, path), headers, body, ask.until)
+            .put(
+                endpoint,
+                (Method::POST, path),
+                CallHeaders::from(&headers),
+                body,
+                ask.until,
+            )
             .await?;
         let (head, rest) = response.into_parts();
         let body = AnswerBody {
@@ -146,10 +154,10 @@ impl<'a> Line<'a, '_> {
         self,
         endpoint: &Endpoint,
         (method, path): (Method, PathAndQuery),
-        headers: impl Fn() -> HeaderMap,
+        mut headers: CallHeaders<'_>,
         mut body: TargetBody,
         until: Option<Instant>,
-    ) -> Result<(Response<UpstreamBody>, Option<Instant>), Failure> {
+    ) -> Result<(Response<Box<UpstreamBody>>, Option<Instant>), Failure> {
         let provider = &self.target.provider;
         let timeouts = self.rules.patience.with(provider.timeouts);
         let end = earlier(until, provider.timeout.map(|timeout| after(self.begun, timeout)));
@@ -159,18 +167,15 @@ impl<'a> Line<'a, '_> {
             deadline: end.map_or(first_token, |end| end.min(first_token)),
             between_bytes: timeouts.idle,
         };
+        headers.extend(&provider.headers);
+        headers.extend_with_version(endpoint);
+        endpoint.credential(self.key).extend_headers(&mut headers);
         let call = || {
-            let mut headers = headers();
-            for (name, value) in &provider.headers {
-                headers.insert(name.clone(), value.clone());
-            }
-            extend_with_version(endpoint, &mut headers);
-            endpoint.credential(self.key).extend_headers(&mut headers);
             Some(Call {
                 method: method.clone(),
                 base: &endpoint.base,
                 path: path.clone(),
-                headers,
+                headers: headers.clone(),
                 body: body.again()?,
             })
         };
@@ -184,7 +189,7 @@ impl<'a> Line<'a, '_> {
     /// Waits for the first content, or all of an answer that is not streamed, and judges it.
     async fn judge(
         self,
-        (head, rest): (Parts, UpstreamBody),
+        (head, rest): (Parts, Box<UpstreamBody>),
         expects: Expects,
         withholds_usage: bool,
     ) -> Result<Answer<'a>, Failure> {

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, Method};
+use axum::http::Method;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::alarm::after;
 use crate::app::App;
 use crate::provider::{Probe, Provider};
+use crate::upstream::call_headers::CallHeaders;
 use crate::upstream::send::{Call, Outgoing, Patience, send};
 
 /// Looks after every provider of a configuration that has a probe. Ends only when it is dropped.
@@ -43,7 +44,8 @@ async fn answers(app: &App, provider: &Provider, probe: &Probe) -> bool {
     };
     let credential = endpoint.credential((!provider.secrets.is_empty()).then_some(0));
     let call = || {
-        let mut headers = provider.headers.iter().cloned().collect::<HeaderMap>();
+        let mut headers = CallHeaders::default();
+        headers.extend(&provider.headers);
         credential.extend_headers(&mut headers);
         Some(Call {
             method: Method::GET,

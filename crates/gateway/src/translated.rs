@@ -130,7 +130,7 @@ impl<'a, 'c> Interpreter<'a, 'c> {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         self.declare(&mut headers);
         Answer {
-            seen: Some(seen),
+            seen: Some(Box::new(seen)),
             ..Answer::new(StatusCode::OK, headers, AnswerBody::held(written), self.target)
         }
     }
@@ -271,7 +271,7 @@ pub fn joined<'a>(
     }
     declare(&exchange.lost, &mut headers);
     Answer {
-        seen: Some(joined.seen),
+        seen: Some(Box::new(joined.seen)),
         ..Answer::new(StatusCode::OK, headers, AnswerBody::held(joined.body), target)
     }
 }

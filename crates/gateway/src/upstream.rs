@@ -3,6 +3,7 @@
 pub mod auth;
 pub mod base;
 pub mod body;
+pub mod call_headers;
 pub mod connect;
 pub mod discover;
 pub mod headers;

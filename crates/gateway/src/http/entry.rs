@@ -14,7 +14,7 @@ use mynah_dialect::gauge::Seen;
 use mynah_dialect::usage::Body;
 use tokio::time::Instant;
 
-use super::reply::{ATTEMPTS, MODEL, REQUEST_ID};
+use super::reply::{ATTEMPTS, MODEL};
 use crate::answer::Answer;
 use crate::app::App;
 use crate::ask::{Ask, unix_time};
@@ -25,24 +25,36 @@ use crate::ledger::account::{Account, Closing};
 use crate::ledger::record::Attempt;
 use crate::limits::permit::Permit;
 use crate::meter::{Charge, Ending, Meter};
+use crate::pipeline::request_id;
 use crate::translated::LOSSY;
 
 /// One line of the request log and one row of the ledger, written when the request is over in whatever way.
+///
+/// It is in a box, as it goes through many hands, and most of them have nothing to do with it.
 #[derive(Debug, Default)]
 pub struct Entry {
-    begun: Option<Instant>,
+    /// How many times somebody was asked.
+    attempts: u32,
+    /// `None` when nobody wants to know more.
+    kept: Option<Box<Kept>>,
+}
+
+/// What is noted.
+#[derive(Debug)]
+struct Kept {
+    begun: Instant,
     method: Method,
     path: String,
-    pub(super) id: String,
+    id: String,
     client: String,
     asked: String,
     model: String,
     /// `None` until there is a reply.
     status: Option<StatusCode>,
     attempts: u32,
-    pub(super) error: Option<&'static str>,
+    error: Option<&'static str>,
     /// What was seen of the answer.
-    pub(super) seen: Option<Seen>,
+    seen: Option<Seen>,
     /// Whose fault it is that there is no answer.
     blame: Option<Blame>,
     lost: Option<HeaderValue>,
@@ -50,7 +62,7 @@ pub struct Entry {
     continued: Option<String>,
     /// The answer was kept from an earlier request.
     from_cache: bool,
-    meter: Option<Box<Meter>>,
+    meter: Option<Meter>,
     account: Option<Account>,
 }
 
@@ -60,36 +72,25 @@ const HUNG_UP: u16 = 499;
 impl Entry {
     /// A request that begins now; empty when requests are not logged.
     pub fn new(parts: &Parts) -> Self {
-        Self::kept(parts, crate::telemetry::logs_requests())
+        Self::kept_if(crate::telemetry::logs_requests(), parts)
     }
 
     /// The same for one that may cost something, with an account in the ledger if there is one.
     pub fn with_account(parts: &Parts, app: &Arc<App>, dialect: Dialect) -> Self {
         let ledger = app.process.ledger.as_ref();
-        let kept = ledger.is_some() || crate::telemetry::logs_requests();
-        let mut entry = Self::kept(parts, kept);
-        if kept {
-            entry.measure(app);
+        let mut entry = Self::kept_if(ledger.is_some() || crate::telemetry::logs_requests(), parts);
+        if let Some(kept) = &mut entry.kept {
+            kept.meter = Some(Meter::new(app));
+            kept.account = ledger.map(|ledger| Account::open(Some(ledger), parts, dialect));
         }
-        entry.account = ledger.map(|ledger| Account::open(Some(ledger), parts, dialect));
         entry
     }
 
-    fn kept(parts: &Parts, kept: bool) -> Self {
-        if !kept {
-            return Self::default();
+    fn kept_if(wanted: bool, parts: &Parts) -> Self {
+        Self {
+            attempts: 0,
+            kept: wanted.then(|| Box::new(Kept::new(request_id(parts).to_owned(), parts))),
         }
-        let id = parts
-            .headers
-            .get(&REQUEST_ID)
-            .and_then(|id| id.to_str().ok())
-            .unwrap_or_default()
-            .to_owned();
-        // The query may hold a key.
-        let path = parts.uri.path().to_owned();
-        let mut entry = Self::default();
-        (entry.begun, entry.method, entry.path, entry.id) = (Some(Instant::now()), parts.method.clone(), path, id);
-        entry
     }
 
     /// Moves the entry to where the request ends.
@@ -98,34 +99,35 @@ impl Entry {
         std::mem::take(self)
     }
 
-    /// Whether there is somebody to read it.
-    fn is_kept(&self) -> bool {
-        self.begun.is_some()
+    fn account(&mut self) -> Option<&mut Account> {
+        self.kept.as_mut()?.account.as_mut()
     }
 
-    /// Measures what the request uses, since somebody wants to know: the ledger, the log, or limits.
-    pub fn measure(&mut self, app: &Arc<App>) {
-        self.meter.get_or_insert_with(|| Box::new(Meter::new(app)));
+    /// The id of the request, where it is kept.
+    pub(super) fn id(&self) -> &str {
+        self.kept.as_ref().map_or("", |kept| &kept.id)
     }
 
     /// What the answer consists of, where it is measured what it uses.
     pub(super) fn body(&self) -> Option<Body> {
-        self.meter.as_ref().and_then(|meter| meter.body())
+        self.kept.as_ref()?.meter.as_ref()?.body()
     }
 
     /// Notes what is asked.
     pub fn asks(&mut self, ask: &Ask<'_>) {
-        if let (Some(meter), Some(operation), Some(body)) = (&mut self.meter, ask.operation, ask.body.held()) {
+        if let Some(Kept { meter: Some(meter), .. }) = self.kept.as_deref_mut()
+            && let (Some(operation), Some(body)) = (ask.operation, ask.body.held())
+        {
             meter.asks(operation, body);
         }
     }
 
     /// Notes who is calling.
     pub fn called_by(&mut self, caller: &Caller) {
-        if self.is_kept() {
-            self.client.clone_from(&caller.name);
+        if let Some(kept) = &mut self.kept {
+            kept.client.clone_from(&caller.name);
         }
-        if let Some(account) = &mut self.account {
+        if let Some(account) = self.account() {
             account.called_with(caller.key);
             account.tagged(&caller.tags);
         }
@@ -133,43 +135,46 @@ impl Entry {
 
     /// Keeps what the request was admitted with. It is settled when the request is over, also where nothing else is kept.
     pub fn hold(&mut self, permit: Permit, parts: &Parts, app: &Arc<App>, dialect: Dialect) {
-        self.measure(app);
-        self.begun.get_or_insert_with(Instant::now);
-        let account = self.account.get_or_insert_with(|| Account::open(None, parts, dialect));
+        let kept = self
+            .kept
+            .get_or_insert_with(|| Box::new(Kept::new(String::new(), parts)));
+        kept.meter.get_or_insert_with(|| Meter::new(app));
+        let account = kept.account.get_or_insert_with(|| Account::open(None, parts, dialect));
         account.hold(permit);
     }
 
     /// Tells how far the caller's limits are used up.
     pub(super) fn tell_standing(&self, dialect: Dialect, headers: &mut HeaderMap) {
-        if let Some(standing) = self.account.as_ref().and_then(Account::standing) {
+        let account = self.kept.as_ref().and_then(|kept| kept.account.as_ref());
+        if let Some(standing) = account.and_then(Account::standing) {
             standing.write(dialect, unix_time().saturating_mul(1000), headers);
         }
     }
 
     /// Notes what is asked for.
     pub fn asked(&mut self, model: &str) {
-        if self.is_kept() {
-            model.clone_into(&mut self.asked);
+        if let Some(kept) = &mut self.kept {
+            model.clone_into(&mut kept.asked);
         }
     }
 
     /// Notes whether a stream is asked for.
     pub fn streams(&mut self, streamed: bool) {
-        if let Some(account) = &mut self.account {
+        if let Some(account) = self.account() {
             account.streams(streamed);
         }
     }
 
     /// Keeps the body of the request, where that is wanted.
     pub fn said(&mut self, body: &[u8]) {
-        if let Some(account) = &mut self.account {
+        if let Some(account) = self.account() {
             account.asked(body);
         }
     }
 
     /// Keeps what the caller is told, where that is wanted.
     pub(super) fn told<E>(&mut self, frame: Option<&Result<Frame<Bytes>, E>>) {
-        if let (Some(account), Some(Ok(frame))) = (&mut self.account, frame)
+        if let (Some(account), Some(Ok(frame))) = (self.account(), frame)
             && let Some(piece) = frame.data_ref()
         {
             account.told(piece);
@@ -178,25 +183,29 @@ impl Entry {
 
     /// Notes the name that leads to the targets.
     pub fn routed(&mut self, route: &str) {
-        if let Some(account) = &mut self.account {
+        if let Some(account) = self.account() {
             account.routed(route);
         }
     }
 
     /// Where attempts are noted, if there is a ledger.
     pub fn attempts(&mut self) -> Option<&mut Vec<Attempt>> {
-        self.account.as_mut().map(Account::attempts)
+        self.account().map(Account::attempts)
     }
 
     /// Notes that the gateway itself has answered.
     pub fn answered_here(&mut self) {
-        self.status = Some(StatusCode::OK);
+        if let Some(kept) = &mut self.kept {
+            kept.status = Some(StatusCode::OK);
+        }
     }
 
     /// Notes that the answer was kept from an earlier request.
     pub fn from_cache(&mut self) {
-        self.from_cache = true;
-        if let Some(account) = &mut self.account {
+        if let Some(kept) = &mut self.kept {
+            kept.from_cache = true;
+        }
+        if let Some(account) = self.account() {
             account.from_cache();
         }
     }
@@ -204,6 +213,9 @@ impl Entry {
     /// Notes how many times somebody was asked.
     pub fn tried(&mut self, attempts: u32) {
         self.attempts = attempts;
+        if let Some(kept) = &mut self.kept {
+            kept.attempts = attempts;
+        }
     }
 
     /// The reply to a request that ends without an answer. It tells how often somebody was asked.
@@ -218,62 +230,108 @@ impl Entry {
 
     /// Notes that the request ends without an answer.
     pub fn failed(&mut self, failure: Failure) -> Failure {
-        self.status = Some(failure.status);
-        (self.error, self.blame) = (failure.code, Some(failure.blame));
+        if let Some(kept) = &mut self.kept {
+            (kept.status, kept.error, kept.blame) = (Some(failure.status), failure.code, Some(failure.blame));
+        }
         failure
     }
 
     /// Notes an answer that another request has asked for.
     pub(super) fn shares(&mut self, head: &ResponseParts) {
-        if self.is_kept() {
-            self.status = Some(head.status);
-            let model = head.headers.get(&MODEL).and_then(|model| model.to_str().ok());
-            model.unwrap_or_default().clone_into(&mut self.model);
-            self.lost = head.headers.get(&LOSSY).cloned();
-        }
-        if let Some(meter) = &mut self.meter {
+        let Some(kept) = &mut self.kept else { return };
+        kept.status = Some(head.status);
+        let model = head.headers.get(&MODEL).and_then(|model| model.to_str().ok());
+        model.unwrap_or_default().clone_into(&mut kept.model);
+        kept.lost = head.headers.get(&LOSSY).cloned();
+        if let Some(meter) = &mut kept.meter {
             meter.shares();
         }
     }
 
     /// Notes that another target goes on with the answer, of which that much was seen.
     pub(super) fn continued(&mut self, rest: &mut Rest, seen: Option<Seen>) {
-        if let Some(meter) = &mut self.meter {
+        let Some(kept) = &mut self.kept else { return };
+        if let Some(meter) = &mut kept.meter {
             meter.goes_on(rest.price.take(), seen.unwrap_or_default());
         }
-        if self.is_kept() {
-            self.attempts = rest.attempts;
-            let before = self.continued.take().map(|before| before + ", ");
-            self.continued = Some(before.unwrap_or_default() + &rest.by);
-        }
-        if let Some(account) = &mut self.account {
+        kept.attempts = rest.attempts;
+        let before = kept.continued.take().map(|before| before + ", ");
+        kept.continued = Some(before.unwrap_or_default() + &rest.by);
+        if let Some(account) = &mut kept.account {
             account.attempts().append(&mut rest.noted);
         }
     }
 
     /// Who gives the answer now.
     pub(super) fn speaker(&self) -> &str {
-        let last = self.continued.as_deref().and_then(|names| names.rsplit(", ").next());
-        last.unwrap_or(&self.model)
+        let Some(kept) = &self.kept else { return "" };
+        let last = kept.continued.as_deref().and_then(|names| names.rsplit(", ").next());
+        last.unwrap_or(&kept.model)
     }
 
     /// Notes an answer of a provider, and whether it is a stream.
     pub(super) fn answered(&mut self, answer: &Answer<'_>, is_stream: bool, ours: Duration) {
-        if self.is_kept() {
-            self.status = Some(answer.status);
-            self.attempts = answer.attempts;
-            self.model.clone_from(&answer.target.name);
-            self.lost = answer.headers.get(&LOSSY).cloned();
-        }
-        if let Some(meter) = &mut self.meter {
+        let Some(kept) = &mut self.kept else { return };
+        kept.status = Some(answer.status);
+        kept.attempts = answer.attempts;
+        kept.model.clone_from(&answer.target.name);
+        kept.lost = answer.headers.get(&LOSSY).cloned();
+        kept.seen = answer.seen.as_deref().copied();
+        if let Some(meter) = &mut kept.meter {
             meter.answered(is_stream);
             // The log has no costs.
-            if self.account.is_some() {
+            if kept.account.is_some() {
                 meter.is_paid_to(answer.target);
             }
         }
-        if let Some(account) = &mut self.account {
+        if let Some(account) = &mut kept.account {
             account.answered(answer, ours);
+        }
+    }
+
+    /// Notes what was seen of an answer that is over, unless that is known.
+    pub(super) fn saw(&mut self, seen: impl FnOnce() -> Option<Seen>) {
+        if let Some(kept) = &mut self.kept {
+            kept.seen = kept.seen.or_else(seen);
+        }
+    }
+
+    /// Notes that the provider broke off.
+    pub(super) fn broke_off(&mut self) {
+        if let Some(kept) = &mut self.kept {
+            kept.error = Some("upstream_broken");
+        }
+    }
+
+    /// Notes that the caller did not wait for the end, unless the answer failed before.
+    pub(super) fn was_left(&mut self) {
+        if let Some(kept) = &mut self.kept {
+            kept.error.get_or_insert("caller_hung_up");
+        }
+    }
+}
+
+impl Kept {
+    fn new(id: String, parts: &Parts) -> Self {
+        Self {
+            begun: Instant::now(),
+            method: parts.method.clone(),
+            // The query may hold a key.
+            path: parts.uri.path().to_owned(),
+            id,
+            client: String::new(),
+            asked: String::new(),
+            model: String::new(),
+            status: None,
+            attempts: 0,
+            error: None,
+            seen: None,
+            blame: None,
+            lost: None,
+            continued: None,
+            from_cache: false,
+            meter: None,
+            account: None,
         }
     }
 
@@ -318,9 +376,8 @@ impl Entry {
     }
 }
 
-impl Drop for Entry {
+impl Drop for Kept {
     fn drop(&mut self) {
-        let Some(begun) = self.begun else { return };
         let (status, error) = match self.status {
             Some(status) => (status, self.error),
             None => (
@@ -328,7 +385,7 @@ impl Drop for Entry {
                 Some("caller_hung_up"),
             ),
         };
-        let (charge, taken) = (self.charge(), begun.elapsed());
+        let (charge, taken) = (self.charge(), self.begun.elapsed());
         let lost = self.lost.take();
         let lost = lost.as_ref().and_then(|lost| lost.to_str().ok());
         if crate::telemetry::logs_requests() {

@@ -57,7 +57,6 @@ pub fn reply(
         None if metered.is_some() && is_json(&answer.headers) => read(Relay::bytes()),
         None => Passage::Plain,
     };
-    entry.seen = answer.seen;
     entry.answered(&answer, events, ours);
     entry.tell_standing(dialect, &mut answer.headers);
     let finale = (events && answer.must_finish).then(Finale::default);
@@ -135,7 +134,7 @@ fn push_milliseconds(text: &mut Vec<u8>, duration: Duration) {
 /// A body on its way to the caller. It is read as fast as the caller reads, and dropping it cancels the call.
 struct ReplyBody {
     held: VecDeque<Bytes>,
-    rest: Option<UpstreamBody>,
+    rest: Option<Box<UpstreamBody>>,
     /// When all of it must be there.
     until: Option<Pin<Box<Sleep>>>,
     /// The request's presence at its target.
@@ -181,14 +180,14 @@ impl ReplyBody {
         if self.passage.cut().is_some() {
             return None;
         }
-        self.entry.error = Some("upstream_broken");
+        self.entry.broke_off();
         self.ends_in_error = last.is_some();
         Some(last.map(Frame::data).ok_or(error))
     }
 
     /// Notes that the provider at hand has failed in the middle of its answer.
     fn has_failed(&mut self, reason: &dyn std::fmt::Display, is_its_fault: bool) {
-        let (model, id) = (self.entry.speaker(), &self.entry.id);
+        let (model, id) = (self.entry.speaker(), self.entry.id());
         tracing::warn!(model, id, error = %reason, "answer broke off");
         if let Some(pending) = self.pending.take()
             && is_its_fault
@@ -214,7 +213,7 @@ impl ReplyBody {
             None => None,
         };
         let Some(mut rest) = rest else {
-            self.entry.error = Some("upstream_broken");
+            self.entry.broke_off();
             self.ends_in_error = true;
             return Poll::Ready(self.passage.give_up());
         };
@@ -334,9 +333,9 @@ impl HttpBody for ReplyBody {
 
 impl Drop for ReplyBody {
     fn drop(&mut self) {
-        self.entry.seen = self.entry.seen.or_else(|| self.passage.seen());
-        if !self.is_end_stream() && !self.ends_in_error && self.entry.error.is_none() {
-            self.entry.error = Some("caller_hung_up");
+        self.entry.saw(|| self.passage.seen());
+        if !self.is_end_stream() && !self.ends_in_error {
+            self.entry.was_left();
         }
     }
 }
@@ -375,7 +374,7 @@ impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for SharedBody<B> {
         self.ended = !matches!(frame, Some(Ok(_))) || self.body.is_end_stream();
         self.entry.told(frame.as_ref());
         if matches!(frame, Some(Err(_))) {
-            self.entry.error = Some("upstream_broken");
+            self.entry.broke_off();
         }
         Poll::Ready(frame)
     }
@@ -388,7 +387,7 @@ impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for SharedBody<B> {
 impl<B> Drop for SharedBody<B> {
     fn drop(&mut self) {
         if !self.ended {
-            self.entry.error = Some("caller_hung_up");
+            self.entry.was_left();
         }
     }
 }

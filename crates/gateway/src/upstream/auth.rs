@@ -1,8 +1,9 @@
 //! How a credential is attached to a call.
 
 use axum::http::header::AUTHORIZATION;
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue};
 
+use super::call_headers::CallHeaders;
 use crate::config::file;
 use crate::config::secret::Secret;
 
@@ -81,9 +82,9 @@ impl Credential {
     }
 
     /// Attaches the key to the headers of a call.
-    pub fn extend_headers(&self, headers: &mut HeaderMap) {
+    pub fn extend_headers<'a>(&'a self, headers: &mut CallHeaders<'a>) {
         if let Self::Header(name, value) = self {
-            headers.insert(name.clone(), value.clone());
+            headers.insert(name, value);
         }
     }
 }
@@ -105,7 +106,7 @@ mod tests {
             Auth::parse(&file::Auth::Header { header, format })
         };
         let attach = |auth: Auth| {
-            let (mut headers, mut query) = (HeaderMap::new(), "a=1".to_owned());
+            let (mut headers, mut query) = (CallHeaders::default(), "a=1".to_owned());
             let credential = auth.credential(&Secret::new("k&y")).unwrap();
             credential.extend_query(&mut query);
             credential.extend_headers(&mut headers);

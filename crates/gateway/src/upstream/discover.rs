@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::{Method, StatusCode};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Limited};
-use mynah_dialect::Dialect;
 use tokio::time::Instant;
 
 use super::auth::Credential;
 use super::base::BaseUrl;
+use super::call_headers::CallHeaders;
 use super::connect::Origin;
 use super::model_list::{each_once, read_page};
 use super::pool::Pools;
@@ -156,15 +156,13 @@ impl<'a> Inquiry<'a> {
         }
     }
 
-    fn headers(&self) -> HeaderMap {
-        let mut headers = HeaderMap::new();
+    fn headers(&self) -> CallHeaders<'_> {
+        let mut headers = CallHeaders::default();
         // The operator's headers may be credentials too.
         if self.provider.list.base.is_none() {
-            headers.extend(self.provider.headers.iter().cloned());
+            headers.extend(&self.provider.headers);
         }
-        if self.endpoint.dialect == Dialect::Anthropic {
-            headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
-        }
+        headers.extend_with_version(self.endpoint);
         self.credential.extend_headers(&mut headers);
         headers
     }

@@ -9,16 +9,17 @@ use axum::http::header::{
     TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use mynah_dialect::Dialect;
 
-use crate::provider::Endpoint;
+use super::call_headers::CallHeaders;
+
+static WAY: HeaderName = VIA;
 
 /// The request headers that a provider gets.
 ///
 /// `Accept-Encoding` stays behind: a compressed answer could not be metered. So do `OpenAI-Organization` and
 /// `OpenAI-Project`: they select an account within a credential, and the credential is not the caller's.
-pub fn to_upstream(headers: &HeaderMap, via: &HeaderValue) -> HeaderMap {
-    let mut passed = HeaderMap::with_capacity(headers.len() + 4);
+pub fn to_upstream<'a>(headers: &'a HeaderMap, via: &'a HeaderValue) -> CallHeaders<'a> {
+    let mut passed = CallHeaders::with_capacity(headers.len() + 4);
     let listed = headers.contains_key(CONNECTION);
     for (name, value) in headers {
         let stays = is_hop_by_hop(name)
@@ -30,14 +31,14 @@ pub fn to_upstream(headers: &HeaderMap, via: &HeaderValue) -> HeaderMap {
             || is_ours_or_the_callers(name.as_str())
             || (listed && is_named_by_connection(headers, name));
         if !stays {
-            passed.append(name.clone(), value.clone());
+            passed.append(name, value);
         }
     }
     // Those of other gateways stay, so that a request that goes round through several of them is recognised.
     for hop in headers.get_all(VIA) {
-        passed.append(VIA, hop.clone());
+        passed.append(&WAY, hop);
     }
-    passed.append(VIA, via.clone());
+    passed.append(&WAY, via);
     passed
 }
 
@@ -62,13 +63,6 @@ pub fn translated(headers: &HeaderMap, own: &[(&'static str, String)], via: &Hea
     }
     passed.append(VIA, via.clone());
     passed
-}
-
-/// Anthropic's API wants to be told its version; that of a caller who says one stays.
-pub fn extend_with_version(endpoint: &Endpoint, headers: &mut HeaderMap) {
-    if endpoint.dialect == Dialect::Anthropic && !headers.contains_key("anthropic-version") {
-        headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
-    }
 }
 
 fn is_ours_or_the_callers(name: &str) -> bool {
@@ -145,8 +139,9 @@ mod tests {
             ("user-agent", "OpenAI/Python"),
             ("x-stainless-lang", "python"),
         ]);
-        let passed = to_upstream(&from_client, &HeaderValue::from_static("1.1 mynah"));
-        let names: Vec<&str> = passed.keys().map(HeaderName::as_str).collect();
+        let via = HeaderValue::from_static("1.1 mynah");
+        let passed = to_upstream(&from_client, &via);
+        let names: Vec<&str> = passed.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(
             names,
             ["content-type", "openai-beta", "user-agent", "x-stainless-lang", "via"]

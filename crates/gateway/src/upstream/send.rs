@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use axum::http::header::PROXY_AUTHORIZATION;
 use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderMap, Method, Request, Response, Version};
+use axum::http::{HeaderName, Method, Request, Response, Version};
 use tokio::time::{Instant, timeout_at};
 
 use super::base::BaseUrl;
 pub use super::body::{BodyError, UpstreamBody};
+use super::call_headers::CallHeaders;
 use super::connect::causes;
 use super::http1::exchange::{Answered, Exchange, NoAnswer, is_gone};
 use super::http1::reading::Reading;
@@ -23,6 +24,8 @@ pub use super::outgoing::Outgoing;
 use super::pool::{Http1, Http2, Leased, Pool};
 use crate::alarm::{Alarm, after};
 use crate::http::body::BrokenBody;
+
+static PROXY: HeaderName = PROXY_AUTHORIZATION;
 
 /// What is asked of a provider, once.
 #[derive(Debug)]
@@ -34,7 +37,7 @@ pub struct Call<'a> {
     /// The path and query on that host.
     pub path: PathAndQuery,
     /// Everything but `Host`, lengths and transfer encodings.
-    pub headers: HeaderMap,
+    pub headers: CallHeaders<'a>,
     /// The body.
     pub body: Outgoing,
 }
@@ -78,7 +81,7 @@ pub async fn send<'a>(
     pool: &Arc<Pool>,
     mut call: impl FnMut() -> Option<Call<'a>>,
     patience: Patience,
-) -> Result<Response<UpstreamBody>, SendError> {
+) -> Result<Response<Box<UpstreamBody>>, SendError> {
     let mut given_up = None;
     loop {
         let kept = if given_up.is_none() { pool.kept() } else { None };
@@ -163,16 +166,16 @@ struct OnItsWay {
 }
 
 impl OnItsWay {
-    fn new(mut call: Call<'_>, connection: Http1) -> Self {
-        let authorization = connection.proxy.as_ref().and_then(|proxy| proxy.authorization.clone());
-        if let Some(authorization) = authorization {
-            call.headers.insert(PROXY_AUTHORIZATION, authorization);
+    fn new(call: Call<'_>, connection: Http1) -> Self {
+        let mut headers = call.headers;
+        if let Some(authorization) = connection.proxy.as_ref().and_then(|proxy| proxy.authorization.as_ref()) {
+            headers.insert(&PROXY, authorization);
         }
         let head = RequestHead {
             method: &call.method,
             base: call.base,
             path: call.path.as_str(),
-            headers: &call.headers,
+            headers: &headers,
             whole_url: connection.proxy.is_some(),
         };
         let exchange = Exchange::new(Sending::new(&head, call.body), &call.method);
@@ -189,9 +192,9 @@ impl OnItsWay {
         }
     }
 
-    fn answer(self, answered: Answered, pool: &Arc<Pool>, patience: Patience) -> Response<UpstreamBody> {
+    fn answer(self, answered: Answered, pool: &Arc<Pool>, patience: Patience) -> Response<Box<UpstreamBody>> {
         let (head, reading) = Reading::new(answered);
-        let body = UpstreamBody::http1(reading, self.connection, pool.clone(), patience);
+        let body = Box::new(UpstreamBody::http1(reading, self.connection, pool.clone(), patience));
         let mut response = Response::new(body);
         (*response.status_mut(), *response.version_mut()) = (head.status, head.version);
         *response.headers_mut() = head.headers;
@@ -199,12 +202,16 @@ impl OnItsWay {
     }
 }
 
-async fn over_http2(call: Call<'_>, mut stream: Http2, patience: Patience) -> Result<Response<UpstreamBody>, Trouble> {
+async fn over_http2(
+    call: Call<'_>,
+    mut stream: Http2,
+    patience: Patience,
+) -> Result<Response<Box<UpstreamBody>>, Trouble> {
     let mut request = Request::new(call.body);
     *request.version_mut() = Version::HTTP_2;
     *request.method_mut() = call.method;
     *request.uri_mut() = call.base.url(call.path);
-    *request.headers_mut() = call.headers;
+    *request.headers_mut() = call.headers.to_map();
     let sending = stream.requests.send_request(request);
     let answered = in_time(sending, &mut stream.alarm, patience.deadline).await;
     let response = answered.ok_or(Trouble::Late)?.map_err(|error| {
@@ -213,7 +220,7 @@ async fn over_http2(call: Call<'_>, mut stream: Http2, patience: Patience) -> Re
             error.is_canceled() || error.is_closed() || error.is_incomplete_message() || io.is_some_and(is_gone);
         Trouble::of(&error, is_gone)
     })?;
-    Ok(response.map(|incoming| UpstreamBody::http2(incoming, stream, patience)))
+    Ok(response.map(|incoming| Box::new(UpstreamBody::http2(incoming, stream, patience))))
 }
 
 async fn in_time<T>(sending: impl Future<Output = T>, alarm: &mut Alarm, deadline: Instant) -> Option<T> {
@@ -294,7 +301,7 @@ mod tests {
         true
     }
 
-    async fn post(base: &BaseUrl, pool: &Arc<Pool>, body: Outgoing) -> Result<Response<UpstreamBody>, SendError> {
+    async fn post(base: &BaseUrl, pool: &Arc<Pool>, body: Outgoing) -> Result<Response<Box<UpstreamBody>>, SendError> {
         let patience = Patience {
             connect: Duration::from_mins(1),
             deadline: Instant::now() + Duration::from_secs(5),
@@ -310,7 +317,7 @@ mod tests {
                 method: Method::POST,
                 base,
                 path: PathAndQuery::from_static("/v1"),
-                headers: HeaderMap::new(),
+                headers: CallHeaders::default(),
                 body: again,
             })
         };
@@ -321,7 +328,7 @@ mod tests {
         Outgoing::held(vec![Bytes::from("{}")])
     }
 
-    async fn text(response: Result<Response<UpstreamBody>, SendError>) -> String {
+    async fn text(response: Result<Response<Box<UpstreamBody>>, SendError>) -> String {
         let body = response.unwrap().into_body().collect().await.unwrap();
         String::from_utf8(body.to_bytes().to_vec()).unwrap()
     }

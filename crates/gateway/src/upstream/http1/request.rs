@@ -1,11 +1,12 @@
 //! The head of a request, as it is sent.
 
 use axum::http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
+use axum::http::{HeaderName, HeaderValue, Method};
 use http_body::Body as _;
 
 use crate::http1::head::push_content_length;
 use crate::upstream::base::BaseUrl;
+use crate::upstream::call_headers::CallHeaders;
 use crate::upstream::outgoing::Outgoing;
 
 /// Bytes of a header, as a guess for the space of a head.
@@ -21,7 +22,7 @@ pub struct RequestHead<'a> {
     /// The path and query.
     pub path: &'a str,
     /// Everything but `Host`, lengths and transfer encodings.
-    pub headers: &'a HeaderMap,
+    pub headers: &'a CallHeaders<'a>,
     /// The request goes to a proxy, which has to be told the whole URL.
     pub whole_url: bool,
 }
@@ -64,7 +65,7 @@ impl RequestHead<'_> {
         text.extend_from_slice(self.path.as_bytes());
         text.extend_from_slice(b" HTTP/1.1\r\n");
         push(&mut text, &HOST, &self.base.host);
-        for (name, value) in self.headers {
+        for (name, value) in self.headers.iter() {
             if !matches!(*name, HOST | CONTENT_LENGTH | TRANSFER_ENCODING) {
                 push(&mut text, name, value);
             }
@@ -113,11 +114,12 @@ mod tests {
         let base = BaseUrl::parse("http://host:81/v1", "").unwrap();
         let headers = [("x-a", "1"), ("content-length", "9"), ("host", "other"), ("x-b", "2")];
         let headers = headers.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        let headers = headers.into_iter().collect();
         let head = RequestHead {
             method,
             base: &base,
             path: "/v1/models?a=b",
-            headers: &headers.into_iter().collect(),
+            headers: &CallHeaders::from(&headers),
             whole_url,
         };
         String::from_utf8(head.write(extent, 0)).unwrap()

@@ -1,6 +1,6 @@
 //! What a client does on a connection that follows a script.
 
-use axum::http::{HeaderMap, Method};
+use axum::http::Method;
 use bytes::BytesMut;
 
 use super::exchange::{Answered, Exchange, NoAnswer};
@@ -10,6 +10,7 @@ use super::sending::Sending;
 use crate::http1::script::settled;
 pub(crate) use crate::http1::script::{Cue, Scripted};
 use crate::upstream::base::BaseUrl;
+use crate::upstream::call_headers::CallHeaders;
 use crate::upstream::outgoing::Outgoing;
 
 impl Scripted {
@@ -20,7 +21,7 @@ impl Scripted {
             method,
             base: &base,
             path: "/",
-            headers: &HeaderMap::new(),
+            headers: &CallHeaders::default(),
             whole_url: false,
         };
         let mut exchange = Exchange::new(Sending::new(&head, body), method);
