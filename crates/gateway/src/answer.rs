@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use bytes::{Bytes, BytesMut};
-use http_body::Body as _;
+use http_body::Body;
 use http_body_util::BodyExt as _;
 use memchr::memmem;
 use mynah_dialect::closing::Finale;
@@ -233,7 +233,7 @@ impl AnswerBody {
                     .await?
                     .ok_or(NoContent::Malformed("an answer in place of a stream"))?,
             ),
-            Expects::Anything if self.rest.as_ref().is_some_and(|rest| rest.is_end_stream()) => None,
+            Expects::Anything if self.rest.as_ref().is_some_and(Body::is_end_stream) => None,
             Expects::Anything => {
                 let first = self.next_piece().await?;
                 self.held.extend(first);
@@ -276,7 +276,7 @@ impl AnswerBody {
             let first = self.next_piece().await?;
             self.held.extend(first);
         }
-        if self.rest.as_ref().is_some_and(|rest| rest.is_end_stream()) {
+        if self.rest.as_ref().is_some_and(Body::is_end_stream) {
             self.rest = None;
         }
         if self.rest.is_none() && self.held.len() <= 1 {

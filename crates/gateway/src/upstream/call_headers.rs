@@ -47,7 +47,7 @@ impl<'a> CallHeaders<'a> {
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.0.len()
     }
 
