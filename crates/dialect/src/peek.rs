@@ -16,7 +16,7 @@ use crate::splice::Edit;
 /// What a body says about itself, with the places where it says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gist<'a> {
-    /// The model asked for; `None` where the field is missing or null.
+    /// The model asked for; `None` where the field is missing, null or empty.
     pub model: Option<Model<'a>>,
     /// Whether a stream is asked for.
     pub stream: bool,
@@ -30,8 +30,8 @@ pub struct Gist<'a> {
     open: usize,
     /// There are no members.
     is_empty: bool,
-    /// Where `model` stands, if it is null.
-    null_model: Option<Range<usize>>,
+    /// Where `model` stands, if it is null or empty.
+    empty_model: Option<Range<usize>>,
     usage: UsageOption,
     answer: AnswerSpans,
 }
@@ -92,7 +92,7 @@ pub fn peek(body: &[u8]) -> Result<Gist<'_>, PeekError> {
         options_span: None,
         open: open + 1,
         is_empty: true,
-        null_model: None,
+        empty_model: None,
         usage: UsageOption::Absent {
             span: open + 1..open + 1,
             text: "\"stream_options\":{\"include_usage\":true},",
@@ -127,8 +127,8 @@ impl<'a> Gist<'a> {
         if self.model.is_some() {
             return Err(PeekError::ModelTwice);
         }
-        if &body[span.clone()] == b"null" {
-            self.null_model = Some(span);
+        if [&b"null"[..], b"\"\""].contains(&&body[span.clone()]) {
+            self.empty_model = Some(span);
         } else {
             let name = text(&body[span.clone()]).ok_or(PeekError::ModelNotText)?;
             self.model = Some(Model { name, span });
@@ -139,7 +139,7 @@ impl<'a> Gist<'a> {
     /// The edit that names a model where the body names none.
     pub fn named(&self, name: &str) -> Option<Edit> {
         let name = quoted(name);
-        let (span, text) = match &self.null_model {
+        let (span, text) = match &self.empty_model {
             _ if self.model.is_some() => return None,
             Some(span) => (span.clone(), name),
             None if self.is_empty => (self.open..self.open, ["\"model\":", &name].concat()),
@@ -324,6 +324,7 @@ mod tests {
             Err(PeekError::Malformed(_))
         ));
         assert_eq!(peek(br#"{"model":null}"#).unwrap().model, None);
+        assert_eq!(peek(br#"{"model":""}"#).unwrap().model, None);
     }
 
     #[test]
@@ -332,11 +333,12 @@ mod tests {
             ("{}", r#"{"model":"m\"n"}"#),
             (r#"{ "a": 1}"#, r#"{"model":"m\"n", "a": 1}"#),
             (r#"{"a":1, "model": null }"#, r#"{"a":1, "model": "m\"n" }"#),
+            (r#"{"model":"","a":1}"#, r#"{"model":"m\"n","a":1}"#),
         ] {
             let edit = peek(body.as_bytes()).unwrap().named("m\"n").unwrap();
             assert_eq!(edited(body, vec![edit]), expected);
         }
-        assert_eq!(peek(br#"{"model":""}"#).unwrap().named("m"), None);
+        assert_eq!(peek(br#"{"model":"a"}"#).unwrap().named("m"), None);
     }
 
     #[test]
@@ -414,7 +416,7 @@ mod tests {
         fn replacing_the_model_changes_nothing_else(
             before in prop::collection::vec(("[a-z]{1,5}_", json()), 0..4),
             after in prop::collection::vec(("[a-z]{1,5}_", json()), 0..4),
-            old in ".{0,20}", new in ".{0,20}", pretty in any::<bool>(),
+            old in ".{1,20}", new in ".{0,20}", pretty in any::<bool>(),
         ) {
             let mut members: serde_json::Map<_, _> = before.into_iter().collect();
             members.insert("model".into(), old.clone().into());

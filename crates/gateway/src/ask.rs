@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use crate::config::models::OnCut;
 use crate::exchange::Question;
 use crate::failure::Failure;
+use crate::http::bare::Form;
 use crate::known::PathStyle;
 use crate::operation::{Operation, Speech};
 use crate::provider::Endpoint;
@@ -55,6 +56,8 @@ pub struct Ask<'a> {
     pub body: AskBody<'a>,
     /// Distinguishes the request.
     pub id: &'a str,
+    /// What the caller gets of an answer, if not all of it: an answer must have that.
+    pub form: Option<Form>,
     /// How many times somebody was asked so far.
     pub attempts: u32,
     /// When it came.

@@ -168,6 +168,7 @@ impl Means {
             headers: &headers,
             body: AskBody::Opaque(&body),
             id: &id,
+            form: None,
             attempts: self.past.asked(),
             begun: self.begun,
             timeout: self.timeout,

@@ -316,7 +316,10 @@ impl Lease {
     /// Lets the key rest. `asked` is how long its provider wants; of several deadlines the latest holds.
     pub fn rest(&mut self, model: &str, reason: Reason, asked: Option<Duration>, now: Instant) {
         self.probes = false;
-        let cooldown = self.cooldown.filter(|_| reason != Reason::Exhausted);
+        // How long a quota lasts is not the operator's guess, but keys that never rest do not rest for that either.
+        let cooldown = self
+            .cooldown
+            .filter(|cooldown| reason != Reason::Exhausted || cooldown.is_zero());
         self.key.rest(model, reason, asked, cooldown, now);
     }
 

@@ -16,6 +16,7 @@ use crate::ask::{Ask, Expects, TargetBody, Way, at, since_1970};
 use crate::built_in;
 use crate::exchange::{self, Exchange, Question};
 use crate::failure::Failure;
+use crate::http::bare;
 use crate::http::body::BrokenBody;
 use crate::judgement::Judgement;
 use crate::provider::Endpoint;
@@ -75,6 +76,12 @@ impl<'a> Line<'a, '_> {
         let answer = self
             .judge(response.into_parts(), ask.expects(), withholds_usage)
             .await?;
+        if let Some(form) = ask.form.filter(|_| answer.status.is_success())
+            && !bare::has(&answer.body.whole(), form)
+        {
+            let reason = NoContent::Malformed("an answer of another form");
+            return Err(no_content(self.target, &reason));
+        }
         Ok(Answer { until: end, ..answer })
     }
 

@@ -73,6 +73,7 @@ async fn answer(
         headers: &parts.headers,
         body,
         id: request_id(parts),
+        form: None,
         attempts: 0,
         begun: started,
         timeout: timeout(&parts.headers)?,

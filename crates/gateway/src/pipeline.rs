@@ -113,6 +113,7 @@ where
         timeout: timeout(&parts.headers)?,
     };
     let mut ask = asking.ask(body);
+    ask.form = form;
     let consulted = cache::consult(app, &route, &ask, &caller).await;
     if let Some(allowance) = &caller.allowance {
         let demand = match &consulted {
@@ -357,6 +358,7 @@ impl<'a> Asking<'a> {
             headers: self.headers,
             body,
             id: self.id,
+            form: None,
             attempts: 0,
             begun: self.begun,
             timeout: self.timeout,

@@ -77,9 +77,11 @@ impl<'a, 'c> Interpreter<'a, 'c> {
             body.redact(&self.target.provider.secrets);
             let mut error = self.upstream.read_error(status.as_u16(), &body.whole());
             error.retry_after = error.retry_after.or(judgement.delay.map(|delay| delay.as_secs_f64()));
+            let answer = self.error(&error, kept);
             return Ok(Answer {
                 judgement,
-                ..self.error(&error, kept)
+                status: status_for(answer.status, status),
+                ..answer
             });
         }
         if self.conversation.resumes() {
@@ -246,10 +248,21 @@ pub async fn exchanged<'a>(
     body.redact(&target.provider.secrets);
     let mut error = upstream_side(protocol).read_error(head.status.as_u16(), &body.whole());
     error.retry_after = error.retry_after.or(judgement.delay.map(|delay| delay.as_secs_f64()));
+    let answer = refusal(target, dialect, question, &error);
     Ok(Err(Answer {
         judgement,
-        ..refusal(target, dialect, question, &error)
+        status: status_for(answer.status, head.status),
+        ..answer
     }))
+}
+
+/// The status of an error of a provider. What is 502 for the caller, because the provider failed, is what the provider called it.
+fn status_for(written: StatusCode, given: StatusCode) -> StatusCode {
+    if written == StatusCode::BAD_GATEWAY && given.is_server_error() {
+        given
+    } else {
+        written
+    }
 }
 
 /// The answer of an exchange, from the answers to its calls.

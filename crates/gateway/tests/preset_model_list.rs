@@ -253,6 +253,39 @@ async fn what_goes_wrong_is_told_in_openais_words() {
 }
 
 #[tokio::test]
+async fn errors_of_the_backend_keep_their_status_and_do_not_last() {
+    let (up, gateway) = started().await;
+    let list = Said::bytes(models().to_string());
+    let ask = |model: &str| json!({"model": model, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 9});
+    for status in [400, 401, 403, 429, 500, 503] {
+        let error = json!({"error": {"message": format!("said with {status}"), "type": "its_own"}});
+        let refusal = Said::status(status)
+            .header("retry-after", "3600")
+            .header("content-type", "application/json")
+            .body(error.to_string());
+        up.set_script(
+            Script::new()
+                .rule(Rule::path("/models").reply(list.clone()))
+                .rule(Rule::any().reply(refusal)),
+        );
+        for model in ["GigaChat-2-Max", "claude-3-7-sonnet-20250219"] {
+            let reply = post(&gateway, "/v1/chat/completions", &ask(model)).await;
+            let message = reply.json()["error"]["message"].clone();
+            assert_eq!(
+                (reply.status, message),
+                (status, error["error"]["message"].clone()),
+                "{model}"
+            );
+        }
+        up.set_script(backend());
+        for model in ["GigaChat-2-Max", "claude-3-7-sonnet-20250219"] {
+            let reply = post(&gateway, "/v1/chat/completions", &ask(model)).await;
+            assert_eq!(reply.status, 200, "{model} after {status}: {}", reply.text());
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_list_that_cannot_be_had_is_no_reason_not_to_start() {
     let up = Understudy::start(Script::new().rule(Rule::any().reply(Said::status(500))))
         .await
@@ -268,7 +301,7 @@ async fn a_list_that_cannot_be_had_is_no_reason_not_to_start() {
 async fn health_documentation_and_preflight_are_there() {
     let (_up, gateway) = started().await;
     let health = gateway.get("/health").await;
-    assert_eq!((health.status, &health.json()["status"]), (200, &json!("ok")));
+    assert_eq!((health.status, health.json()), (200, json!({"status": "ok"})));
     assert!(gateway.get("/docs").await.text().contains("<html"));
     assert!(gateway.get("/openapi.json").await.json()["paths"]["/v1/chat/completions"].is_object());
     let redoc = gateway.get("/redoc").await;

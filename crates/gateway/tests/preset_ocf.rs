@@ -143,6 +143,28 @@ fn asked(endpoint: &Understudy) -> Vec<Received> {
 }
 
 #[tokio::test]
+async fn the_only_endpoint_is_asked_with_every_request() {
+    let refusal = Reply::status(429)
+        .header("retry-after", "3600")
+        .header("content-type", "application/json")
+        .body(r#"{"error":{"message":"too many"}}"#);
+    let list = Reply::json(&json!({"object": "list", "data": [{"id": QWEN, "object": "model"}]}));
+    let script = Script::new()
+        .rule(Rule::path("/v1/models").reply(list))
+        .rule(Rule::any().reply(refusal));
+    let endpoint = Understudy::start(script).await.unwrap();
+    let gateway = start(&[], &[("TARGET_OPENAI_URL", &endpoint.url()), ("API_KEY", "k")]);
+    for count in 1..=2 {
+        let reply = chat(&gateway, QWEN).await;
+        assert_eq!(
+            (reply.status, reply.text()),
+            (429, r#"{"error":{"message":"too many"}}"#)
+        );
+        assert_eq!(asked(&endpoint).len(), count);
+    }
+}
+
+#[tokio::test]
 async fn the_readmes_config_py_is_served() {
     let (head, other) = (Head::start().await, openai(&["gpt-4o", QWEN]).await);
     head.join("QmA", Node::of("llm", &[QWEN, "org/adapter-1"]));

@@ -171,6 +171,34 @@ async fn after_any_failure_of_github_lm_studio_answers() {
 }
 
 #[tokio::test]
+async fn github_is_asked_first_whatever_it_said_before() {
+    let both = Both::start(completion(GREETING), completion("local")).await;
+    let gateway = both.preset();
+    for failure in [
+        Reply::status(429).header("retry-after", "3600"),
+        Reply::status(402),
+        Reply::status(401),
+        Reply::status(500),
+        Reply::json(&json!({"choices": []})),
+        Reply::json(&json!({})),
+    ] {
+        both.github.set_script(failure);
+        for _ in 0..6 {
+            let before = both.github.received().len();
+            assert_eq!(gateway.chat(README_CHAT).await.json(), json!({"text": "local"}));
+            assert_eq!(both.github.received().len(), before + 1);
+        }
+        both.github.set_script(completion(GREETING));
+        assert_eq!(gateway.chat(README_CHAT).await.json(), json!({ "text": GREETING }));
+    }
+    // An empty name is none.
+    both.github.set_script(Reply::status(503));
+    let unnamed = gateway.chat(r#"{"model":"","messages":[]}"#).await;
+    assert_eq!(unnamed.json(), json!({"text": "local"}));
+    assert_eq!(asked(&both.local).last().unwrap().1["model"], "qwen/qwen3-vl-4b");
+}
+
+#[tokio::test]
 async fn embeddings_are_local_and_a_bare_list() {
     let both = Both::start(completion("remote"), completion("local")).await;
     let gateway = both.preset();
@@ -349,6 +377,27 @@ async fn the_model_is_the_target_whatever_is_asked_for() {
             .map(|model| &model["id"])
             .collect();
         assert_eq!(ids, ["gemma1b"]);
+    }
+}
+
+#[tokio::test]
+async fn the_target_is_asked_with_every_request_and_its_errors_are_its_own() {
+    let (target, url) = target(completion("Hi")).await;
+    let gateway = preset("004", &variables(&url, &[]));
+    let ask = keyed(Request::chat(README_STREAM), "123456");
+    for status in [429, 401, 400] {
+        let error = json!({"error": {"message": format!("said with {status}")}});
+        let refusal = Reply::status(status)
+            .header("retry-after", "3600")
+            .header("content-type", "application/json")
+            .body(error.to_string());
+        target.set_script(server("gemma1b", refusal));
+        for _ in 0..2 {
+            let before = asked(&target).len();
+            let reply = gateway.send(&ask).await;
+            assert_eq!((reply.status, reply.json()), (status, error.clone()));
+            assert_eq!(asked(&target).len(), before + 1);
+        }
     }
 }
 

@@ -385,6 +385,7 @@ pub struct Provider {
     pub timeouts: Timeouts,
     /// How long a key rests that was refused for its rate (429) or altogether (401, 403), where the provider does not say.
     /// Default: a second, and twice as long each time in a row, up to a minute; a minute for a key that is not accepted.
+    /// `0s`: keys never rest, whatever the provider says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cooldown: Option<Span>,
     /// When a model of this provider that fails is left alone for a while.

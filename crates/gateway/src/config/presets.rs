@@ -11,7 +11,7 @@ mod single_target;
 
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::env::Env;
 use super::problem::Problem;
@@ -117,6 +117,17 @@ fn variable_or(env: &Env, name: &str, otherwise: &str) -> String {
         Some(_) => format!("${{{name}}}"),
         None => otherwise.to_owned(),
     }
+}
+
+/// A number of requests that no breaker ever counts.
+const NEVER: u32 = 1_000_000_000;
+
+/// The rules of a provider that is asked with every request, as there is nobody to take its place, or nobody as good: its keys do
+/// not rest, and no model of it is left alone.
+fn always_asked(mut provider: Value) -> Value {
+    provider["cooldown"] = "0s".into();
+    provider["breaker"] = json!({ "failures": NEVER, "volume": NEVER });
+    provider
 }
 
 /// TOML has no word for nothing.

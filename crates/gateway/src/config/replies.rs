@@ -16,8 +16,8 @@ pub struct Replies {
     /// To a request for a model that is not known: `not-found`, which is status 404, or `invalid`, which is status 400 with the
     /// names that can be asked for.
     pub unknown_model: UnknownModelReply,
-    /// Of `/health` and `/health/detailed`: `mynah`, or `components`, which says `healthy` or not of each part, is for everybody,
-    /// and has status 503 while the ledger cannot be written.
+    /// Of `/health` and `/health/detailed`: `mynah`; `status`, with which `/health` has the member `status` alone; or `components`,
+    /// which says `healthy` or not of each part, is for everybody, and has status 503 while the ledger cannot be written.
     pub health: HealthReply,
 }
 
@@ -50,6 +50,8 @@ pub enum HealthReply {
     /// In its own words.
     #[default]
     Mynah,
+    /// In its own words, but `/health` without its version and without names of providers.
+    Status,
     /// Part by part.
     Components,
 }

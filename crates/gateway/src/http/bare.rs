@@ -60,6 +60,11 @@ pub async fn stripped(response: Response, form: Form) -> Response {
     Response::from_parts(head, Body::from(stripped))
 }
 
+/// Whether an answer has what is left of it.
+pub fn has(whole: &[u8], form: Form) -> bool {
+    strip(whole, form).is_some()
+}
+
 fn strip(whole: &[u8], form: Form) -> Option<Vec<u8>> {
     match form {
         Form::Text => {

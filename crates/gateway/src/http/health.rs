@@ -10,6 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 use tokio::time::Instant;
 
 use super::components;
@@ -124,8 +125,13 @@ pub struct TargetHealth {
 
 /// `GET /health`: no key, no waiting.
 pub async fn health(State(app): State<Arc<App>>) -> Response {
-    if app.server.replies.health == HealthReply::Components {
-        return components::health(&app);
+    match app.server.replies.health {
+        HealthReply::Components => return components::health(&app),
+        HealthReply::Status => {
+            let health = Health::of(&app, Vec::new());
+            return (status(&app), json_reply(&json!({ "status": health.status }))).into_response();
+        }
+        HealthReply::Mynah => {}
     }
     let degraded = app.catalog.providers().iter().filter_map(|provider| {
         let away = !provider.probed && app.process.discovered.record(&provider.name).is_degraded();

@@ -266,7 +266,12 @@ impl Key {
         let own = || cooldown.unwrap_or_else(|| first.saturating_mul(1 << times.min(16)).min(most));
         // Who says "now" has not said when.
         let asked = asked.filter(|asked| !asked.is_zero());
-        let wait = asked.unwrap_or_else(own).min(LONGEST);
+        let never = cooldown.is_some_and(|cooldown| cooldown.is_zero());
+        let wait = if never {
+            Duration::ZERO
+        } else {
+            asked.unwrap_or_else(own).min(LONGEST)
+        };
         let is_less = reason == Reason::Failed && before.is_some_and(|rest| rest.reason != reason && rest.until > now);
         if wait.is_zero() || is_less {
             return;

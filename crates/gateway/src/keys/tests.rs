@@ -199,6 +199,22 @@ fn the_operator_may_say_how_long() {
 }
 
 #[test]
+fn keys_that_never_rest_do_not_rest_for_what_the_provider_says_either() {
+    let rules = KeyRules {
+        cooldown: Some(Duration::ZERO),
+        ..KeyRules::default()
+    };
+    let pool = KeyPool::new(vec![Arc::default()], rules);
+    let now = Instant::now();
+    for reason in [Reason::Throttled, Reason::Exhausted, Reason::Rejected] {
+        for asked in [None, Some(second(60))] {
+            pool.lease("m", NONE, now).unwrap().rest("m", reason, asked, now);
+            assert!(pool.lease("m", NONE, now).is_ok(), "{reason:?} {asked:?}");
+        }
+    }
+}
+
+#[test]
 fn rests_are_bounded() {
     let (pool, now) = (pool(1), Instant::now());
     for number in 0..3 * MAX_RESTS {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Made, Preset, Sources, literal};
+use super::{Made, Preset, Sources, always_asked, literal};
 use crate::config::problem::Problem;
 use crate::known::KNOWN;
 
@@ -46,12 +46,14 @@ fn make(sources: &Sources<'_>) -> Result<Made, Vec<Problem>> {
                 "default_models": { "chat": LOCAL_CHAT, "embeddings": LOCAL_EMBEDDINGS },
             },
             "providers": {
-                "github": {
+                "github": always_asked(json!({
                     "base_url": remote,
                     "api_key": "${GITHUB_TOKEN}",
                     "models": [REMOTE],
-                },
-                "lmstudio": { "base_url": local, "api_key": "lm-studio" },
+                    // Whoever has no network is not to wait for long.
+                    "timeouts": { "connect": "5s" },
+                })),
+                "lmstudio": always_asked(json!({ "base_url": local, "api_key": "lm-studio" })),
             },
             "models": { "*": {
                 "targets": [

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::{Made, Preset, Sources, literal};
+use super::{Made, Preset, Sources, always_asked, literal};
 use crate::config::problem::Problem;
 
 pub(super) const PRESET: Preset = Preset {
@@ -34,16 +34,17 @@ fn make(sources: &Sources<'_>) -> Result<Made, Vec<Problem>> {
                 "built_in": false,
                 "docs": true,
                 "cors_models": true,
+                "replies": { "health": "status" },
             },
             "routing": { "default_models": { "images": "dall-e-3" } },
             "log": { "level": level(sources.env.get("LOG_LEVEL")), "requests": true },
             "providers": {
-                "model-list": {
+                "model-list": always_asked(json!({
                     "base_url": literal(host),
                     "api_key": token.map(|_| "${MODEL_LIST_AUTH_TOKEN}"),
                     "timeouts": { "first_token": "180s" },
                     "discovery": { "url": literal(&path), "hide": PAINTERS },
-                },
+                })),
             },
         }),
         ..Made::default()

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use self::endpoints::{Endpoint, Found};
-use super::{Made, Preset, Sources};
+use super::{Made, Preset, Sources, always_asked};
 use crate::config::env::Env;
 use crate::config::problem::Problem;
 use crate::config::units::Span;
@@ -54,10 +54,13 @@ fn make(sources: &Sources<'_>) -> Result<Made, Vec<Problem>> {
         .iter()
         .position(|endpoint| !endpoint.is_ocf)
         .unwrap_or_default();
-    let providers = endpoints.iter().enumerate();
-    let providers: Map<String, Value> = providers
-        .map(|(index, endpoint)| (name(index), provider(endpoint, &timeouts)))
-        .collect();
+    let is_only = endpoints.len() == 1;
+    let providers = endpoints.iter().enumerate().map(|(index, endpoint)| {
+        let provider = provider(endpoint, &timeouts);
+        let provider = if is_only { always_asked(provider) } else { provider };
+        (name(index), provider)
+    });
+    let providers: Map<String, Value> = providers.collect();
     Ok(Made {
         settings: json!({
             "server": {

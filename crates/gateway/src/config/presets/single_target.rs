@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Made, Preset, Sources, literal, variable_or};
+use super::{Made, Preset, Sources, always_asked, literal, variable_or};
 use crate::config::problem::Problem;
 
 /// The key that callers need when nobody has set another.
@@ -56,12 +56,12 @@ fn make(sources: &Sources<'_>) -> Result<Made, Vec<Problem>> {
                     "chat": literal(&model), "completions": literal(&model), "embeddings": literal(&model),
                 },
             },
-            "providers": { "target": {
+            "providers": { "target": always_asked(json!({
                 "kind": "openai",
                 "base_url": literal(&url),
                 "api_keys": keys,
                 "models": [literal(&model)],
-            }},
+            }))},
             "models": {
                 literal(&model): { "targets": [target] },
                 "*": { "targets": [target] },
