@@ -286,6 +286,31 @@ async fn errors_of_the_backend_keep_their_status_and_do_not_last() {
 }
 
 #[tokio::test]
+async fn a_ledger_is_kept_where_a_variable_says_so() {
+    let up = Understudy::start(backend()).await.unwrap();
+    let list = format!("{}/models", up.url());
+    let variables = [
+        ("MODEL_LIST_URL", list.as_str()),
+        ("MODEL_LIST_AUTH_TOKEN", TOKEN),
+        ("MYNAH_STORE", "sqlite://ledger.db"),
+    ];
+    let mut gateway = preset(&variables, "");
+    let ask = json!({"model": "GigaChat-2-Max", "messages": [{"role": "user", "content": "Hi"}]});
+    assert_eq!(post(&gateway, "/v1/chat/completions", &ask).await.status, 200);
+    let mut usage = command(gateway.directory.path());
+    usage.args(["usage", "--preset", "model-list", "--by", "model", "--format", "json"]);
+    gateway.signal("TERM");
+    gateway.ended().await;
+    let usage: Value = serde_json::from_slice(&usage.envs(variables).output().unwrap().stdout).unwrap();
+    assert_eq!(usage[0]["requests"], 1, "{usage}");
+    let cost = |tokens: &str, price: u64| usage[0][tokens].as_u64().unwrap() * price;
+    // The prices of the list are in dollars for a thousand tokens.
+    let expected = cost("input", 2_500) + cost("output", 10_000);
+    assert_eq!(usage[0]["cost_nano_usd"], expected, "{usage}");
+    assert!(expected > 0);
+}
+
+#[tokio::test]
 async fn a_list_that_cannot_be_had_is_no_reason_not_to_start() {
     let up = Understudy::start(Script::new().rule(Rule::any().reply(Said::status(500))))
         .await

@@ -256,6 +256,7 @@ impl Origin {
             None if self.found.is_some() => made.stay_near(),
             None => {}
         }
+        made.keep_ledger(env);
         Ok(made)
     }
 }

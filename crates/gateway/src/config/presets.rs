@@ -16,6 +16,9 @@ use serde_json::{Value, json};
 use super::env::Env;
 use super::problem::Problem;
 
+/// The variable with the database of the ledger, for presets that keep none.
+const STORE: &str = "MYNAH_STORE";
+
 /// What a preset is made from.
 #[derive(Clone, Copy, Debug)]
 pub struct Sources<'a> {
@@ -89,6 +92,13 @@ impl Made {
             let own = self.settings["server"]["listen"].as_str().unwrap_or_default();
             let port = own.rsplit_once(':').map_or("8080", |(_, port)| port);
             self.settings["server"]["listen"] = format!("127.0.0.1:{port}").into();
+        }
+    }
+
+    /// Keeps a ledger, where `MYNAH_STORE` says where and none is kept yet.
+    pub fn keep_ledger(&mut self, env: &Env) {
+        if env.get(STORE).is_some() && self.settings["store"].is_null() {
+            self.settings["store"] = json!({ "url": format!("${{{STORE}}}") });
         }
     }
 
