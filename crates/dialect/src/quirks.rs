@@ -60,6 +60,9 @@ pub struct Quirks {
     /// The member of an object in which it puts an answer that is no stream.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub envelope: Option<String>,
+    /// May leave out `data: [DONE]` at the end of its streams.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub omits_done: bool,
     /// Other request fields that are answered with an error.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unsupported: Vec<String>,
@@ -120,6 +123,7 @@ impl Default for Quirks {
             error_prefix: None,
             images: None,
             envelope: None,
+            omits_done: false,
             unsupported: Vec::new(),
         }
     }

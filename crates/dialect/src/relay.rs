@@ -1,7 +1,8 @@
 //! A reply in the caller's own dialect: bytes out are bytes in.
 //!
-//! The one exception is what the gateway itself caused: when it asked for a usage event that the caller did not ask
-//! for, that event is withheld again. Reading along cannot fail and cannot alter anything.
+//! One exception is what the gateway itself caused: when it asked for a usage event that the caller did not ask
+//! for, that event is withheld again. The other is an end that is missing, where the operator says that it may be.
+//! Reading along cannot fail and cannot alter anything.
 //!
 //! Events are passed on whole: half an event is of no use to a reader, and when the sender breaks off in the middle of
 //! one, the reader must not take that half for an event.
@@ -21,6 +22,8 @@ const MAX_HELD: usize = 64 * 1024;
 pub struct Relay {
     gauge: Option<Box<Gauge>>,
     events: Option<Events>,
+    /// Sees to the last event of a stream that may lack it.
+    closing: Option<Closing>,
 }
 
 impl Relay {
@@ -32,8 +35,8 @@ impl Relay {
     /// A relay for a stream of events.
     pub fn events() -> Self {
         Self {
-            gauge: None,
             events: Some(Events::default()),
+            ..Self::default()
         }
     }
 
@@ -44,7 +47,16 @@ impl Relay {
                 withholds_usage: true,
                 ..Events::default()
             }),
-            gauge: None,
+            ..Self::default()
+        }
+    }
+
+    /// The same relay, which ends the stream with `data: [DONE]` where the sender has left that out.
+    #[must_use]
+    pub fn ending_with_done(self) -> Self {
+        Self {
+            closing: Some(Closing::default()),
+            ..self
         }
     }
 
@@ -71,17 +83,24 @@ impl Relay {
         if let Some(gauge) = &mut self.gauge {
             gauge.count(&passed, told);
         }
+        if let Some(closing) = &mut self.closing {
+            closing.note(&passed);
+        }
         passed
     }
 
     /// What is left at the end of the stream.
     pub fn finish(&mut self) -> Bytes {
-        self.events.as_mut().map(Events::rest).unwrap_or_default()
+        let rest = self.events.as_mut().map(Events::rest).unwrap_or_default();
+        match self.closing.take() {
+            Some(closing) => closing.close(rest),
+            None => rest,
+        }
     }
 
     /// Whether something is held back.
     pub fn holds(&self) -> bool {
-        self.events.as_ref().is_some_and(|events| events.splitter.held() > 0)
+        self.closing.is_some() || self.events.as_ref().is_some_and(|events| events.splitter.held() > 0)
     }
 
     /// Whether everything that was passed on ends with a whole event.
@@ -150,6 +169,35 @@ impl Events {
             bytes.advance(1);
         }
         bytes
+    }
+}
+
+/// The last event of OpenAI's streams.
+const DONE: &[u8] = b"data: [DONE]\n\n";
+
+/// Remembers the end of what was passed on.
+#[derive(Debug, Default)]
+struct Closing {
+    /// The last bytes that were no line ends: of an event as it may be written, enough.
+    tail: Vec<u8>,
+}
+
+impl Closing {
+    fn note(&mut self, passed: &[u8]) {
+        let passed = passed.trim_ascii_end();
+        let (_, last) = passed.split_at(passed.len().saturating_sub(DONE.len()));
+        self.tail.extend_from_slice(last);
+        self.tail.drain(..self.tail.len().saturating_sub(DONE.len()));
+    }
+
+    /// What is left to be sent, with the end if it is missing.
+    fn close(mut self, rest: Bytes) -> Bytes {
+        self.note(&rest);
+        if self.tail.ends_with(b"[DONE]") {
+            return rest;
+        }
+        let gap: &[u8] = if rest.is_empty() { b"" } else { b"\n\n" };
+        [&rest, gap, DONE].concat().into()
     }
 }
 
@@ -259,6 +307,24 @@ mod tests {
         assert!(relay.holds() && relay.is_between_events());
         assert_eq!(relay.push(Bytes::from(end)), CONTENT);
         assert!(!relay.holds());
+    }
+
+    #[test]
+    fn an_end_that_is_missing_is_added_and_one_that_is_there_is_not() {
+        let ended = |chunks: &[&str]| {
+            let chunks: Vec<&[u8]> = chunks.iter().map(|chunk| chunk.as_bytes()).collect();
+            let (out, _) = relayed(Relay::events_without_usage().ending_with_done(), &chunks);
+            String::from_utf8(out).unwrap()
+        };
+        let whole = [CONTENT, FINISH, DONE].concat();
+        assert_eq!(ended(&[CONTENT, FINISH]), whole);
+        assert_eq!(ended(&[CONTENT, FINISH, USAGE]), whole);
+        assert_eq!(ended(&[CONTENT, FINISH, DONE]), whole);
+        assert_eq!(ended(&[CONTENT, FINISH, "data: [DO", "NE]\n", "\n"]), whole);
+        assert_eq!(ended(&[CONTENT, FINISH.trim_end()]), whole);
+        for end in ["data:[DONE]\r\n\r\n", "data: [DONE]", "data: [DONE]\n\n\n"] {
+            assert_eq!(ended(&[CONTENT, end]), [CONTENT, end].concat());
+        }
     }
 
     #[test]

@@ -57,6 +57,8 @@ pub struct Answer<'a> {
     pub body: AnswerBody,
     /// The usage event is ours, and is withheld from the caller.
     pub withholds_usage: bool,
+    /// A stream that ends with `data: [DONE]`, which its provider may leave out.
+    pub ends_with_done: bool,
     /// A stream that must say itself that it is over: HTTP's end of it is not enough.
     pub must_finish: bool,
     /// Who answered.
@@ -119,6 +121,7 @@ impl<'a> Answer<'a> {
             headers,
             body,
             withholds_usage: false,
+            ends_with_done: false,
             must_finish: false,
             target,
             attempts: 1,

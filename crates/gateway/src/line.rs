@@ -19,6 +19,7 @@ use crate::failure::Failure;
 use crate::http::bare;
 use crate::http::body::BrokenBody;
 use crate::judgement::Judgement;
+use crate::operation::Operation;
 use crate::provider::Endpoint;
 use crate::route::{Rules, Target};
 use crate::translated::{Interpreter, exchanged, joined};
@@ -82,7 +83,13 @@ impl<'a> Line<'a, '_> {
             let reason = NoContent::Malformed("an answer of another form");
             return Err(no_content(self.target, &reason));
         }
-        Ok(Answer { until: end, ..answer })
+        let ends_with_done =
+            self.target.provider.quirks.omits_done && ask.operation.is_some_and(Operation::streams_end_with_done);
+        Ok(Answer {
+            until: end,
+            ends_with_done,
+            ..answer
+        })
     }
 
     /// Puts the conversation to a provider in another protocol, and its answer into the caller's.

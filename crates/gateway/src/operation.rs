@@ -89,6 +89,11 @@ impl Operation {
         matches!(self.below, "/chat/completions" | "/completions")
     }
 
+    /// Whether a stream ends with `data: [DONE]`.
+    pub fn streams_end_with_done(self) -> bool {
+        matches!(self.below, "/chat/completions" | "/completions")
+    }
+
     /// What a path asks for. Only Gemini's paths name the model too.
     pub fn at(path: &str) -> Option<(Self, Option<Cow<'_, str>>)> {
         let known = OPERATIONS.iter().find(|operation| operation.path == path);

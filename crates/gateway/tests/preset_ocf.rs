@@ -143,6 +143,30 @@ fn asked(endpoint: &Understudy) -> Vec<Received> {
 }
 
 #[tokio::test]
+async fn a_stream_ends_with_done_also_when_the_endpoint_leaves_it_out() {
+    let chunk = |delta: Value, finish: Value| {
+        let choice = json!({"index": 0, "delta": delta, "finish_reason": finish});
+        format!(
+            "data: {}\n\n",
+            json!({"id": "c", "object": "chat.completion.chunk", "choices": [choice]})
+        )
+    };
+    let said = [
+        chunk(json!({"content": "Hi"}), Value::Null),
+        chunk(json!({}), json!("stop")),
+    ];
+    let list = Reply::json(&json!({"object": "list", "data": [{"id": QWEN, "object": "model"}]}));
+    let script = Script::new()
+        .rule(Rule::path("/v1/models").reply(list))
+        .rule(Rule::any().reply(Reply::stream(said.clone())));
+    let endpoint = Understudy::start(script).await.unwrap();
+    let gateway = start(&[], &[("TARGET_OPENAI_URL", &endpoint.url()), ("API_KEY", "k")]);
+    let body = json!({"model": QWEN, "messages": [], "stream": true});
+    let reply = gateway.chat(&body.to_string()).await;
+    assert_eq!(reply.text(), said.concat() + "data: [DONE]\n\n");
+}
+
+#[tokio::test]
 async fn the_only_endpoint_is_asked_with_every_request() {
     let refusal = Reply::status(429)
         .header("retry-after", "3600")

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::Response;
 use bytes::Bytes;
@@ -46,9 +46,17 @@ pub fn reply(
     let events = is_events(&answer.headers);
     // What was read already is not read again.
     let metered = entry.body().filter(|_| answer.seen.is_none());
-    let read = |relay: Relay| match metered {
-        Some(body) => Passage::Relay(Box::new(relay.metered(body))),
-        None => Passage::Relay(Box::new(relay)),
+    let ends_with_done = answer.ends_with_done && events && !answer.headers.contains_key(CONTENT_ENCODING);
+    let read = |relay: Relay| {
+        let relay = if ends_with_done {
+            relay.ending_with_done()
+        } else {
+            relay
+        };
+        match metered {
+            Some(body) => Passage::Relay(Box::new(relay.metered(body))),
+            None => Passage::Relay(Box::new(relay)),
+        }
     };
     let passage = match answer.body.transcoder.take() {
         Some(transcoder) => Passage::Transcode(transcoder),

@@ -86,9 +86,9 @@ fn name(index: usize) -> String {
 fn provider(endpoint: &Endpoint, timeouts: &Value) -> Value {
     // What is sent is what the caller wrote.
     let quirks = if endpoint.is_ocf {
-        json!({ "stream_usage": false, "error_prefix": "ERROR: " })
+        json!({ "stream_usage": false, "omits_done": true, "error_prefix": "ERROR: " })
     } else {
-        json!({ "stream_usage": false })
+        json!({ "stream_usage": false, "omits_done": true })
     };
     json!({
         "kind": if endpoint.is_ocf { "ocf" } else { "openai" },
