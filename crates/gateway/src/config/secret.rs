@@ -26,17 +26,26 @@ pub fn is_masked(text: &str) -> bool {
 
 /// A credential. It can be compared and used, but its `Debug` and `Serialize` forms show only a fingerprint.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
-pub struct Secret(String);
+#[serde(from = "String")]
+pub struct Secret {
+    text: String,
+    /// The first 32 bits of its SHA-256.
+    fingerprint: u32,
+}
 
 impl Secret {
     /// Wraps a credential.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+        let text = text.into();
+        let digest = Sha256::digest(text.as_bytes());
+        let first = digest.iter().take(4);
+        let fingerprint = first.fold(0, |start, byte| start << 8 | u32::from(*byte));
+        Self { text, fingerprint }
     }
 
     /// The credential itself, for the one place that sends or hashes it.
     pub fn expose(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// Enough to tell two credentials apart, and nothing that helps to guess one.
@@ -46,11 +55,13 @@ impl Secret {
 
     /// The first 32 bits of its SHA-256: what the fingerprint shows.
     pub fn fingerprint_number(&self) -> u32 {
-        let digest = Sha256::digest(self.0.as_bytes());
-        digest
-            .iter()
-            .take(4)
-            .fold(0, |start, byte| start << 8 | u32::from(*byte))
+        self.fingerprint
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self::new(text)
     }
 }
 

@@ -21,7 +21,7 @@ const MOST: u64 = 1_000_000_000_000;
 pub const ANSWERED: &str = "answered";
 
 /// The columns of a request, in the order of [`Record::values`].
-pub const REQUEST_COLUMNS: [&str; 34] = [
+pub const REQUEST_COLUMNS: [&str; 37] = [
     "id",
     "request",
     "time",
@@ -56,9 +56,12 @@ pub const REQUEST_COLUMNS: [&str; 34] = [
     "provider_dialect",
     "fault",
     "from_cache",
+    "attempt_key",
+    "attempt_latency",
+    "attempt_begun",
 ];
 
-/// The columns of an attempt, in the order of [`Record::attempt_values`].
+/// The columns of an attempt that has a row of its own, in the order of [`Record::attempt_values`].
 pub const ATTEMPT_COLUMNS: [&str; 9] = [
     "request", "number", "target", "key", "outcome", "status", "latency", "dialect", "begun",
 ];
@@ -176,9 +179,19 @@ impl Record {
         answered.map_or("", |attempt| attempt.dialect.as_ref())
     }
 
+    /// The one attempt, where the row of the request says all of it: it answered, and the caller got that answer.
+    fn only_attempt(&self) -> Option<&Attempt> {
+        let [only] = self.attempts.as_slice() else {
+            return None;
+        };
+        let is_told = only.outcome == ANSWERED && only.target == self.model && only.status == Some(self.status);
+        Some(only).filter(|only| is_told && only.begun.is_some())
+    }
+
     /// The row of the request.
     pub fn values(&self) -> [Value<'_>; REQUEST_COLUMNS.len()] {
         let bucket = |of: fn(&Tokens) -> u64| Value::counted(self.tokens.as_ref().map(|tokens| of(tokens).min(MOST)));
+        let only = self.only_attempt();
         [
             Value::Integer(self.id),
             Value::text(&self.request),
@@ -214,6 +227,9 @@ impl Record {
             Value::text(self.provider_dialect()),
             Value::text(&self.fault),
             Value::count(self.from_cache.into()),
+            only.map_or(Value::Null, Attempt::key),
+            Value::counted(only.and_then(|only| only.latency)),
+            Value::counted(only.and_then(|only| only.begun)),
         ]
     }
 
@@ -229,15 +245,18 @@ impl Record {
         })
     }
 
-    /// The rows of the attempts.
+    /// The rows of the attempts that the row of the request does not tell.
     pub fn attempt_values(&self) -> impl Iterator<Item = [Value<'_>; ATTEMPT_COLUMNS.len()]> {
-        (1..).zip(&self.attempts).map(|(number, attempt)| {
-            let key = attempt.key.map(|key| format!("{key:08x}"));
+        let apart = match self.only_attempt() {
+            Some(_) => &[],
+            None => self.attempts.as_slice(),
+        };
+        (1..).zip(apart).map(|(number, attempt)| {
             [
                 Value::Integer(self.id),
                 Value::count(number),
                 Value::text(&attempt.target),
-                key.map_or(Value::Null, |key| Value::Text(key.into())),
+                attempt.key(),
                 Value::Text(attempt.outcome.as_ref().into()),
                 Value::counted(attempt.status.map(u64::from)),
                 Value::counted(attempt.latency),
@@ -245,6 +264,13 @@ impl Record {
                 Value::counted(attempt.begun),
             ]
         })
+    }
+}
+
+impl Attempt {
+    fn key(&self) -> Value<'static> {
+        self.key
+            .map_or(Value::Null, |key| Value::Text(format!("{key:08x}").into()))
     }
 }
 

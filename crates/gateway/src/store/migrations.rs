@@ -5,7 +5,7 @@
 ///
 /// Ids are made here, not by the database (`crate::ledger::ids`): a row that is written again is known by its id. They
 /// grow with time, so that they serve as the index by time.
-pub const MIGRATIONS: [Migration; 8] = [
+pub const MIGRATIONS: [Migration; 10] = [
     Migration::Both(LEDGER),
     Migration::Both(MORE_OF_REQUESTS),
     Migration::Postgres(NODES),
@@ -14,6 +14,8 @@ pub const MIGRATIONS: [Migration; 8] = [
     Migration::Both(CLIENTS),
     Migration::Both(FROM_CACHE),
     Migration::Both(DELETED),
+    Migration::Both(ATTEMPTS_IN_REQUESTS),
+    Migration::Postgres(NODES_OF_ATTEMPTS),
 ];
 
 /// A step. Databases that it is not for count it too.
@@ -156,4 +158,29 @@ const DELETED: &str = "
         cost   INTEGER NOT NULL,       -- in nano-dollars
         PRIMARY KEY (client, day)
     ) WITHOUT ROWID;
+";
+
+/// Most requests are put to one target, which answers: then the row of the request says all that there is to say of the attempt.
+/// Whoever reads finds all attempts in one place, as before. With the casts both halves of the view are of the same types, without
+/// which SQLite would read all of it to join it.
+const ATTEMPTS_IN_REQUESTS: &str = "
+    ALTER TABLE attempts RENAME TO attempts_apart;
+    ALTER TABLE requests ADD COLUMN attempt_key TEXT;        -- the key, latency and begun of the only attempt, if it answered
+    ALTER TABLE requests ADD COLUMN attempt_latency INTEGER;
+    ALTER TABLE requests ADD COLUMN attempt_begun INTEGER;   -- NULL: the attempts are in attempts_apart
+    CREATE VIEW attempts AS
+        SELECT request, number, target, key, outcome, status, latency, dialect, begun FROM attempts_apart
+        UNION ALL
+        SELECT id, CAST(1 AS INTEGER), model, attempt_key, CAST('answered' AS TEXT), status, attempt_latency,
+            provider_dialect, attempt_begun
+        FROM requests WHERE attempt_begun IS NOT NULL;
+";
+
+const NODES_OF_ATTEMPTS: &str = "
+    CREATE OR REPLACE VIEW attempts AS
+        SELECT request, number, target, key, outcome, status, latency, dialect, begun, node FROM attempts_apart
+        UNION ALL
+        SELECT id, CAST(1 AS BIGINT), model, attempt_key, CAST('answered' AS TEXT), status, attempt_latency,
+            provider_dialect, attempt_begun, node
+        FROM requests WHERE attempt_begun IS NOT NULL;
 ";

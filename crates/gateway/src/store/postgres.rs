@@ -170,7 +170,7 @@ impl Postgres {
         }
     }
 
-    /// One statement is one transaction, and takes one round trip.
+    /// One statement is one transaction, and takes one round trip. What belongs to a request that is there already is there too.
     fn insert(&mut self, records: &[&Record]) -> Result<(), Error> {
         let (mut requests, mut attempts, mut contents) = (Vec::new(), Vec::new(), Vec::new());
         for record in records {
@@ -182,11 +182,12 @@ impl Postgres {
         let rows = [&requests, &attempts, &contents].map(serde_json::to_string);
         let [requests, attempts, contents] = rows;
         let (requests, attempts, contents) = (requests?, attempts?, contents?);
+        let of_asked = "WHERE (request, node) IN (SELECT id, node FROM asked)";
         let statement = format!(
-            "WITH asked AS ({}), said AS ({}) {}",
-            insert_into("requests", &REQUEST_COLUMNS, "$1"),
-            insert_into("contents", &CONTENT_COLUMNS, "$3"),
-            insert_into("attempts", &ATTEMPT_COLUMNS, "$2")
+            "WITH asked AS ({} RETURNING id, node), said AS ({}) {}",
+            insert_into("requests", &REQUEST_COLUMNS, "$1", ""),
+            insert_into("contents", &CONTENT_COLUMNS, "$3", of_asked),
+            insert_into("attempts_apart", &ATTEMPT_COLUMNS, "$2", of_asked)
         );
         let values: [(&(dyn ToSql + Sync), Type); 3] = [
             (&requests, Type::TEXT),
@@ -259,8 +260,8 @@ impl Postgres {
                   size AS (
                       SELECT 'requests'::regclass AS relid, avg(pg_column_size(r.*)) AS bytes
                           FROM (SELECT * FROM requests ORDER BY id DESC LIMIT 1000) r
-                      UNION ALL SELECT 'attempts'::regclass, avg(pg_column_size(a.*))
-                          FROM (SELECT * FROM attempts ORDER BY request DESC LIMIT 1000) a
+                      UNION ALL SELECT 'attempts_apart'::regclass, avg(pg_column_size(a.*))
+                          FROM (SELECT * FROM attempts_apart ORDER BY request DESC LIMIT 1000) a
                       UNION ALL SELECT 'contents'::regclass, avg(pg_column_size(c.*))
                           FROM (SELECT * FROM contents ORDER BY request DESC LIMIT 100) c
                   ),
@@ -355,11 +356,11 @@ fn json(columns: &[&str], values: &[Value<'_>], node: i64) -> Map<String, Json> 
     cells.chain([("node".to_owned(), node.into())]).collect()
 }
 
-fn insert_into(table: &str, columns: &[&str], place: &str) -> String {
+fn insert_into(table: &str, columns: &[&str], place: &str, which: &str) -> String {
     let columns = columns.join(", ");
     format!(
         "INSERT INTO {table} ({columns}, node) SELECT {columns}, node
-         FROM json_populate_recordset(NULL::{table}, {place}::json) ON CONFLICT DO NOTHING"
+         FROM json_populate_recordset(NULL::{table}, {place}::json) {which} ON CONFLICT DO NOTHING"
     )
 }
 

@@ -254,7 +254,7 @@ pub const REMEMBER: [&str; 3] = [
 
 /// Deletes the rows up to an id, `$1`.
 pub const DELETE: [&str; 3] = [
-    "DELETE FROM attempts WHERE request <= $1",
+    "DELETE FROM attempts_apart WHERE request <= $1",
     "DELETE FROM contents WHERE request <= $1",
     "DELETE FROM requests WHERE id <= $1",
 ];

@@ -1,11 +1,14 @@
 //! Rows in a file of SQLite's.
 
+mod insert;
+
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, InterruptHandle, OpenFlags, params, params_from_iter};
 
+use self::insert::Insert;
 use super::clients::Change;
 use super::findings::Row;
 use super::migrations::MIGRATIONS;
@@ -16,6 +19,9 @@ use crate::ledger::record::{ATTEMPT_COLUMNS, CONTENT_COLUMNS, REQUEST_COLUMNS, R
 
 /// How long to wait for another process that writes.
 const PATIENCE: Duration = Duration::from_millis(100);
+
+/// The bytes of a page: some dozens of rows.
+const PAGE: u32 = 8192;
 
 /// As many requests are deleted at a time, so that new rows never wait for long.
 const STEP: i64 = 1_000;
@@ -55,6 +61,8 @@ impl Sqlite {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(PATIENCE)?;
+        // Of a file that is new. A page takes two system calls to be written.
+        connection.pragma_update(None, "page_size", PAGE)?;
         connection.query_row("PRAGMA journal_mode = WAL", (), |_| Ok(()))?;
         connection.pragma_update(None, "synchronous", if durable { "FULL" } else { "NORMAL" })?;
         let mut store = Self { connection, contents };
@@ -119,26 +127,29 @@ impl Sqlite {
             .connection
             .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         {
-            let mut requests = transaction.prepare(&insert("requests", &REQUEST_COLUMNS))?;
-            let mut attempts = transaction.prepare(&insert("attempts", &ATTEMPT_COLUMNS))?;
-            let mut contents = transaction.prepare(&insert("contents", &CONTENT_COLUMNS))?;
+            let mut requests = Insert::into(&transaction, "requests", &REQUEST_COLUMNS)?;
+            let mut attempts = Insert::into(&transaction, "attempts_apart", &ATTEMPT_COLUMNS)?;
+            let mut contents = Insert::into(&transaction, "contents", &CONTENT_COLUMNS)?;
             let mut logs = if self.contents.request_logs {
-                Some(transaction.prepare(request_log::INSERT)?)
+                Some(transaction.prepare_cached(request_log::INSERT)?)
             } else {
                 None
             };
             for record in records {
-                let is_new = requests.execute(params_from_iter(record.values()))? > 0;
-                for attempt in record.attempt_values() {
-                    attempts.execute(params_from_iter(attempt))?;
+                if !requests.write(record.values())? {
+                    // So is all that belongs to it.
+                    continue;
                 }
-                if let (Some(logs), true) = (&mut logs, is_new)
+                for attempt in record.attempt_values() {
+                    attempts.write(attempt)?;
+                }
+                if let Some(logs) = &mut logs
                     && let Some(values) = request_log::values(record)
                 {
                     logs.execute(params_from_iter(values))?;
                 }
                 if let Some(content) = record.content_values().filter(|_| self.contents.ledger) {
-                    contents.execute(params_from_iter(content))?;
+                    contents.write(content)?;
                 }
             }
         }
@@ -226,14 +237,6 @@ fn version(connection: &Connection) -> Result<usize, Error> {
         return Err(Error::ToSqlConversionFailure(super::Error::newer().to_string().into()));
     }
     Ok(version)
-}
-
-fn insert(table: &str, columns: &[&str]) -> String {
-    let places = vec!["?"; columns.len()].join(", ");
-    format!(
-        "INSERT OR IGNORE INTO {table} ({}) VALUES ({places})",
-        columns.join(", ")
-    )
 }
 
 impl ToSql for Value<'_> {

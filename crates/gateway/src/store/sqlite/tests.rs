@@ -1,7 +1,7 @@
 use super::*;
 use crate::ledger::ids::Ids;
-use crate::ledger::record::{Attempt, Tokens};
-use crate::store::findings::Spent;
+use crate::ledger::record::{ANSWERED, Attempt, Tokens};
+use crate::store::findings::{Spent, Tried};
 use crate::store::question;
 
 /// A day in 2025, in milliseconds since 1970.
@@ -49,6 +49,111 @@ fn a_row_that_is_there_stays_as_it_is() {
     let statuses = "SELECT group_concat(status) FROM requests ORDER BY id";
     let statuses: String = store.connection.query_row(statuses, (), |row| row.get(0)).unwrap();
     assert_eq!(statuses, "200,200,200");
+}
+
+/// The attempts of a request, as they are told.
+fn attempts(store: &Sqlite, id: i64) -> Vec<Tried> {
+    let rows = store.select(&question::attempts(id)).unwrap();
+    rows.iter().map(Tried::from).collect()
+}
+
+/// A request of one attempt, which answered.
+fn answered(id: i64) -> Record {
+    Record {
+        attempts: vec![Attempt {
+            target: "up/m".to_owned(),
+            key: Some(0xa),
+            outcome: ANSWERED.into(),
+            status: Some(200),
+            latency: Some(900),
+            dialect: "openai".into(),
+            begun: Some(70),
+        }],
+        ..record(id, DAY)
+    }
+}
+
+#[test]
+fn every_attempt_is_told_wherever_it_stands() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = Sqlite::open(&directory.path().join("m.db"), false, Contents::LEDGER).unwrap();
+    let (mut faulty, mut changed, mut second) = (answered(2), answered(3), answered(4));
+    (faulty.attempts[0].outcome, faulty.attempts[0].status) = ("faulty".into(), None);
+    changed.status = 500;
+    second.attempts.insert(0, faulty.attempts[0].clone());
+    let records = [answered(1), faulty, changed, second];
+    for _ in 0..2 {
+        store.write(&records).unwrap();
+        assert_eq!((count(&store, "attempts"), count(&store, "attempts_apart")), (5, 4));
+    }
+    let first = Tried {
+        target: "up/m".to_owned(),
+        key: Some("0000000a".to_owned()),
+        outcome: ANSWERED.to_owned(),
+        status: Some(200),
+        latency: Some(900),
+        dialect: "openai".to_owned(),
+        begun: Some(70),
+    };
+    let failed = Tried {
+        outcome: "faulty".to_owned(),
+        status: None,
+        ..first.clone()
+    };
+    // The third one's status is not that of the reply.
+    let told = [1, 2, 3, 4].map(|id| attempts(&store, id));
+    let all = [
+        vec![first.clone()],
+        vec![failed.clone()],
+        vec![first.clone()],
+        vec![failed, first],
+    ];
+    assert_eq!(told, all);
+    while store.prune(Some(u64::MAX), u64::MAX).unwrap() {}
+    assert_eq!((count(&store, "attempts"), count(&store, "attempts_apart")), (0, 0));
+}
+
+#[test]
+fn a_join_with_attempts_reads_no_more_than_it_has_to() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Sqlite::open(&directory.path().join("m.db"), false, Contents::LEDGER).unwrap();
+    let join = "EXPLAIN QUERY PLAN SELECT outcome FROM attempts JOIN requests ON requests.id = attempts.request
+        WHERE requests.request = 'abc'";
+    let mut plan = store.connection.prepare(join).unwrap();
+    let steps = plan.query_map((), |row| row.get::<_, String>("detail")).unwrap();
+    let whole: Vec<String> = steps.map(Result::unwrap).filter(|step| step.contains("SCAN")).collect();
+    assert_eq!(whole, Vec::<String>::new());
+}
+
+#[test]
+fn a_row_has_nothing_of_the_one_before() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = Sqlite::open(&directory.path().join("m.db"), false, Contents::LEDGER).unwrap();
+    let bare = |id| Record {
+        id,
+        ..Record::default()
+    };
+    let other = Record {
+        client: "others".to_owned(),
+        cost: None,
+        ..answered(4)
+    };
+    let records = [answered(1), bare(2), answered(3), other, bare(5)];
+    store.write(&records[..2]).unwrap();
+    store.write(&records[2..]).unwrap();
+    let columns = REQUEST_COLUMNS.join(", ");
+    for record in &records {
+        let sql = format!("SELECT {columns} FROM requests WHERE id = {}", record.id);
+        let values = store
+            .connection
+            .query_row(&sql, (), |row| {
+                (0..REQUEST_COLUMNS.len())
+                    .map(|at| row.get(at))
+                    .collect::<Result<Vec<Value<'static>>, _>>()
+            })
+            .unwrap();
+        assert_eq!(values, record.values());
+    }
 }
 
 #[test]
@@ -100,6 +205,36 @@ fn a_database_of_the_first_version_is_brought_up_to_date() {
         .unwrap();
     assert_eq!(old[0].0["total"], Value::Integer(1000));
     assert_eq!(old[0].0["route"], Value::Null);
+}
+
+#[test]
+fn attempts_of_an_earlier_version_are_told_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("m.db");
+    let earlier = Connection::open(&path).unwrap();
+    for migration in &MIGRATIONS[..8] {
+        earlier.execute_batch(migration.for_sqlite()).unwrap();
+    }
+    earlier
+        .execute_batch(
+            "CREATE TABLE schema_version (version INTEGER NOT NULL);
+             INSERT INTO schema_version VALUES (8);
+             INSERT INTO requests (id, request, time, streamed, model, status, attempts, estimated, total)
+                 VALUES (1, 'old', 5, 0, 'up/m', 200, 1, 0, 1000);
+             INSERT INTO attempts VALUES (1, 1, 'up/m', NULL, 'answered', 200, 900, 'openai', 80);",
+        )
+        .unwrap();
+    drop(earlier);
+    let mut store = Sqlite::open(&path, false, Contents::LEDGER).unwrap();
+    // The first comes out of the spool once more.
+    store.write([&answered(1), &answered(2)]).unwrap();
+    let begun = |id| {
+        attempts(&store, id)
+            .iter()
+            .map(|attempt| attempt.begun)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!((begun(1), begun(2)), (vec![Some(80)], vec![Some(70)]));
 }
 
 #[test]
