@@ -60,7 +60,15 @@ def accounts(bench):
     bench.servers.start_redis()
     ways = [bench.servers.start_mynah(variant) for variant in servers.ACCOUNTS]
     course = ["closed", "--connections", "64", "--body-bytes", "1024"]
-    return bench.in_turn("accounts", ways, lambda way: bench.load(way, "small", *course, seconds=5))
+
+    def measure(way):
+        before = way.ticks()
+        figures = bench.load(way, "small", *course, seconds=5)
+        spent = way.ticks() - before
+        share = spent["ledger"] / spent.total()
+        return figures | {"ledger_us_per_request": figures["cpu_us_per_request"] * share}
+
+    return bench.in_turn("accounts", ways, measure)
 
 
 def streams(bench):

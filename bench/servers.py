@@ -1,5 +1,6 @@
 """Starts and stops what takes part: fake providers, nginx, and Mynah."""
 
+import collections
 import contextlib
 import os
 import pathlib
@@ -93,6 +94,15 @@ class Way:
         """Kilobytes of memory: `VmRSS` now, `VmHWM` at most."""
         lines = pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith(field + ":"))
+
+    def ticks(self):
+        """CPU time so far, by the names of threads."""
+        spent = collections.Counter()
+        for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
+            name, _, rest = (task / "stat").read_text().partition("(")[2].rpartition(")")
+            user, system = rest.split()[11:13]
+            spent[name] += int(user) + int(system)
+        return spent
 
 
 class Servers(contextlib.ExitStack):

@@ -27,11 +27,14 @@ def accounts(results):
     before = next(iter(spent.values()))
     rows = []
     for _, name, rounds in results:
-        added = statistics.median(value - other for value, other in zip(spent[name], before))
-        rows.append([name, number(statistics.median(spent[name])), number(added),
+        all_added = [value - other for value, other in zip(spent[name], before)]
+        writing = [figures["ledger_us_per_request"] for figures in rounds]
+        serving = [value - other for value, other in zip(all_added, writing)]
+        added, *parts = map(statistics.median, (all_added, serving, writing))
+        rows.append([name, number(statistics.median(spent[name])), number(added), *map(number, parts),
                      verdict(added, ACCOUNT_TARGETS.get(name), " µs"), f"{middle(rounds, 'throughput'):,.0f}",
                      *percentiles(rounds, "latency_ms"), memory_of(rounds)])
-    head = ["", "CPU µs per request", "added", "target", "requests/s", "p50 ms", "p99 ms", "RSS MB"]
+    head = ["", "CPU µs per request", "added", "by serving", "by writing", "target", "requests/s", "p50 ms", "p99 ms", "RSS MB"]
     return table(head, rows)
 
 
