@@ -202,6 +202,8 @@ async fn a_node_that_is_dead_is_no_answer_on_any_path() {
         ]
         .concat(),
     );
+    // The list waits for what both heads have to say.
+    assert_eq!(ids(&gateway).await, ["m", "two/m", "mynah/echo"]);
     let body = r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"stream":false}"#;
     for _ in 0..6 {
         for (path, body) in [
