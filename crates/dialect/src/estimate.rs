@@ -46,17 +46,15 @@ pub fn body_tokens(body: &[u8]) -> u64 {
     letters.tokens().saturating_add(files).max(1)
 }
 
-/// The length of the string that begins here, without its closing quote.
+/// The length of the string that begins here, without its closing quote. Line breaks are escaped more often than quotes, so
+/// quotes are what is looked for.
 fn string_end(string: &[u8]) -> usize {
-    let mut at = 0;
-    while let Some(found) = string.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
-        at += found;
-        if string.get(at) == Some(&b'"') {
-            return at;
-        }
-        at += 2;
-    }
-    string.len()
+    let is_escaped = |quote: usize| {
+        let before = string.iter().take(quote).rev();
+        before.take_while(|byte| **byte == b'\\').count() % 2 == 1
+    };
+    let mut quotes = memchr::memchr_iter(b'"', string);
+    quotes.find(|quote| !is_escaped(*quote)).unwrap_or(string.len())
 }
 
 /// Whether a string is an encoded file: nobody writes that much without a space.
@@ -181,6 +179,22 @@ mod tests {
         assert!(body_tokens(document.as_bytes()) >= 1_000);
         for odd in ["", "\"", "\"\\", "{\"a\\\""] {
             assert!(body_tokens(odd.as_bytes()) >= 1);
+        }
+    }
+
+    #[test]
+    fn strings_end_at_a_quote_that_is_not_escaped() {
+        for (text, length) in [
+            (r#"ab"c"#, 2),
+            (r#"""#, 0),
+            (r#"\"a""#, 3),
+            (r#"\\"a""#, 2),
+            (r#"a\n\\\"\n""#, 9),
+            (r#"a\\\\" \""#, 5),
+            (r"a\\", 3),
+            (r#"a\""#, 3),
+        ] {
+            assert_eq!(string_end(text.as_bytes()), length, "{text}");
         }
     }
 
