@@ -156,6 +156,8 @@ impl Cluster {
         // A place that was given back at this node must be known before the next request asks for it.
         if allowance.levels.iter().any(|level| level.scope.lock().owes()) {
             self.outbox.flush(link, &self.keys, now)?;
+        } else {
+            self.outbox.wait_for_flush();
         }
         let question = Question::new(allowance, demand, now);
         let pending = link.connection.send(&question.command(link, &self.keys))?;

@@ -103,6 +103,11 @@ impl Outbox {
         Ok(())
     }
 
+    /// Waits until nobody has taken what is owed, and not sent it yet. That takes no longer than to write it down.
+    pub fn wait_for_flush(&self) {
+        drop(lock(&self.outgoing));
+    }
+
     /// Waits until everything is confirmed that is under way. Returns whether there was anything.
     pub async fn hear(&self, timeout: Duration) -> Result<bool, Error> {
         let mut any = false;
