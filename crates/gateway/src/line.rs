@@ -188,8 +188,8 @@ impl<'a> Line<'a, '_> {
             Some(Call {
                 method: method.clone(),
                 base: &endpoint.base,
-                path: path.clone(),
-                headers: headers.clone(),
+                path: &path,
+                headers: &headers,
                 body: body.again()?,
             })
         };

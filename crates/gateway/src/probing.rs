@@ -43,15 +43,15 @@ async fn answers(app: &App, provider: &Provider, probe: &Probe) -> bool {
         return false;
     };
     let credential = endpoint.credential((!provider.secrets.is_empty()).then_some(0));
+    let mut headers = CallHeaders::default();
+    headers.extend(&provider.headers);
+    credential.extend_headers(&mut headers);
     let call = || {
-        let mut headers = CallHeaders::default();
-        headers.extend(&provider.headers);
-        credential.extend_headers(&mut headers);
         Some(Call {
             method: Method::GET,
             base: &endpoint.base,
-            path: probe.path.clone(),
-            headers,
+            path: &probe.path,
+            headers: &headers,
             body: Outgoing::held(Vec::new()),
         })
     };

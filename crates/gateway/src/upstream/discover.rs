@@ -106,12 +106,13 @@ impl<'a> Inquiry<'a> {
         let path = self
             .path(next)
             .ok_or_else(|| unlisted("the place of its model list is not a path"))?;
+        let headers = self.headers();
         let call = || {
             Some(Call {
                 method: Method::GET,
                 base: self.base,
-                path: path.clone(),
-                headers: self.headers(),
+                path: &path,
+                headers: &headers,
                 body: Outgoing::held(Vec::new()),
             })
         };

@@ -35,9 +35,9 @@ pub struct Call<'a> {
     /// Where to.
     pub base: &'a BaseUrl,
     /// The path and query on that host.
-    pub path: PathAndQuery,
+    pub path: &'a PathAndQuery,
     /// Everything but `Host`, lengths and transfer encodings.
-    pub headers: CallHeaders<'a>,
+    pub headers: &'a CallHeaders<'a>,
     /// The body.
     pub body: Outgoing,
 }
@@ -167,15 +167,17 @@ struct OnItsWay {
 
 impl OnItsWay {
     fn new(call: Call<'_>, connection: Http1) -> Self {
-        let mut headers = call.headers;
-        if let Some(authorization) = connection.proxy.as_ref().and_then(|proxy| proxy.authorization.as_ref()) {
+        let authorization = connection.proxy.as_ref().and_then(|proxy| proxy.authorization.as_ref());
+        let authorized = authorization.map(|authorization| {
+            let mut headers = call.headers.clone();
             headers.insert(&PROXY, authorization);
-        }
+            headers
+        });
         let head = RequestHead {
             method: &call.method,
             base: call.base,
             path: call.path.as_str(),
-            headers: &headers,
+            headers: authorized.as_ref().unwrap_or(call.headers),
             whole_url: connection.proxy.is_some(),
         };
         let exchange = Exchange::new(Sending::new(&head, call.body), &call.method);
@@ -210,7 +212,7 @@ async fn over_http2(
     let mut request = Request::new(call.body);
     *request.version_mut() = Version::HTTP_2;
     *request.method_mut() = call.method;
-    *request.uri_mut() = call.base.url(call.path);
+    *request.uri_mut() = call.base.url(call.path.clone());
     *request.headers_mut() = call.headers.to_map();
     let sending = stream.requests.send_request(request);
     let answered = in_time(sending, &mut stream.alarm, patience.deadline).await;
@@ -308,6 +310,7 @@ mod tests {
             between_bytes: Duration::from_secs(5),
         };
         let mut body = Some(body);
+        let (path, headers) = (PathAndQuery::from_static("/v1"), CallHeaders::default());
         let call = || {
             let again = match &body {
                 Some(Outgoing::Held { pieces, .. }) => Outgoing::held(pieces.clone()),
@@ -316,8 +319,8 @@ mod tests {
             Some(Call {
                 method: Method::POST,
                 base,
-                path: PathAndQuery::from_static("/v1"),
-                headers: CallHeaders::default(),
+                path: &path,
+                headers: &headers,
                 body: again,
             })
         };
