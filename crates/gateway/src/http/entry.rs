@@ -30,7 +30,7 @@ use crate::translated::LOSSY;
 
 /// One line of the request log and one row of the ledger, written when the request is over in whatever way.
 ///
-/// It is in a box, as it goes through many hands, and most of them have nothing to do with it.
+/// What it says is in a box, as it goes through many hands, and most of them have nothing to do with it.
 #[derive(Debug, Default)]
 pub struct Entry {
     /// How many times somebody was asked.
@@ -51,7 +51,6 @@ struct Kept {
     model: String,
     /// `None` until there is a reply.
     status: Option<StatusCode>,
-    attempts: u32,
     error: Option<&'static str>,
     /// What was seen of the answer.
     seen: Option<Seen>,
@@ -213,9 +212,6 @@ impl Entry {
     /// Notes how many times somebody was asked.
     pub fn tried(&mut self, attempts: u32) {
         self.attempts = attempts;
-        if let Some(kept) = &mut self.kept {
-            kept.attempts = attempts;
-        }
     }
 
     /// The reply to a request that ends without an answer. It tells how often somebody was asked.
@@ -254,7 +250,7 @@ impl Entry {
         if let Some(meter) = &mut kept.meter {
             meter.goes_on(rest.price.take(), seen.unwrap_or_default());
         }
-        kept.attempts = rest.attempts;
+        self.attempts = rest.attempts;
         let before = kept.continued.take().map(|before| before + ", ");
         kept.continued = Some(before.unwrap_or_default() + &rest.by);
         if let Some(account) = &mut kept.account {
@@ -273,7 +269,7 @@ impl Entry {
     pub(super) fn answered(&mut self, answer: &Answer<'_>, is_stream: bool, ours: Duration) {
         let Some(kept) = &mut self.kept else { return };
         kept.status = Some(answer.status);
-        kept.attempts = answer.attempts;
+        self.attempts = answer.attempts;
         kept.model.clone_from(&answer.target.name);
         kept.lost = answer.headers.get(&LOSSY).cloned();
         kept.seen = answer.seen.as_deref().copied();
@@ -323,7 +319,6 @@ impl Kept {
             asked: String::new(),
             model: String::new(),
             status: None,
-            attempts: 0,
             error: None,
             seen: None,
             blame: None,
@@ -348,6 +343,7 @@ impl Kept {
 
     fn log(
         &self,
+        attempts: u32,
         (taken, status): (Duration, StatusCode),
         error: Option<&'static str>,
         lost: Option<&str>,
@@ -362,7 +358,7 @@ impl Kept {
             asked = self.asked,
             model = self.model,
             client = self.client,
-            attempts = self.attempts,
+            attempts,
             input_tokens = usage.input,
             output_tokens = usage.output,
             estimated = usage.estimated.then_some(true),
@@ -374,10 +370,9 @@ impl Kept {
             id = self.id,
         );
     }
-}
 
-impl Drop for Kept {
-    fn drop(&mut self) {
+    /// The request is over, after so many attempts.
+    fn close(self, attempts: u32) {
         let (status, error) = match self.status {
             Some(status) => (status, self.error),
             None => (
@@ -386,25 +381,32 @@ impl Drop for Kept {
             ),
         };
         let (charge, taken) = (self.charge(), self.begun.elapsed());
-        let lost = self.lost.take();
-        let lost = lost.as_ref().and_then(|lost| lost.to_str().ok());
+        let lost = self.lost.as_ref().and_then(|lost| lost.to_str().ok());
         if crate::telemetry::logs_requests() {
-            self.log((taken, status), error, lost, &charge);
+            self.log(attempts, (taken, status), error, lost, &charge);
         }
-        if let Some(account) = self.account.take() {
+        if let Some(account) = self.account {
             account.close(Closing {
                 taken,
-                request: std::mem::take(&mut self.id),
-                path: std::mem::take(&mut self.path),
-                client: std::mem::take(&mut self.client),
-                asked: std::mem::take(&mut self.asked),
-                model: std::mem::take(&mut self.model),
+                request: self.id,
+                path: self.path,
+                client: self.client,
+                asked: self.asked,
+                model: self.model,
                 status,
                 error,
                 charge,
                 blame: self.blame,
                 lost,
             });
+        }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        if let Some(kept) = self.kept.take() {
+            kept.close(self.attempts);
         }
     }
 }
