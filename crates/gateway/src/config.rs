@@ -9,7 +9,7 @@ mod admin;
 mod advice;
 pub mod check;
 pub mod clients;
-mod cluster;
+pub mod cluster;
 pub mod document;
 pub mod effective;
 pub mod env;
@@ -26,7 +26,7 @@ pub mod routing;
 pub mod schema;
 pub mod secret;
 pub mod show;
-mod store;
+pub mod store;
 pub mod units;
 
 use std::net::SocketAddr;

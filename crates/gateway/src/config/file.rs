@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use indexmap::IndexMap;
 use mynah_dialect::quirks::Quirks;
@@ -10,10 +9,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::clients::{Client, Group};
+use super::cluster::Cluster;
 use super::models::{Cache, Model, Routing};
 use super::price::PriceTable;
 use super::replies::Replies;
 use super::secret::Secret;
+use super::store::Store;
 use super::units::{Size, Span};
 use crate::breaker::BreakerRules;
 use crate::known;
@@ -221,93 +222,6 @@ impl Default for Log {
             requests: None,
             format: LogFormat::Text,
         }
-    }
-}
-
-/// Where the ledger is kept, and for how long.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Store {
-    /// The database: `sqlite://` and the path of a file, which is made if it is not there, or that of a PostgreSQL server,
-    /// `postgres://USER@HOST/DATABASE`.
-    pub url: String,
-    /// The password for the PostgreSQL server, as it is; in the URL it would have to be percent-encoded.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub password: Option<Secret>,
-    /// The file where rows wait while the database cannot be written. Default: the name of SQLite's file and `.spool`, or
-    /// `mynah.spool` with PostgreSQL.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub spool: Option<PathBuf>,
-    /// No row is in memory alone for longer than this. `0ms`: each row is written at once, and to the disk itself.
-    pub flush: Span,
-    /// The most rows that wait in memory; more are dropped and counted.
-    pub max_pending: u32,
-    /// The most bytes that wait in the spool.
-    pub max_spool: Size,
-    /// Rows are deleted when they are older than this. Default: never.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_age: Option<Span>,
-    /// The oldest rows are deleted when the database has more bytes than this.
-    pub max_size: Size,
-    /// Keep prompts and answers too: the bodies of requests that name a model, and of their answers.
-    pub log_content: bool,
-    /// Write a row for each request also to a table `request_logs`, with its messages, the text of its answer and its
-    /// usage. Only with SQLite.
-    pub request_logs: bool,
-    /// The most bytes that are kept of each body.
-    pub max_content: Size,
-    /// Regular expressions; what they find in bodies is replaced by `[redacted]`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub redact: Vec<String>,
-    /// Names of JSON members, without regard to case; the texts and numbers that they have in bodies are not kept.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub redact_keys: Vec<String>,
-}
-
-impl Default for Store {
-    fn default() -> Self {
-        Self {
-            url: "sqlite://mynah.db".to_owned(),
-            password: None,
-            spool: None,
-            flush: Span(Duration::from_millis(200)),
-            max_pending: 20_000,
-            max_spool: Size::mebibytes(64),
-            max_age: None,
-            max_size: Size::mebibytes(4096),
-            log_content: false,
-            request_logs: false,
-            max_content: Size(64 * 1024),
-            redact: Vec::new(),
-            redact_keys: Vec::new(),
-        }
-    }
-}
-
-/// Nodes that share limits, budgets and rests of keys by way of Redis or Valkey.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Cluster {
-    /// Where Redis is: `redis://:PASSWORD@HOST:6379/0`, `rediss://` for TLS, `unix:///PATH` for a socket.
-    pub redis: Secret,
-    /// What the nodes are called together. Nodes with the same name in the same Redis share everything.
-    #[serde(default = "Cluster::default_name")]
-    pub name: String,
-    /// How long a request waits for Redis. After that, the node goes on with its share of the limits.
-    #[serde(default = "Cluster::default_timeout")]
-    pub timeout: Span,
-    /// By how many nodes limits are shared while Redis is away. Default: as many as there were last.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub nodes: Option<u32>,
-}
-
-impl Cluster {
-    fn default_name() -> String {
-        "mynah".to_owned()
-    }
-
-    fn default_timeout() -> Span {
-        Span(Duration::from_millis(50))
     }
 }
 

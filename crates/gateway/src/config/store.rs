@@ -1,10 +1,15 @@
-//! The part of the check that is about the ledger.
+//! Where the ledger is kept, as the file says it, and the part of the check that is about it.
 
 use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::check::Check;
+use super::secret::Secret;
+use super::units::{Size, Span};
 use super::{ContentConfig, Place, StoreConfig};
 use crate::ledger::content::Blackening;
 use crate::store::postgres::server::Server;
@@ -14,6 +19,66 @@ const LONGEST_FLUSH: Duration = Duration::from_mins(1);
 
 /// Bodies are kept in memory as far as they are kept at all.
 const LARGEST_CONTENT: u64 = 1024 * 1024;
+
+/// Where the ledger is kept, and for how long.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Store {
+    /// The database: `sqlite://` and the path of a file, which is made if it is not there, or that of a PostgreSQL server,
+    /// `postgres://USER@HOST/DATABASE`.
+    pub url: String,
+    /// The password for the PostgreSQL server, as it is; in the URL it would have to be percent-encoded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<Secret>,
+    /// The file where rows wait while the database cannot be written. Default: the name of SQLite's file and `.spool`, or
+    /// `mynah.spool` with PostgreSQL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spool: Option<PathBuf>,
+    /// No row is in memory alone for longer than this. `0ms`: each row is written at once, and to the disk itself.
+    pub flush: Span,
+    /// The most rows that wait in memory; more are dropped and counted.
+    pub max_pending: u32,
+    /// The most bytes that wait in the spool.
+    pub max_spool: Size,
+    /// Rows are deleted when they are older than this. Default: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<Span>,
+    /// The oldest rows are deleted when the database has more bytes than this.
+    pub max_size: Size,
+    /// Keep prompts and answers too: the bodies of requests that name a model, and of their answers.
+    pub log_content: bool,
+    /// Write a row for each request also to a table `request_logs`, with its messages, the text of its answer and its
+    /// usage. Only with SQLite.
+    pub request_logs: bool,
+    /// The most bytes that are kept of each body.
+    pub max_content: Size,
+    /// Regular expressions; what they find in bodies is replaced by `[redacted]`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub redact: Vec<String>,
+    /// Names of JSON members, without regard to case; the texts and numbers that they have in bodies are not kept.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub redact_keys: Vec<String>,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            url: "sqlite://mynah.db".to_owned(),
+            password: None,
+            spool: None,
+            flush: Span(Duration::from_millis(200)),
+            max_pending: 20_000,
+            max_spool: Size::mebibytes(64),
+            max_age: None,
+            max_size: Size::mebibytes(4096),
+            log_content: false,
+            request_logs: false,
+            max_content: Size(64 * 1024),
+            redact: Vec::new(),
+            redact_keys: Vec::new(),
+        }
+    }
+}
 
 impl Check<'_> {
     /// Where the ledger is kept, if it is.
