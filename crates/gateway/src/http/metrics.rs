@@ -43,10 +43,16 @@ fn exposition(app: &App, caller: &Caller, now: Instant) -> String {
         "Requests that are being answered.",
     );
     let _ = writeln!(out, "mynah_requests_in_flight {in_flight}");
+    targets(&mut out, app, caller, now);
+    providers(&mut out, app, caller, now);
+    out
+}
+
+fn targets(out: &mut String, app: &App, caller: &Caller, now: Instant) {
     let mut targets = app.process.conditions.report(now);
     targets.retain(|(target, _)| caller.may_use(target));
     let mut all = |name: &str, kind: &str, help: &str, value: fn(&Report) -> Option<f64>| {
-        family(&mut out, name, kind, help);
+        family(out, name, kind, help);
         for (target, report) in &targets {
             if let Some(value) = value(report) {
                 let _ = writeln!(out, "{name}{{target=\"{}\"}} {value}", escaped(target));
@@ -83,9 +89,12 @@ fn exposition(app: &App, caller: &Caller, now: Instant) -> String {
         "1 while a target is left alone, since it failed too often.",
         |report| Some(f64::from(u8::from(matches!(report.admission, Admission::No(_))))),
     );
+}
+
+fn providers(out: &mut String, app: &App, caller: &Caller, now: Instant) {
     let seen = seen_by(app, caller);
     family(
-        &mut out,
+        out,
         "mynah_provider_keys_available",
         "gauge",
         "Keys of a provider that do not rest.",
@@ -95,7 +104,7 @@ fn exposition(app: &App, caller: &Caller, now: Instant) -> String {
         let _ = writeln!(out, "mynah_provider_keys_available{{provider=\"{name}\"}} {available}");
     }
     family(
-        &mut out,
+        out,
         "mynah_provider_degraded",
         "gauge",
         "1 while a provider cannot be reached, or does not give its list.",
@@ -104,7 +113,6 @@ fn exposition(app: &App, caller: &Caller, now: Instant) -> String {
         let (name, degraded) = (escaped(&seen.provider.name), u8::from(seen.record.is_degraded()));
         let _ = writeln!(out, "mynah_provider_degraded{{provider=\"{name}\"}} {degraded}");
     }
-    out
 }
 
 fn family(out: &mut String, name: &str, kind: &str, help: &str) {
