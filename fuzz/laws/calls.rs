@@ -51,7 +51,7 @@ fn read(text: &[u8], size: usize) -> Vec<(String, Vec<u8>)> {
         };
         taken += body.len();
         assert!(taken <= text.len());
-        requests.push((format!("{:?}", head.request), body));
+        requests.push((format!("{:?}", head.parts), body));
         if !is_whole {
             return requests;
         }

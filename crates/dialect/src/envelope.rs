@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use crate::json::{JsonFault, Scanner};
-use crate::whole::ANSWERS;
+use crate::whole::is_of_answers;
 
 /// Where the answer lies in a body; `None` for a body that is no envelope: the member is missing or no object, or the body
 /// has members of an answer itself.
@@ -22,7 +22,7 @@ fn find(body: &[u8], member: &str) -> Result<Option<Range<usize>>, JsonFault> {
         let key = body.get(key).unwrap_or_default();
         let value = scanner.value()?;
         let text = body.get(value.clone()).unwrap_or_default();
-        if ANSWERS.contains(&key) && text != b"null" {
+        if is_of_answers(key) && text != b"null" {
             return Ok(None);
         }
         // A key is in quotes.

@@ -49,13 +49,14 @@ impl<'a> Scanner<'a> {
 
     /// The byte after white space, which stays unread.
     pub(crate) fn next_byte(&mut self) -> Option<u8> {
-        while let Some(byte) = self.bytes.get(self.at) {
-            match byte {
-                b' ' | b'\n' | b'\r' | b'\t' => self.at += 1,
-                _ => return Some(*byte),
+        loop {
+            let byte = *self.bytes.get(self.at)?;
+            // Most bytes are told apart by the first comparison.
+            if byte > b' ' || !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+                return Some(byte);
             }
+            self.at += 1;
         }
-        None
     }
 
     /// Reads the opening brace of an object and returns its offset.
@@ -118,7 +119,9 @@ impl<'a> Scanner<'a> {
             _ => return Err(self.fault("`,` or `}`")),
         }
         self.next_byte();
-        let key = self.string()?;
+        let start = self.at;
+        self.string()?;
+        let key = start..self.at;
         self.take(b':', "`:`")?;
         Ok(Some(key))
     }
@@ -197,7 +200,7 @@ impl<'a> Scanner<'a> {
 
     fn scalar(&mut self) -> Result<(), JsonFault> {
         match self.bytes.get(self.at) {
-            Some(b'"') => self.string().map(drop),
+            Some(b'"') => self.string(),
             Some(b't') => self.word(b"true"),
             Some(b'f') => self.word(b"false"),
             Some(b'n') => self.word(b"null"),
@@ -249,13 +252,12 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// Walks over a string and returns its span, quotes included.
-    fn string(&mut self) -> Result<Range<usize>, JsonFault> {
-        let start = self.at;
-        if self.bytes.get(start) != Some(&b'"') {
+    /// Walks over a string, quotes included.
+    fn string(&mut self) -> Result<(), JsonFault> {
+        if self.bytes.get(self.at) != Some(&b'"') {
             return Err(self.fault("a string"));
         }
-        let mut base = start + 1;
+        let mut base = self.at + 1;
         // On the way, as a search of its own would go through the whole text once more.
         if let Some(b'm' | b'b') = self.bytes.get(base) {
             self.envelopes.look_at(&self.bytes[base..]);
@@ -265,7 +267,7 @@ impl<'a> Scanner<'a> {
         let first = base + specials.trailing_zeros() as usize;
         if specials != 0 && self.bytes[first] == b'"' {
             self.at = first + 1;
-            return Ok(start..self.at);
+            return Ok(());
         }
         let mut is_escaped = false;
         loop {
@@ -283,7 +285,7 @@ impl<'a> Scanner<'a> {
             let first = base + block.specials.trailing_zeros() as usize;
             if !is_escaped && self.bytes.get(first) == Some(&b'"') {
                 self.at = first + 1;
-                return Ok(start..self.at);
+                return Ok(());
             }
             let (quotes, backslashes) = (block.all(b'"'), block.all(b'\\'));
             let escaped = after_backslash(backslashes, &mut is_escaped);
@@ -298,7 +300,7 @@ impl<'a> Scanner<'a> {
             }
             if closing != 0 {
                 self.at = base + closing.trailing_zeros() as usize + 1;
-                return Ok(start..self.at);
+                return Ok(());
             }
             base += BLOCK;
         }

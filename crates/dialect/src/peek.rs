@@ -45,6 +45,15 @@ pub struct Model<'a> {
     pub span: Range<usize>,
 }
 
+/// A name that may be put in place of another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name {
+    /// The name.
+    pub plain: String,
+    /// The same as a JSON string.
+    literal: Bytes,
+}
+
 /// Where `stream_options.include_usage` stands, or would have to be put.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum UsageOption {
@@ -200,11 +209,20 @@ impl<'a> Gist<'a> {
 
 impl Model<'_> {
     /// The edit that puts another name in a JSON body, or `None` when it is the same name.
-    pub fn replaced_by(&self, name: &str) -> Option<Edit> {
-        (self.name != name).then(|| Edit {
+    pub fn replaced_by(&self, name: &Name) -> Option<Edit> {
+        (self.name != name.plain).then(|| Edit {
             span: self.span.clone(),
-            text: Bytes::from(quoted(name)),
+            text: name.literal.clone(),
         })
+    }
+}
+
+impl From<&str> for Name {
+    fn from(plain: &str) -> Self {
+        Self {
+            plain: plain.to_owned(),
+            literal: Bytes::from(quoted(plain)),
+        }
     }
 }
 
@@ -262,7 +280,7 @@ fn usage_option(body: &[u8], span: Range<usize>) -> Result<UsageOption, PeekErro
 /// A key without its quotes; escapes are resolved, so that `"mod\u0065l"` is `model` here as it is at the provider.
 pub(crate) fn plain_key<'a>(body: &'a [u8], span: &Range<usize>) -> Cow<'a, [u8]> {
     let inner = &body[span.start + 1..span.end - 1];
-    if memchr::memchr(b'\\', inner).is_none() {
+    if !inner.contains(&b'\\') {
         return Cow::Borrowed(inner);
     }
     match text(&body[span.clone()]) {
@@ -426,7 +444,7 @@ mod tests {
             let gist = peek(body.as_bytes()).unwrap();
             let model = gist.model.clone().unwrap();
             prop_assert_eq!(&model.name, &old);
-            let mut edits = Vec::from_iter(model.replaced_by(&new));
+            let mut edits = Vec::from_iter(model.replaced_by(&Name::from(new.as_str())));
             edits.extend(gist.include_usage());
             let spliced = edited(&body, edits.clone());
             let mut read: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&spliced).unwrap();

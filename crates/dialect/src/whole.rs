@@ -16,18 +16,22 @@ pub enum Whole {
     NotAnAnswer(&'static str),
 }
 
-/// Members that only answers have, in quotes: whoever has one is an answer, also if it tells of an error.
-pub(crate) const ANSWERS: [&[u8]; 9] = [
-    b"\"choices\"",
-    b"\"content\"",
-    b"\"candidates\"",
-    b"\"output\"",
-    b"\"data\"",
-    b"\"results\"",
-    b"\"embedding\"",
-    b"\"embeddings\"",
-    b"\"predictions\"",
-];
+/// Whether a member, whose key this is in quotes, is one that only answers have: whoever has one is an answer, also if it
+/// tells of an error.
+pub(crate) fn is_of_answers(key: &[u8]) -> bool {
+    matches!(
+        key,
+        b"\"choices\""
+            | b"\"content\""
+            | b"\"candidates\""
+            | b"\"output\""
+            | b"\"data\""
+            | b"\"results\""
+            | b"\"embedding\""
+            | b"\"embeddings\""
+            | b"\"predictions\""
+    )
+}
 
 /// Judges the body of an answer with a status of success, on a route whose answers are JSON. It must not be compressed.
 ///
@@ -120,7 +124,7 @@ fn members_at(scanner: &mut Scanner<'_>, body: &[u8]) -> Result<Members, JsonFau
             b"\"type\"" | b"\"object\"" => value == b"\"error\"",
             _ => false,
         };
-        members.answer |= ANSWERS.contains(&key) && value != b"null";
+        members.answer |= is_of_answers(key) && value != b"null";
     }
     Ok(members)
 }

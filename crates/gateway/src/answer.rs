@@ -67,6 +67,8 @@ pub struct Answer<'a> {
     pub attempts: u32,
     /// The time that was spent waiting for providers.
     pub waited: Duration,
+    /// The time that the gateway itself took before.
+    pub ours: Duration,
     /// What it used, where that was read already.
     pub seen: Option<Box<Seen>>,
     /// What it says about who failed.
@@ -126,6 +128,7 @@ impl<'a> Answer<'a> {
             target,
             attempts: 1,
             waited: Duration::ZERO,
+            ours: Duration::ZERO,
             seen: None,
             judgement: Judgement::HEALTHY,
             until: None,
@@ -164,13 +167,13 @@ impl<'a> Answer<'a> {
                 .any(|piece| memmem::find(piece, b"model").is_some())
     }
 
-    /// Makes `Content-Length` true again where the gateway changes the length, or leaves it out.
-    pub fn fit_length(&mut self) {
+    /// Makes `Content-Length` true again where the gateway changes the length, which was `announced`, or leaves it out.
+    pub fn fit_length(&mut self, announced: Option<u64>) {
         // A stream may also become longer, by the error in which it ends.
         let may_end_in_error = self.must_finish && self.body.rest.is_some();
         if (self.withholds_usage || may_end_in_error) && is_events(&self.headers) {
             self.headers.remove(CONTENT_LENGTH);
-        } else if self.body.rest.is_none() {
+        } else if self.body.rest.is_none() && announced != Some(self.body.held_length() as u64) {
             self.headers
                 .insert(CONTENT_LENGTH, HeaderValue::from(self.body.held_length()));
         }
@@ -247,6 +250,17 @@ impl AnswerBody {
         Ok(error)
     }
 
+    /// Holds all of the body, if it has come with its head; whether it has.
+    pub fn hold_what_came(&mut self) -> bool {
+        let whole = self.rest.as_mut().and_then(|rest| rest.whole());
+        let is_there = whole.is_some();
+        if is_there {
+            self.held.extend(whole);
+            self.rest = None;
+        }
+        is_there
+    }
+
     /// Holds an answer that is JSON until all of it is there, unless it is too large for that; and takes it out of its
     /// envelope, for which all of it must be there.
     async fn hold_whole(
@@ -260,7 +274,20 @@ impl AnswerBody {
         if !is_all && envelope.is_some() {
             return Err(NoContent::TooLarge);
         }
-        if !is_all || headers.contains_key(CONTENT_ENCODING) {
+        if is_all {
+            self.read_whole(headers, envelope)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Judges an answer that is JSON and all there, and takes it out of its envelope.
+    pub fn read_whole(
+        &mut self,
+        headers: &HeaderMap,
+        envelope: Option<&str>,
+    ) -> Result<Option<StreamError>, NoContent> {
+        if headers.contains_key(CONTENT_ENCODING) {
             return Ok(None);
         }
         self.open(envelope);

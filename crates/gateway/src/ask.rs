@@ -7,7 +7,6 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, Method};
 use bytes::Bytes;
 use mynah_dialect::codec::Address;
@@ -28,7 +27,8 @@ use crate::route::{Rules, Target};
 use crate::translation::Conversation;
 use crate::upstream::auth::Credential;
 use crate::upstream::base::BaseUrl;
-use crate::upstream::send::Outgoing;
+use crate::upstream::call_body::CallBody;
+use crate::upstream::call_path::CallPath;
 
 /// What may stand in a path segment as it is.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -64,6 +64,8 @@ pub struct Ask<'a> {
     pub begun: Instant,
     /// How long it may take, where the caller says so.
     pub timeout: Option<Duration>,
+    /// Its headers have tags which a target must have.
+    pub has_tags: bool,
     /// When all of the answer must be there, once the route is known.
     pub until: Option<Instant>,
     /// The conversation, once it had to be understood; `None` in it when it is none.
@@ -101,15 +103,6 @@ pub enum Expects {
     Events,
     /// That is not known.
     Anything,
-}
-
-/// A body as one target gets it.
-#[derive(Debug)]
-pub enum TargetBody {
-    /// Held in memory, in pieces.
-    Held(Vec<Bytes>),
-    /// Streamed through: can be sent once.
-    Streamed(Option<Body>),
 }
 
 // === impl Ask ===
@@ -258,7 +251,7 @@ impl Ask<'_> {
     }
 
     /// The path and query of this at a target.
-    pub fn path_for(&self, target: &Target, base: &BaseUrl, credential: &Credential) -> Result<PathAndQuery, Failure> {
+    pub fn path_for(&self, target: &Target, base: &BaseUrl, credential: &Credential) -> Result<CallPath, Failure> {
         if self.model_in_path.is_some() {
             let path = format!("/models/{}:{}", utf8_percent_encode(&target.model, SEGMENT), self.path);
             return at(target, base, credential, &path, self.query);
@@ -274,7 +267,7 @@ pub fn at(
     credential: &Credential,
     path: &str,
     query: &str,
-) -> Result<PathAndQuery, Failure> {
+) -> Result<CallPath, Failure> {
     let mut query = query.to_owned();
     let path = match &target.handle {
         Some(handle) => {
@@ -316,7 +309,7 @@ fn below_base<'a>(target: &Target, path: &'a str, query: &mut String) -> Cow<'a,
     ))
 }
 
-// === impl AskBody, TargetBody ===
+// === impl AskBody ===
 
 impl<'a> AskBody<'a> {
     /// The model asked for.
@@ -354,15 +347,13 @@ impl<'a> AskBody<'a> {
     }
 
     /// This body as a target gets it, and whether it asks for a usage that the caller did not ask for.
-    pub fn for_target(&self, target: &Target, operation: Option<Operation>) -> (TargetBody, bool) {
+    pub fn for_target(&self, target: &Target, operation: Option<Operation>) -> (CallBody, bool) {
         match self {
             Self::Json(bytes, gist) => {
-                let mut edits: Vec<Edit> = Vec::new();
-                edits.extend(
-                    gist.model
-                        .as_ref()
-                        .and_then(|model| model.replaced_by(target.model_on_the_wire())),
-                );
+                // Few bodies need more.
+                let mut edits: Vec<Edit> = Vec::with_capacity(2);
+                let model = gist.model.as_ref();
+                edits.extend(model.and_then(|model| model.replaced_by(&target.name_on_the_wire())));
                 if operation.is_some_and(|operation| operation.streamed && operation.dialect() != Dialect::Gemini) {
                     edits.extend(gist.streamed());
                 }
@@ -377,34 +368,16 @@ impl<'a> AskBody<'a> {
                 if !defaults.is_empty() && operation.is_some_and(Operation::is_conversation) {
                     edits.extend(defaults.added_to(bytes));
                 }
-                (TargetBody::Held(splice(bytes, edits)), withholds_usage)
+                (CallBody::Held(splice(bytes, edits)), withholds_usage)
             }
             Self::Form(bytes, model) => {
                 let edit = model
                     .as_ref()
-                    .and_then(|model| multipart::replace_model(model, target.model_on_the_wire()));
-                (TargetBody::Held(splice(bytes, edit.into_iter().collect())), false)
+                    .and_then(|model| multipart::replace_model(model, &target.name_on_the_wire().plain));
+                (CallBody::Held(splice(bytes, edit.into_iter().collect())), false)
             }
-            Self::Opaque(bytes) => (TargetBody::Held(vec![(*bytes).clone()]), false),
-            Self::Streamed(body) => (TargetBody::Streamed(lock(body).take()), false),
-        }
-    }
-}
-
-impl TargetBody {
-    /// The pieces that are held.
-    pub fn held(&self) -> &[Bytes] {
-        match self {
-            Self::Held(pieces) => pieces,
-            Self::Streamed(_) => &[],
-        }
-    }
-
-    /// The body to be sent; `None` when it was sent already and cannot be sent again.
-    pub fn again(&mut self) -> Option<Outgoing> {
-        match self {
-            Self::Held(pieces) => Some(Outgoing::held(pieces.clone())),
-            Self::Streamed(body) => body.take().map(Outgoing::Streamed),
+            Self::Opaque(bytes) => (CallBody::Held(vec![(*bytes).clone()]), false),
+            Self::Streamed(body) => (CallBody::Streamed(lock(body).take()), false),
         }
     }
 }

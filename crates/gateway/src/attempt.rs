@@ -21,7 +21,7 @@ use crate::failure::Failure;
 use crate::hedge::Hedge;
 use crate::ledger::account::{self, Begun};
 use crate::ledger::record::Attempt;
-use crate::line::Line;
+use crate::line::{Asked, Line};
 use crate::needs::Needs;
 use crate::operation::Speech;
 use crate::route::{Route, Target};
@@ -36,7 +36,7 @@ pub async fn first_success<'a>(
     route: &'a Route,
     ask: &mut Ask<'_>,
     attempts: Option<&mut Vec<Attempt>>,
-) -> Result<Answer<'a>, Failure> {
+) -> Asked<'a> {
     ask.until = ask
         .timeout
         .or(route.rules.timeout)
@@ -50,6 +50,7 @@ pub async fn first_success<'a>(
         course: Course::new(route, limits, |target| fit(app, target, &needs, ask)),
         refusals: Refusals::default(),
         attempts,
+        settled: started,
     };
     if !search.course.has_fitting() {
         return Err(held(app, route).unwrap_or_else(|| needs.unmet(route, ask)));
@@ -57,7 +58,8 @@ pub async fn first_success<'a>(
     let outcome = search.run(ask, started).await;
     ask.attempts = search.course.asked();
     outcome.map(|mut answer| {
-        (answer.attempts, answer.waited) = (ask.attempts, started.elapsed());
+        answer.attempts = ask.attempts;
+        (answer.ours, answer.waited) = (started - ask.begun, search.settled - started);
         answer.past = ask.goes_on().then(|| Box::new(search.course.past()));
         answer
     })
@@ -70,7 +72,7 @@ pub async fn rest_of<'a>(
     ask: &mut Ask<'_>,
     past: &mut Past,
     attempts: Option<&mut Vec<Attempt>>,
-) -> Option<Answer<'a>> {
+) -> Option<Box<Answer<'a>>> {
     let (needs, now) = (Needs::of(route, ask), Instant::now());
     let limits = limits(route, ask, &needs, now);
     let fit = |target: &Target| match ask.way_to(target) {
@@ -85,6 +87,7 @@ pub async fn rest_of<'a>(
         course: Course::again(route, limits, fit, past),
         refusals: Refusals::default(),
         attempts,
+        settled: now,
     };
     let answer = search.run(ask, now).await.ok();
     *past = search.course.past();
@@ -134,10 +137,9 @@ struct Search<'a, 'p> {
     refusals: Refusals<'a>,
     /// What the ledger has of those who were asked.
     attempts: Option<&'p mut Vec<Attempt>>,
+    /// When the last of them had answered.
+    settled: Instant,
 }
-
-/// How a target answered.
-type Asked<'a> = Result<Answer<'a>, Failure>;
 
 impl<'a, 'p> Search<'a, 'p> {
     async fn run(&mut self, ask: &mut Ask<'_>, mut now: Instant) -> Asked<'a> {
@@ -240,8 +242,9 @@ impl<'a, 'p> Search<'a, 'p> {
     }
 
     /// Notes how a target answered. Returns the answer that the caller gets.
-    fn settle(&mut self, turn: Turn<'a>, begun: Begun, asked: Asked<'a>, ask: &Ask<'_>) -> Option<Answer<'a>> {
+    fn settle(&mut self, turn: Turn<'a>, begun: Begun, asked: Asked<'a>, ask: &Ask<'_>) -> Option<Box<Answer<'a>>> {
         let (now, target, id) = (Instant::now(), turn.target, ask.id);
+        self.settled = now;
         let taken = now.duration_since(begun.at);
         let outcome = match &asked {
             // The caller's own request was answered before: what is refused is the beginning of the answer.
@@ -295,6 +298,7 @@ impl<'a, 'p> Search<'a, 'p> {
     fn give_up(&mut self, ask: &Ask<'_>) -> Asked<'a> {
         let resting = self.course.resting();
         let now = Instant::now();
+        self.settled = now;
         let left = resting.map(|resting| resting.until.saturating_duration_since(now));
         match std::mem::take(&mut self.refusals) {
             Refusals {
@@ -368,12 +372,12 @@ fn finds_another_way(asked: &Asked<'_>, target: &Target, ask: &mut Ask<'_>) -> b
 /// What those who were asked so far had to say.
 #[derive(Default)]
 struct Refusals<'a> {
-    worst: Option<Answer<'a>>,
+    worst: Option<Box<Answer<'a>>>,
     failure: Option<Failure>,
 }
 
 impl<'a> Refusals<'a> {
-    fn refused(&mut self, answer: Answer<'a>) {
+    fn refused(&mut self, answer: Box<Answer<'a>>) {
         let before = self.worst.as_ref().map(|before| says_more(before.judgement.verdict));
         if before.is_none_or(|before| says_more(answer.judgement.verdict) >= before) {
             self.worst = Some(answer);

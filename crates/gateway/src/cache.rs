@@ -112,9 +112,9 @@ pub struct Slot {
     keeps: bool,
 }
 
-/// Asks for the answer to a request; `None` where nothing is kept.
-pub async fn consult(app: &App, route: &Route, ask: &Ask<'_>, caller: &Caller) -> Option<Consulted> {
-    let (rule, cache) = (route.rules.cache?, app.cache.as_ref()?);
+/// Asks for the answer to a request whose model has this rule; `None` where nothing is kept.
+pub async fn consult(app: &App, rule: CacheRule, route: &Route, ask: &Ask<'_>, caller: &Caller) -> Option<Consulted> {
+    let cache = app.cache.as_ref()?;
     if !may_be_kept(ask) {
         return None;
     }
@@ -122,8 +122,7 @@ pub async fn consult(app: &App, route: &Route, ask: &Ask<'_>, caller: &Caller) -
     let wishes = Wishes::of(ask.headers);
     let mut found = cache.find(&key, wishes);
     if let (None, Some(answers)) = (&found, &cache.answers) {
-        // On the heap, so that requests that ask for nothing are no larger for it.
-        found = Box::pin(cache.find_elsewhere(answers, &key, wishes)).await;
+        found = cache.find_elsewhere(answers, &key, wishes).await;
     }
     if let Some(hit) = found {
         cache.counts.hits.fetch_add(1, Ordering::Relaxed);

@@ -194,23 +194,40 @@ impl Catalog {
 
     /// Where a model may be answered for this caller. `pinned` is the provider that the caller insists on.
     pub async fn resolve(&self, model: &str, pinned: Option<&str>, caller: &Caller) -> Result<Arc<Route>, Failure> {
+        loop {
+            if let Some(route) = self.resolve_now(model, pinned, caller)? {
+                return Ok(route);
+            }
+            self.discovered.completed().await;
+        }
+    }
+
+    /// The same; `None` as long as a list that has not come yet may have it.
+    pub fn resolve_now(
+        &self,
+        model: &str,
+        pinned: Option<&str>,
+        caller: &Caller,
+    ) -> Result<Option<Arc<Route>>, Failure> {
         let pinned = pinned.map(|name| self.pinned(name)).transpose()?;
         // Asked first: the lists may come while the name is looked for.
         let is_complete = self.discovered.is_complete();
-        let mut route = self.find(model, pinned);
-        if route.is_none() && !is_complete {
-            self.discovered.completed().await;
-            route = self.find(model, pinned);
-        }
-        let route = route.ok_or_else(|| self.nothing_known().unwrap_or_else(|| self.unknown(model)))?;
+        let Some(route) = self.find(model, pinned) else {
+            return if is_complete {
+                Err(self.nothing_known().unwrap_or_else(|| self.unknown(model)))
+            } else {
+                Ok(None)
+            };
+        };
         let route = self.with_handles(route);
         // A name that is allowed leads where it is configured to lead; with a provider of the caller's choice it is
         // that provider's model that must be allowed.
-        if pinned.is_none() {
+        let route = if pinned.is_none() {
             permitted(route, caller)
         } else {
             permitted_targets(&route, caller)
-        }
+        };
+        route.map(Some)
     }
 
     /// Where a route that names no model goes for this caller.

@@ -20,6 +20,7 @@ use crate::ask::{Ask, AskBody};
 use crate::attempt::rest_of;
 use crate::condition::Pending;
 use crate::course::Past;
+use crate::directions::Directions;
 use crate::ledger::record::Attempt;
 use crate::operation::Operation;
 use crate::prices::Price;
@@ -172,6 +173,7 @@ impl Means {
             attempts: self.past.asked(),
             begun: self.begun,
             timeout: self.timeout,
+            has_tags: Directions::of(&headers).has_tags,
             until: self.until,
             conversation: OnceLock::from(self.conversation.take()),
         };

@@ -16,6 +16,7 @@ use crate::ask::{Ask, Way, at};
 use crate::attempt::fit;
 use crate::caller::Caller;
 use crate::course::Fit;
+use crate::directions::Directions;
 use crate::exchange::Exchange;
 use crate::failure::Failure;
 use crate::holds::Hold;
@@ -25,7 +26,6 @@ use crate::outlook::{Outlook, TargetOutlook, TierOutlook, outlook};
 use crate::pipeline::{self, Asking};
 use crate::provider::Endpoint;
 use crate::route::Target;
-use crate::translation::is_strict;
 use crate::upstream::auth::Credential;
 use crate::upstream::call_headers::CallHeaders;
 use crate::upstream::headers::{to_upstream, translated};
@@ -123,9 +123,10 @@ pub async fn explain(app: &App, caller: &Caller, asked: &Hypothetical<'_>) -> Re
         .as_deref()
         .or_else(|| body.model().map(|model| model.name.as_ref()));
     let named = named.ok_or_else(Failure::model_missing)?;
-    let pinned = pipeline::pinned(asked.headers)?;
+    let directions = Directions::of(asked.headers);
+    let pinned = directions.provider()?;
     let route = app.catalog.resolve(named, pinned, caller).await?;
-    let strict = caller.strict || route.strict || is_strict(asked.headers);
+    let strict = caller.strict || route.strict || directions.is_strict();
     let query = pipeline::without_key(asked.uri.query().unwrap_or_default());
     let asking = Asking {
         operation,
@@ -135,7 +136,8 @@ pub async fn explain(app: &App, caller: &Caller, asked: &Hypothetical<'_>) -> Re
         headers: asked.headers,
         id: "explained",
         begun: Instant::now(),
-        timeout: pipeline::timeout(asked.headers)?,
+        timeout: directions.timeout()?,
+        has_tags: directions.has_tags,
     };
     let mut ask = asking.ask(body);
     ask.heed(&route.rules);
@@ -240,7 +242,7 @@ fn relayed(app: &App, target: &Target, endpoint: &Endpoint, ask: &Ask<'_>) -> Re
     let headers = to_upstream(ask.headers, &app.process.via);
     Ok(Sent {
         method: ask.method.to_string(),
-        url: endpoint.base.url(path).to_string(),
+        url: endpoint.base.told(&path),
         headers: shown(target, endpoint, headers),
         body: raw(&body),
     })
@@ -253,7 +255,7 @@ fn sent(app: &App, target: &Target, endpoint: &Endpoint, call: &Outgoing, ask: &
     let headers = translated(ask.headers, &call.headers, &app.process.via);
     Ok(Sent {
         method: "POST".to_owned(),
-        url: endpoint.base.url(path).to_string(),
+        url: endpoint.base.told(&path),
         headers: shown(target, endpoint, CallHeaders::from(&headers)),
         body: raw(&call.body),
     })

@@ -20,6 +20,7 @@ pub mod config;
 pub mod continuation;
 pub mod course;
 pub mod digest;
+pub mod directions;
 pub mod discovered;
 pub mod discovering;
 pub mod echo;

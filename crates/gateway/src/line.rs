@@ -1,18 +1,17 @@
 //! A line to one target: an address of its provider and one of its keys. Over a line a target is asked once.
 
-use axum::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use axum::http::response::Parts;
-use axum::http::uri::PathAndQuery;
-use axum::http::{Method, Response, Version};
+use axum::http::{Method, Response};
+use http_body::Body as _;
 use mynah_dialect::Protocol;
 use mynah_dialect::codec::Outgoing;
 use mynah_dialect::verdict::Verdict;
 use tokio::time::Instant;
 
 use crate::alarm::after;
-use crate::answer::{Answer, AnswerBody, NoContent};
+use crate::answer::{Answer, AnswerBody, NoContent, is_events};
 use crate::app::App;
-use crate::ask::{Ask, Expects, TargetBody, Way, at, since_1970};
+use crate::ask::{Ask, Expects, Way, at, since_1970};
 use crate::built_in;
 use crate::exchange::{self, Exchange, Question};
 use crate::failure::Failure;
@@ -25,8 +24,12 @@ use crate::route::{Rules, Target};
 use crate::translated::{Interpreter, exchanged, joined};
 use crate::translation::Conversation;
 use crate::upstream::call_headers::CallHeaders;
+use crate::upstream::call_path::CallPath;
 use crate::upstream::headers::{to_caller, to_upstream, translated};
-use crate::upstream::send::{BodyError, Call, Patience, SendError, UpstreamBody, send};
+use crate::upstream::send::{BodyError, Call, CallBody, Patience, SendError, UpstreamBody, send};
+
+/// How a target answered. In a box, as it goes through many hands.
+pub type Asked<'a> = Result<Box<Answer<'a>>, Failure>;
 
 /// A line to one target.
 #[derive(Clone, Copy, Debug)]
@@ -45,9 +48,9 @@ pub struct Line<'a, 'p> {
 
 impl<'a> Line<'a, '_> {
     /// Asks once. The answer is one whose first content has come, or an error of the provider's.
-    pub async fn ask(self, ask: &Ask<'_>) -> Result<Answer<'a>, Failure> {
+    pub async fn ask(self, ask: &Ask<'_>) -> Asked<'a> {
         if self.target.provider.is_built_in() {
-            return Box::pin(built_in::answer(ask, self.target)).await;
+            return Box::pin(built_in::answer(ask, self.target)).await.map(Box::new);
         }
         let (endpoint, protocol) = match ask.way_to(self.target) {
             Some(Way::Relay(endpoint)) => return self.relay(endpoint, ask).await,
@@ -63,7 +66,7 @@ impl<'a> Line<'a, '_> {
     }
 
     /// Passes the request on as it is.
-    async fn relay(self, endpoint: &Endpoint, ask: &Ask<'_>) -> Result<Answer<'a>, Failure> {
+    async fn relay(self, endpoint: &Endpoint, ask: &Ask<'_>) -> Asked<'a> {
         if self.target.handle.is_some() {
             exchange::check(ask)?;
         }
@@ -72,9 +75,9 @@ impl<'a> Line<'a, '_> {
         let (body, withholds_usage) = ask.body.for_target(self.target, ask.operation);
         let headers = to_upstream(ask.headers, &self.app.process.via);
         let (response, end) = self
-            .put(endpoint, (ask.method.clone(), path), headers, body, ask.until)
+            .put(endpoint, (&ask.method, path), headers, body, ask.until)
             .await?;
-        let answer = self
+        let mut answer = self
             .judge(response.into_parts(), ask.expects(), withholds_usage)
             .await?;
         if let Some(form) = ask.form.filter(|_| answer.status.is_success())
@@ -83,13 +86,10 @@ impl<'a> Line<'a, '_> {
             let reason = NoContent::Malformed("an answer of another form");
             return Err(no_content(self.target, &reason));
         }
-        let ends_with_done =
+        answer.ends_with_done =
             self.target.provider.quirks.omits_done && ask.operation.is_some_and(Operation::streams_end_with_done);
-        Ok(Answer {
-            until: end,
-            ends_with_done,
-            ..answer
-        })
+        answer.until = end;
+        Ok(answer)
     }
 
     /// Puts the conversation to a provider in another protocol, and its answer into the caller's.
@@ -99,14 +99,14 @@ impl<'a> Line<'a, '_> {
         protocol: Protocol,
         conversation: &Conversation,
         ask: &Ask<'_>,
-    ) -> Result<Answer<'a>, Failure> {
+    ) -> Asked<'a> {
         let mut translation = conversation.put_to(self.target, protocol)?;
         let (head, body, end) = self.call(endpoint, &mut translation.outgoing, ask).await?;
         let interpreter =
             Interpreter::new(self.target, conversation, translation).ok_or_else(|| self.cannot_translate())?;
         let answer = interpreter.answer(head.status, &head.headers, body).await;
         let answer = answer.map_err(|reason| no_content(self.target, &reason))?;
-        Ok(Answer { until: end, ..answer })
+        Ok(Box::new(Answer { until: end, ..answer }))
     }
 
     /// Puts another question to a provider of another dialect, in as many calls as it takes.
@@ -115,7 +115,7 @@ impl<'a> Line<'a, '_> {
         (endpoint, protocol): (&Endpoint, Protocol),
         question: Question<'_>,
         ask: &Ask<'_>,
-    ) -> Result<Answer<'a>, Failure> {
+    ) -> Asked<'a> {
         let mut exchange = Exchange::plan(&question, self.target, protocol)?;
         let mut bodies = Vec::with_capacity(exchange.calls.len());
         for at in 0..exchange.calls.len() {
@@ -128,10 +128,11 @@ impl<'a> Line<'a, '_> {
             match read.map_err(|reason| no_content(self.target, &reason))? {
                 Ok(body) => bodies.push(body),
                 Err(_) if matches!(head.status.as_u16(), 404 | 405 | 501) && exchange.do_without_provider() => {}
-                Err(refusal) => return Ok(refusal),
+                Err(refusal) => return Ok(Box::new(refusal)),
             }
         }
-        Ok(joined(self.target, ask.dialect, &question, &exchange, &bodies))
+        let answer = joined(self.target, ask.dialect, &question, &exchange, &bodies);
+        Ok(Box::new(answer))
     }
 
     /// Sends a request that was written here.
@@ -144,12 +145,12 @@ impl<'a> Line<'a, '_> {
         let (path, query) = outgoing.path.split_once('?').unwrap_or((&outgoing.path, ""));
         let base = self.target.base(endpoint, &self.app.process.discovered);
         let path = at(self.target, &base, endpoint.credential(self.key), path, query)?;
-        let body = TargetBody::Held(vec![std::mem::take(&mut outgoing.body).into()]);
+        let body = CallBody::Held(vec![std::mem::take(&mut outgoing.body).into()]);
         let headers = translated(ask.headers, &outgoing.headers, &self.app.process.via);
         let (response, end) = self
             .put(
                 endpoint,
-                (Method::POST, path),
+                (&Method::POST, path),
                 CallHeaders::from(&headers),
                 body,
                 ask.until,
@@ -167,9 +168,9 @@ impl<'a> Line<'a, '_> {
     async fn put(
         self,
         endpoint: &Endpoint,
-        (method, path): (Method, PathAndQuery),
+        (method, path): (&Method, CallPath),
         mut headers: CallHeaders<'_>,
-        mut body: TargetBody,
+        mut body: CallBody,
         until: Option<Instant>,
     ) -> Result<(Response<Box<UpstreamBody>>, Option<Instant>), Failure> {
         let provider = &self.target.provider;
@@ -184,14 +185,12 @@ impl<'a> Line<'a, '_> {
         headers.extend(&provider.headers);
         headers.extend_with_version(endpoint);
         endpoint.credential(self.key).extend_headers(&mut headers);
-        let call = || {
-            Some(Call {
-                method: method.clone(),
-                base: &endpoint.base,
-                path: &path,
-                headers: &headers,
-                body: body.again()?,
-            })
+        let call = Call {
+            method,
+            base: &endpoint.base,
+            path: &path,
+            headers: &headers,
+            body: &mut body,
         };
         let pool = endpoint.pool(&self.app.pools, provider.http_version);
         let response = send(pool, call, patience).await;
@@ -206,10 +205,8 @@ impl<'a> Line<'a, '_> {
         (head, rest): (Parts, Box<UpstreamBody>),
         expects: Expects,
         withholds_usage: bool,
-    ) -> Result<Answer<'a>, Failure> {
-        let ends_with_connection = head.version < Version::HTTP_2
-            && !head.headers.contains_key(CONTENT_LENGTH)
-            && !head.headers.contains_key(TRANSFER_ENCODING);
+    ) -> Asked<'a> {
+        let (ends_with_connection, announced) = (rest.ends_with_connection(), rest.size_hint().exact());
         let (target, status) = (self.target, head.status);
         let envelope = target.provider.quirks.envelope.as_deref();
         let mut body = AnswerBody {
@@ -223,9 +220,9 @@ impl<'a> Line<'a, '_> {
             body.open(envelope);
             let judgement = Judgement::of(status, &headers, &body.whole(), since_1970());
             body.redact(&target.provider.secrets);
-            let mut answer = Answer::new(status, to_caller(headers), body, target);
+            let mut answer = Box::new(Answer::new(status, to_caller(headers), body, target));
             answer.judgement = judgement;
-            answer.fit_length();
+            answer.fit_length(announced);
             return Ok(answer);
         }
         // A redirect, or whatever else is neither an error nor an answer, is not for us to judge.
@@ -234,23 +231,31 @@ impl<'a> Line<'a, '_> {
         } else {
             Expects::Anything
         };
-        let error = body
-            .hold_until_content(&mut headers, expects, (self.rules.max_held, envelope))
-            .await
-            .map_err(failed)?;
+        let is_small = announced.is_some_and(|length| length <= self.rules.max_held as u64);
+        let held = match expects {
+            // Small answers mostly come with their heads.
+            Expects::Json if is_small && !is_events(&headers) && body.hold_what_came() => {
+                body.read_whole(&headers, envelope)
+            }
+            _ => {
+                let limits = (self.rules.max_held, envelope);
+                body.hold_until_content(&mut headers, expects, limits).await
+            }
+        };
+        let error = held.map_err(failed)?;
         let prefix = target.provider.quirks.error_prefix.as_ref();
         if prefix.is_some_and(|prefix| body.begins_with(prefix.as_bytes())) {
             return Err(failed(NoContent::Malformed("an error as text")));
         }
-        let mut answer = match error {
+        let mut answer = Box::new(match error {
             Some(error) => Answer::in_place_of_stream(error, headers, target),
             None => Answer {
                 withholds_usage,
                 must_finish: ends_with_connection || expects == Expects::Events,
                 ..Answer::new(status, to_caller(headers), body, target)
             },
-        };
-        answer.fit_length();
+        });
+        answer.fit_length(announced);
         Ok(answer)
     }
 

@@ -160,6 +160,9 @@ impl Needs {
 }
 
 fn tags(ask: &Ask<'_>) -> Vec<String> {
+    if !ask.has_tags {
+        return Vec::new();
+    }
     let values = ask
         .headers
         .get_all(&TAGS)

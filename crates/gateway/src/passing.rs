@@ -14,13 +14,12 @@ use crate::app::App;
 use crate::ask::{Ask, AskBody};
 use crate::attempt::first_success;
 use crate::caller::Caller;
+use crate::directions::Directions;
 use crate::failure::Failure;
 use crate::http::body::limited;
 use crate::http::entry::Entry;
 use crate::limits::{self, demand::Demand};
-use crate::pipeline::{
-    dialect_of, finish, identify, may_call, pinned, read_gist, read_plain, request_id, timeout, without_key,
-};
+use crate::pipeline::{dialect_of, finish, identify, may_call, read_gist, read_plain, request_id, without_key};
 use crate::route::Route;
 
 /// Passes a request on. `path` is its path below the API's version.
@@ -62,6 +61,7 @@ async fn answer(
         entry.hold(admitted, parts, app, dialect);
     }
     let query = without_key(parts.uri.query().unwrap_or_default());
+    let directions = Directions::of(&parts.headers);
     let mut ask = Ask {
         method: parts.method.clone(),
         path,
@@ -76,14 +76,15 @@ async fn answer(
         form: None,
         attempts: 0,
         begun: started,
-        timeout: timeout(&parts.headers)?,
+        timeout: directions.timeout()?,
+        has_tags: directions.has_tags,
         until: None,
         conversation: OnceLock::new(),
     };
     let answer = first_success(app, &route, &mut ask, entry.attempts()).await;
     entry.tried(ask.attempts);
     let answer = answer?;
-    Ok(finish(answer, (dialect, false), started, entry, permit))
+    Ok(finish(answer, (dialect, false), entry, permit))
 }
 
 /// Whether a body is read for the model that it may name: where everything is passed on, one that is small enough to be
@@ -103,7 +104,7 @@ async fn route(
     caller: &Caller,
     entry: &mut Entry,
 ) -> Result<Arc<Route>, Failure> {
-    let pinned = pinned(&parts.headers)?;
+    let pinned = Directions::of(&parts.headers).provider()?;
     let Some(model) = body.model() else {
         return app.catalog.resolve_without_model(pinned, caller);
     };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, ORIGIN, VIA};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
+use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::response::Response;
 use bytes::Bytes;
 use mynah_dialect::peek::peek;
@@ -21,9 +21,9 @@ use crate::attempt::first_success;
 use crate::cache::{self, Consulted, Slot};
 use crate::caller::Caller;
 use crate::config::replies::ModelReply;
-use crate::config::units::Span;
 use crate::continuation::Continuation;
 use crate::digest::digest;
+use crate::directions::Directions;
 use crate::failure::Failure;
 use crate::http::bare::{self, Form};
 use crate::http::body::{RequestBody, read_whole};
@@ -35,20 +35,18 @@ use crate::limits::{self, demand::Demand};
 use crate::operation::Operation;
 use crate::route::Route;
 use crate::single_flight::{self, Seat};
-use crate::translation::is_strict;
-
-/// The header with which a caller chooses the provider.
-pub static PROVIDER: HeaderName = HeaderName::from_static("x-mynah-provider");
-
-/// The header with which a caller limits how long all of a request may take.
-pub static TIMEOUT: HeaderName = HeaderName::from_static("x-mynah-timeout");
 
 /// Answers a request that names a model, in its body or, as Gemini's do, in its path.
-pub async fn answer<B>(app: Arc<App>, operation: Operation, model: Option<String>, request: Request<B>) -> Response
+pub async fn answer<B>(
+    app: Arc<App>,
+    operation: Operation,
+    model: Option<String>,
+    mut parts: Box<Parts>,
+    body: B,
+) -> Response
 where
     B: RequestBody,
 {
-    let (mut parts, body) = request.into_parts();
     let mut entry = Entry::with_account(&parts, &app, operation.dialect());
     match answer_model(&app, operation, model.as_deref(), &mut parts, body, &mut entry).await {
         Ok(response) => response,
@@ -87,9 +85,13 @@ where
     let named = model.or_else(|| body.model().map(|model| model.name.as_ref()));
     entry.asked(named.unwrap_or_default());
     entry.streams(operation.streamed || body.asks_for_stream());
-    let pinned = pinned(&parts.headers)?;
+    let directions = Directions::of(&parts.headers);
+    let pinned = directions.provider()?;
     let route = match named {
-        Some(model) => app.catalog.resolve(model, pinned, &caller).await?,
+        Some(model) => match app.catalog.resolve_now(model, pinned, &caller)? {
+            Some(route) => route,
+            None => Box::pin(app.catalog.resolve(model, pinned, &caller)).await?,
+        },
         None => match app.catalog.resolve_without_model(pinned, &caller) {
             Err(failure) if failure.code == Some("provider_missing") => return Err(Failure::model_missing()),
             route => route?,
@@ -105,16 +107,21 @@ where
     let asking = Asking {
         operation,
         model,
-        strict: caller.strict || route.strict || is_strict(&parts.headers),
+        strict: caller.strict || route.strict || directions.is_strict(),
         query: &query,
         headers: &parts.headers,
         id: request_id(parts),
         begun: started,
-        timeout: timeout(&parts.headers)?,
+        timeout: directions.timeout()?,
+        has_tags: directions.has_tags,
     };
     let mut ask = asking.ask(body);
     ask.form = form;
-    let consulted = cache::consult(app, &route, &ask, &caller).await;
+    // In boxes, as is all that few requests wait for: what a request carries with it has to stay small.
+    let consulted = match route.rules.cache {
+        Some(rule) => Box::pin(cache::consult(app, rule, &route, &ask, &caller)).await,
+        None => None,
+    };
     if let Some(allowance) = &caller.allowance {
         let demand = match &consulted {
             // It takes no tokens and costs nothing, but it is a request.
@@ -130,11 +137,18 @@ where
         Some(Consulted::Hit(hit)) => {
             entry.from_cache();
             let response = share(hit.response(), operation.dialect(), entry.take(), permit);
-            return Ok(in_form(response, form, is_renamed.then_some(&route.name)).await);
+            return Ok(Box::pin(in_form(response, form, is_renamed.then_some(&route.name))).await);
         }
     };
-    let response = shared_answer(app, &route, &caller, &mut ask, slot, entry, permit).await?;
-    Ok(in_form(response, form, is_renamed.then_some(&route.name)).await)
+    let response = if route.rules.single_flight {
+        Box::pin(shared_answer(app, &route, &caller, &mut ask, slot, entry, permit)).await?
+    } else {
+        own_answer(app, &route, &mut ask, slot, entry, permit).await?
+    };
+    if form.is_none() && !is_renamed {
+        return Ok(response);
+    }
+    Ok(Box::pin(in_form(response, form, is_renamed.then_some(&route.name))).await)
 }
 
 /// The body of a request with what the configuration adds to it: a model where it names none, and that the answer is to come
@@ -170,7 +184,7 @@ async fn shared_answer(
     entry: &mut Entry,
     permit: InFlight,
 ) -> Result<Response, Failure> {
-    let is_sharable = route.rules.single_flight && single_flight::is_possible(ask);
+    let is_sharable = single_flight::is_possible(ask);
     let Some(key) = is_sharable.then(|| digest(ask, route, Some(caller))).flatten() else {
         return own_answer(app, route, ask, slot, entry, permit).await;
     };
@@ -198,7 +212,7 @@ async fn own_answer(
     let mut answer = answer?;
     answer.body.continuation = Continuation::of(app, route, ask, &mut answer);
     let responses = ask.is_in(Protocol::OpenaiResponses);
-    let response = finish(answer, (ask.dialect, responses), ask.begun, entry, permit);
+    let response = finish(answer, (ask.dialect, responses), entry, permit);
     Ok(match slot {
         Some(slot) => slot.fill(response),
         None => response,
@@ -242,36 +256,6 @@ fn has_been_here(app: &App, via: &HeaderValue) -> bool {
         .any(|hop| hop.trim_ascii() == app.process.via.as_bytes())
 }
 
-/// The provider that the caller insists on.
-pub fn pinned(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
-    let Some(value) = headers.get(&PROVIDER) else {
-        return Ok(None);
-    };
-    value.to_str().map(Some).map_err(|_| Failure::provider_unknown("…", ""))
-}
-
-/// How long the caller allows the whole request to take: a number of seconds, or a duration as in the configuration.
-pub fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Failure> {
-    let Some(value) = headers.get(&TIMEOUT) else {
-        return Ok(None);
-    };
-    let wrong = || {
-        let advice = "write seconds, or a duration such as `500ms`, `30s` or `5m`";
-        Failure::header_unreadable("x-mynah-timeout", advice)
-    };
-    let text = value.to_str().map_err(|_| wrong())?.trim();
-    let seconds = text.parse().ok().map(Duration::try_from_secs_f64);
-    let timeout = match seconds {
-        Some(seconds) => seconds.map_err(|_| wrong())?,
-        None => Span::parse(text).map_err(|_| wrong())?.0,
-    };
-    if timeout.is_zero() {
-        Err(wrong())
-    } else {
-        Ok(Some(timeout))
-    }
-}
-
 /// Finds the model in a body, by the body's type.
 pub fn read_gist<'a>(headers: &HeaderMap, bytes: &'a Bytes) -> Result<AskBody<'a>, Failure> {
     let content_type = headers
@@ -304,23 +288,30 @@ pub async fn read_plain<B>(app: &App, parts: &mut Parts, body: B) -> Result<Byte
 where
     B: RequestBody,
 {
-    let bytes = read_unpacked(app, parts, body).await?;
-    parts.headers.remove(CONTENT_ENCODING);
+    let (bytes, encoding) = read_unpacked(app, parts, body).await?;
+    if encoding.is_some() {
+        parts.headers.remove(CONTENT_ENCODING);
+    }
     Ok(bytes)
 }
 
-/// Reads a body to its end, and unpacks it if it came compressed.
-pub async fn read_unpacked<B>(app: &App, parts: &Parts, body: B) -> Result<Bytes, Failure>
+/// Reads a body to its end, and unpacks it if it came compressed. Tells how it came.
+pub async fn read_unpacked<B>(app: &App, parts: &Parts, mut body: B) -> Result<(Bytes, Option<Encoding>), Failure>
 where
     B: RequestBody,
 {
     let (headers, limit) = (&parts.headers, app.server.max_body);
     let encoding = Encoding::of(headers)?;
-    let bytes = read_whole(body, headers, limit, app.server.body_timeout).await?;
-    match encoding {
-        Some(encoding) => encoding.decode(&bytes, limit),
-        None => Ok(bytes),
-    }
+    let bytes = match body.whole() {
+        Some(whole) if whole.len() > limit => return Err(Failure::body_too_large(limit as u64)),
+        Some(whole) => whole,
+        None => Box::pin(read_whole(body, limit, app.server.body_timeout)).await?,
+    };
+    let plain = match encoding {
+        Some(encoding) => encoding.decode(bytes, limit)?,
+        None => bytes,
+    };
+    Ok((plain, encoding))
 }
 
 /// A request that names a model, but for its body.
@@ -342,6 +333,8 @@ pub struct Asking<'a> {
     pub begun: Instant,
     /// How long it may take, where the caller says so.
     pub timeout: Option<Duration>,
+    /// Its headers have tags.
+    pub has_tags: bool,
 }
 
 impl<'a> Asking<'a> {
@@ -362,6 +355,7 @@ impl<'a> Asking<'a> {
             attempts: 0,
             begun: self.begun,
             timeout: self.timeout,
+            has_tags: self.has_tags,
             until: None,
             conversation: OnceLock::new(),
         }
@@ -397,14 +391,7 @@ pub fn without_key(query: &str) -> Cow<'_, str> {
     Cow::Owned(others.join("&"))
 }
 
-/// The reply that an answer becomes. `ours` of its time is counted from `started`.
-pub fn finish(
-    answer: Answer<'_>,
-    spoken: (Dialect, bool),
-    started: Instant,
-    entry: &mut Entry,
-    permit: InFlight,
-) -> Response {
-    let ours: Duration = started.elapsed().saturating_sub(answer.waited);
-    reply(answer, spoken, ours, entry.take(), permit)
+/// The reply that an answer becomes.
+pub fn finish(answer: Box<Answer<'_>>, spoken: (Dialect, bool), entry: &mut Entry, permit: InFlight) -> Response {
+    reply(answer, spoken, entry.take(), permit)
 }

@@ -10,7 +10,7 @@ use crate::alarm::after;
 use crate::app::App;
 use crate::provider::{Probe, Provider};
 use crate::upstream::call_headers::CallHeaders;
-use crate::upstream::send::{Call, Outgoing, Patience, send};
+use crate::upstream::send::{Call, CallBody, Patience, send};
 
 /// Looks after every provider of a configuration that has a probe. Ends only when it is dropped.
 pub async fn keep_probing(app: Arc<App>) {
@@ -46,14 +46,12 @@ async fn answers(app: &App, provider: &Provider, probe: &Probe) -> bool {
     let mut headers = CallHeaders::default();
     headers.extend(&provider.headers);
     credential.extend_headers(&mut headers);
-    let call = || {
-        Some(Call {
-            method: Method::GET,
-            base: &endpoint.base,
-            path: &probe.path,
-            headers: &headers,
-            body: Outgoing::held(Vec::new()),
-        })
+    let call = Call {
+        method: &Method::GET,
+        base: &endpoint.base,
+        path: &probe.path,
+        headers: &headers,
+        body: &mut CallBody::nothing(),
     };
     let patience = Patience {
         connect: provider.timeouts.connect,

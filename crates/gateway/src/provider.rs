@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderName, HeaderValue};
 use mynah_dialect::defaults::Defaults;
 use mynah_dialect::quirks::Quirks;
@@ -22,6 +21,7 @@ use crate::known::{Discovery, PathStyle};
 use crate::prices::Price;
 use crate::upstream::auth::Credential;
 use crate::upstream::base::BaseUrl;
+use crate::upstream::call_path::CallPath;
 use crate::upstream::connect::Origin;
 use crate::upstream::pool::{Pool, Pools};
 
@@ -119,7 +119,7 @@ pub struct Selection {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Probe {
     /// The path at its host.
-    pub path: PathAndQuery,
+    pub path: CallPath,
     /// How often it is asked for.
     pub every: Duration,
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::http::HeaderValue;
 use mynah_dialect::handle::Handle;
+use mynah_dialect::peek::Name;
 
 use crate::balance::Strategy;
 use crate::cache::CacheRule;
@@ -33,6 +34,8 @@ pub struct Target {
     pub model: String,
     /// `provider/model`, or the provider alone.
     pub name: String,
+    /// The model as it is named in a request, where there is no handle.
+    asked_as: Name,
     /// Where it is called, at a provider that has a handle for each of its models. As known when the request came.
     pub handle: Option<Arc<Handle>>,
     /// The name as a header's value, where it can be one.
@@ -63,6 +66,7 @@ impl Target {
         Self {
             provider: provider.clone(),
             model: model.to_owned(),
+            asked_as: Name::from(model),
             label: HeaderValue::try_from(name.as_str()).ok(),
             condition: conditions.of_target(&name, provider.breaker),
             name,
@@ -101,6 +105,7 @@ impl Target {
         let plain = Self::new(&self.provider, name, conditions);
         Self {
             model: plain.model,
+            asked_as: plain.asked_as,
             name: plain.name,
             label: plain.label,
             condition: plain.condition,
@@ -119,10 +124,11 @@ impl Target {
     }
 
     /// The model as it is named in a request.
-    pub fn model_on_the_wire(&self) -> &str {
-        self.handle
-            .as_deref()
-            .map_or(&self.model, |handle| handle.model(&self.model))
+    pub fn name_on_the_wire(&self) -> Cow<'_, Name> {
+        match &self.handle {
+            Some(handle) => Cow::Owned(Name::from(handle.model(&self.model))),
+            None => Cow::Borrowed(&self.asked_as),
+        }
     }
 
     /// What it costs: as the operator says, as its provider's own list says, or as the built-in list says, in this order.

@@ -2,7 +2,6 @@
 
 use std::sync::OnceLock;
 
-use axum::http::HeaderMap;
 use mynah_dialect::Protocol;
 use mynah_dialect::codec::{
     Address, Asked, ClientSide, Malformed, Outgoing, Target as Addressee, client_side, upstream_side,
@@ -20,9 +19,6 @@ use crate::exchange::Question;
 use crate::failure::Failure;
 use crate::operation::Speech;
 use crate::route::Target;
-
-/// The header with which a caller insists that nothing is lost.
-pub const STRICT: &str = "x-mynah-strict";
 
 /// A conversation that was read into the common vocabulary.
 #[derive(Debug)]
@@ -219,11 +215,4 @@ pub fn malformed(malformed: Malformed) -> Failure {
         Malformed::NotJson(_) => Failure::body_unreadable(message, None),
         Malformed::Field { field, .. } => Failure::body_unreadable(message, Some(field.into())),
     }
-}
-
-/// Whether the caller insists that nothing is lost.
-pub fn is_strict(headers: &HeaderMap) -> bool {
-    headers
-        .get(STRICT)
-        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true") || value.as_bytes() == b"1")
 }

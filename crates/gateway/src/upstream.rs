@@ -3,7 +3,9 @@
 pub mod auth;
 pub mod base;
 pub mod body;
+pub mod call_body;
 pub mod call_headers;
+pub mod call_path;
 pub mod connect;
 pub mod discover;
 pub mod headers;

@@ -76,7 +76,7 @@ async fn find_and_call(admin: Arc<Admin>, app: Arc<App>, parts: Parts, body: Bod
     let named = named
         .map_err(|_| Failure::path_refused("The path is not UTF-8.".to_owned()))?
         .into_owned();
-    let body = read_whole(body, &parts.headers, MAX_BODY, app.server.body_timeout).await?;
+    let body = read_whole(body, MAX_BODY, app.server.body_timeout).await?;
     let call = Call {
         admin,
         app,

@@ -15,6 +15,7 @@ use crate::hedge::Hedge;
 use crate::provider::{BUILT_IN, Probe};
 use crate::retry::Backoff;
 use crate::route::{OwnPatience, Rules};
+use crate::upstream::call_path::CallPath;
 
 /// Extra requests of a hedge, where the operator does not say how many.
 const HEDGED: f64 = 0.05;
@@ -259,8 +260,7 @@ impl Check<'_> {
         if table.probe_every.0 < SHORTEST_PROBE {
             self.report(&join(&path, "probe_every"), "must be at least 100ms");
         }
-        let is_path = asked.starts_with('/').then(|| asked.parse().ok()).flatten();
-        let place = is_path.ok_or_else(|| format!("`{asked}` is not a path such as /health"));
+        let place = CallPath::new(asked.clone()).ok_or_else(|| format!("`{asked}` is not a path such as /health"));
         let place = self.take(&join(&path, "probe"), place)?;
         Some(Probe {
             path: place,

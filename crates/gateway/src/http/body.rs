@@ -21,6 +21,11 @@ const PATIENCE: u32 = 10;
 
 /// A request body that can be read straight to where it belongs.
 pub trait RequestBody: HttpBody<Data = Bytes, Error: Display> + Unpin {
+    /// All of it, where it is there already. It is taken.
+    fn whole(&mut self) -> Option<Bytes> {
+        None
+    }
+
     /// Appends what comes next to what there is; `false` at the end.
     fn poll_into(&mut self, whole: &mut BytesMut, cx: &mut Context<'_>) -> Poll<Result<bool, Self::Error>>;
 }
@@ -38,14 +43,9 @@ impl RequestBody for Body {
 }
 
 /// Reads a body to its end.
-pub async fn read_whole(
-    mut body: impl RequestBody,
-    headers: &HeaderMap,
-    limit: usize,
-    pause: Duration,
-) -> Result<Bytes, Failure> {
+pub async fn read_whole(mut body: impl RequestBody, limit: usize, pause: Duration) -> Result<Bytes, Failure> {
     let too_large = || Failure::body_too_large(limit as u64);
-    let announced = content_length(headers);
+    let announced = body.size_hint().exact();
     if announced.is_some_and(|length| length > limit as u64) {
         return Err(too_large());
     }

@@ -11,6 +11,8 @@ use crate::failure::Failure;
 /// How a body is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
+    /// Not at all, though there is a header to say so.
+    Identity,
     /// RFC 1952.
     Gzip,
     /// RFC 1950, which HTTP calls `deflate`.
@@ -20,13 +22,13 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// What the headers say; `None` for a body that is not compressed.
+    /// What the headers say, if anything.
     pub fn of(headers: &HeaderMap) -> Result<Option<Self>, Failure> {
         let Some(value) = headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes) else {
             return Ok(None);
         };
         match value.trim_ascii().to_ascii_lowercase().as_slice() {
-            b"" | b"identity" => Ok(None),
+            b"" | b"identity" => Ok(Some(Self::Identity)),
             b"gzip" | b"x-gzip" => Ok(Some(Self::Gzip)),
             b"deflate" => Ok(Some(Self::Zlib)),
             b"zstd" => Ok(Some(Self::Zstd)),
@@ -35,7 +37,8 @@ impl Encoding {
     }
 
     /// The body as it was before; at most `limit` bytes of it, however small it came.
-    pub fn decode(self, body: &[u8], limit: usize) -> Result<Bytes, Failure> {
+    pub fn decode(self, packed: Bytes, limit: usize) -> Result<Bytes, Failure> {
+        let body = packed.as_ref();
         let broken = |error: &dyn std::fmt::Display| {
             Failure::body_unreadable(format!("The compressed request body cannot be read: {error}."), None)
         };
@@ -45,6 +48,7 @@ impl Encoding {
             taken.map(|_| whole).map_err(|error| broken(&error))
         };
         let whole = match self {
+            Self::Identity => return Ok(packed),
             Self::Gzip => read(&mut flate2::read::MultiGzDecoder::new(body))?,
             Self::Zlib => read(&mut flate2::read::ZlibDecoder::new(body))?,
             Self::Zstd => {
@@ -78,8 +82,10 @@ mod tests {
     #[test]
     fn bodies_come_out_as_they_were() {
         let text = b"{\"model\":\"m\",\"input\":\"".repeat(50);
-        assert_eq!(Encoding::Gzip.decode(&gzipped(&text), 10_000).unwrap(), text);
-        assert_eq!(Encoding::Zstd.decode(&zstandard(&text), 10_000).unwrap(), text);
+        assert_eq!(Encoding::Gzip.decode(gzipped(&text).into(), 10_000).unwrap(), text);
+        let plain = Bytes::from(text.clone());
+        assert_eq!(Encoding::Identity.decode(plain, 10).unwrap(), text);
+        assert_eq!(Encoding::Zstd.decode(zstandard(&text).into(), 10_000).unwrap(), text);
     }
 
     #[test]
@@ -87,14 +93,15 @@ mod tests {
         let zeros = vec![0; 10_000_000];
         for (encoding, body) in [(Encoding::Gzip, gzipped(&zeros)), (Encoding::Zstd, zstandard(&zeros))] {
             assert!(body.len() < 20_000);
-            assert_eq!(encoding.decode(&body, 1_000_000).unwrap_err().status, 413);
+            assert_eq!(encoding.decode(body.into(), 1_000_000).unwrap_err().status, 413);
         }
     }
 
     #[test]
     fn what_is_not_compressed_that_way_is_refused() {
         for encoding in [Encoding::Gzip, Encoding::Zlib, Encoding::Zstd] {
-            assert_eq!(encoding.decode(b"{\"model\":\"m\"}", 100).unwrap_err().status, 400);
+            let body = Bytes::from_static(b"{\"model\":\"m\"}");
+            assert_eq!(encoding.decode(body, 100).unwrap_err().status, 400);
         }
     }
 }

@@ -266,7 +266,7 @@ impl Entry {
     }
 
     /// Notes an answer of a provider, and whether it is a stream.
-    pub(super) fn answered(&mut self, answer: &Answer<'_>, is_stream: bool, ours: Duration) {
+    pub(super) fn answered(&mut self, answer: &Answer<'_>, is_stream: bool) {
         let Some(kept) = &mut self.kept else { return };
         kept.status = Some(answer.status);
         self.attempts = answer.attempts;
@@ -281,7 +281,7 @@ impl Entry {
             }
         }
         if let Some(account) = &mut kept.account {
-            account.answered(answer, ours);
+            account.answered(answer);
         }
     }
 

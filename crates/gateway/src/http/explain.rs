@@ -60,7 +60,7 @@ async fn outlook_of(app: &App, parts: &Parts, entry: &mut Entry) -> Result<Outlo
 
 async fn explanation(app: &App, parts: &Parts, body: Body, entry: &mut Entry) -> Result<Explanation, Failure> {
     let caller = identify(app, parts, entry)?;
-    let body = read_unpacked(app, parts, body).await?;
+    let (body, _) = read_unpacked(app, parts, body).await?;
     let query = parts.uri.query().unwrap_or_default();
     let named = query.split('&').find_map(|pair| pair.strip_prefix("path="));
     let path = match named {

@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::http::request::Parts;
 use axum::http::{Request, Response};
 use bytes::Bytes;
 use hyper::server::conn::http2;
@@ -53,7 +54,7 @@ pub async fn serve<T, F>(
     come: Bytes,
     patience: Duration,
     stopping: &AtomicBool,
-    answer: impl Fn(Request<Body>) -> F,
+    answer: impl Fn(Box<Parts>, Body) -> F,
 ) -> Result<(), Ended>
 where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -62,7 +63,8 @@ where
     let has_begun = AtomicBool::new(false);
     let service = service_fn(|request: Request<hyper::body::Incoming>| {
         has_begun.store(true, Ordering::Relaxed);
-        let answer = answer(request.map(Body::new));
+        let (parts, body) = request.into_parts();
+        let answer = answer(Box::new(parts), Body::new(body));
         async { Ok::<_, Infallible>(answer.await) }
     });
     let mut connection = pin!(HTTP2.serve_connection(TokioIo::new(Resumed { come, io }), service));

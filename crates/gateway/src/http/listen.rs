@@ -13,7 +13,8 @@ use arc_swap::ArcSwap;
 use axum::BoxError;
 use axum::body::Body;
 use axum::http::header::Entry;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response};
 use bytes::{Bytes, BytesMut};
 use mynah_dialect::Dialect;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -202,7 +203,7 @@ where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let limits = limits(&site);
-    let answer = |request| respond(&site.load(), request);
+    let answer = |parts, body| respond(&site.load(), parts, body);
     Ok(connection::serve(io, come, limits, stopping, answer, refuse).await?)
 }
 
@@ -211,7 +212,7 @@ where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let patience = limits(&site).head;
-    let answer = |request| respond(&site.load(), request);
+    let answer = |parts, body| respond(&site.load(), parts, body);
     Ok(http2::serve(io, come, patience, stopping, answer).await?)
 }
 
@@ -225,14 +226,14 @@ async fn told(mut stop: watch::Receiver<()>) {
 ///
 /// The id of the reply is the caller's own when it sent a sane one, else the provider's, else ours; where it is not
 /// ours, ours is there under a name of its own.
-fn respond<B>(site: &Site, mut request: Request<B>) -> impl Future<Output = Response<Body>> + use<B>
+fn respond<B>(site: &Site, mut parts: Box<Parts>, body: B) -> impl Future<Output = Response<Body>> + use<B>
 where
     B: RequestBody<Error: Into<BoxError>> + Send + 'static,
 {
-    let callers = request.headers().get(&X_REQUEST_ID).filter(|id| is_sane(id)).cloned();
+    let callers = parts.headers.get(&X_REQUEST_ID).filter(|id| is_sane(id)).cloned();
     let ours = callers.clone().unwrap_or_else(new_id);
-    request.headers_mut().insert(REQUEST_ID.clone(), ours.clone());
-    let answer = site.routes.answer(request);
+    parts.headers.insert(REQUEST_ID.clone(), ours.clone());
+    let answer = site.routes.answer(parts, body);
     async move {
         let mut response = answer.await;
         name(response.headers_mut(), callers, ours);

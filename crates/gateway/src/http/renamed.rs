@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
 use bytes::Bytes;
 use mynah_dialect::Dialect;
-use mynah_dialect::peek::peek;
+use mynah_dialect::peek::{Name, peek};
 use mynah_dialect::splice::splice;
 
 use crate::answer::MAX_WHOLE;
@@ -35,7 +35,9 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 fn with_model(whole: Bytes, name: &str) -> Bytes {
-    let edit = peek(&whole).ok().and_then(|gist| gist.model?.replaced_by(name));
+    let edit = peek(&whole)
+        .ok()
+        .and_then(|gist| gist.model?.replaced_by(&Name::from(name)));
     match edit {
         Some(edit) => splice(&whole, vec![edit]).concat().into(),
         None => whole,

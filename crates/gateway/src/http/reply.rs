@@ -35,11 +35,10 @@ pub(super) static MODEL: HeaderName = HeaderName::from_static("x-mynah-model");
 pub(super) static ATTEMPTS: HeaderName = HeaderName::from_static("x-mynah-attempts");
 static SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
-/// The reply to a caller, in its dialect (and whether it is one of OpenAI Responses). `ours` is the time that the gateway itself took so far.
+/// The reply to a caller, in its dialect (and whether it is one of OpenAI Responses).
 pub fn reply(
-    mut answer: Answer<'_>,
+    mut answer: Box<Answer<'_>>,
     (dialect, responses): (Dialect, bool),
-    ours: Duration,
     mut entry: Entry,
     permit: InFlight,
 ) -> Response {
@@ -65,7 +64,7 @@ pub fn reply(
         None if metered.is_some() && is_json(&answer.headers) => read(Relay::bytes()),
         None => Passage::Plain,
     };
-    entry.answered(&answer, events, ours);
+    entry.answered(&answer, events);
     entry.tell_standing(dialect, &mut answer.headers);
     let finale = (events && answer.must_finish).then(Finale::default);
     let AnswerBody {
@@ -94,7 +93,7 @@ pub fn reply(
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
     let headers = response.headers_mut();
-    if let Ok(timing) = HeaderValue::from_maybe_shared(timing(ours, answer.waited)) {
+    if let Ok(timing) = HeaderValue::from_maybe_shared(timing(answer.ours, answer.waited)) {
         headers.insert(SERVER_TIMING.clone(), timing);
     }
     if let Some(label) = &answer.target.label {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::header::{ALLOW, CONTENT_TYPE, LOCATION, ORIGIN, UPGRADE};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::{any, get, post};
@@ -21,6 +22,7 @@ use super::body::RequestBody;
 use super::{docs, endpoints, explain, health, metrics, models, openapi};
 use crate::app::App;
 use crate::config::CorsOrigins;
+use crate::directions;
 use crate::failure::Failure;
 use crate::operation::{FAMILIES, OPERATIONS, Operation};
 use crate::{passing, pipeline};
@@ -54,31 +56,32 @@ impl Routes {
 
     /// Answers a request. One that names a model does not pass through the router, which would take longer to find its
     /// way than the rest of the gateway takes for all it does.
-    pub fn answer<B>(&self, request: Request<B>) -> Pin<Box<dyn Future<Output = Response> + Send>>
+    pub fn answer<B>(&self, parts: Box<Parts>, body: B) -> Pin<Box<dyn Future<Output = Response> + Send>>
     where
         B: RequestBody<Error: Into<BoxError>> + Send + 'static,
     {
         // The router knows what web pages have to be told.
-        let is_page = request.headers().contains_key(ORIGIN);
+        let is_page = parts.headers.contains_key(ORIGIN);
         let operation = if is_page || !self.is_public {
             None
         } else {
-            operation(&request)
+            operation(&parts)
         };
         if let Some((operation, model)) = operation {
-            return Box::pin(pipeline::answer(self.app.clone(), operation, model, request));
+            return Box::pin(pipeline::answer(self.app.clone(), operation, model, parts, body));
         }
-        let answer = self.router.clone().oneshot(request.map(Body::new));
+        let request = Request::from_parts(*parts, Body::new(body));
+        let answer = self.router.clone().oneshot(request);
         // The error type is `Infallible`: there is always a response.
         Box::pin(async { answer.await.unwrap_or_default() })
     }
 }
 
-fn operation<B>(request: &Request<B>) -> Option<(Operation, Option<String>)> {
-    if request.method() != Method::POST {
+fn operation(parts: &Parts) -> Option<(Operation, Option<String>)> {
+    if parts.method != Method::POST {
         return None;
     }
-    let (operation, model) = Operation::at(request.uri().path())?;
+    let (operation, model) = Operation::at(parts.uri.path())?;
     Some((operation, model.map(Cow::into_owned)))
 }
 
@@ -143,9 +146,10 @@ fn router(app: &Arc<App>) -> Router {
 }
 
 async fn operate(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
-    match operation(&request) {
-        Some((operation, model)) => pipeline::answer(app, operation, model, request).await,
-        None => route_unknown(request),
+    let (parts, body) = request.into_parts();
+    match operation(&parts) {
+        Some((operation, model)) => pipeline::answer(app, operation, model, Box::new(parts), body).await,
+        None => route_unknown(Request::from_parts(parts, body)),
     }
 }
 
@@ -221,7 +225,7 @@ async fn stored(state: State<Arc<App>>, request: Request<Body>) -> Response {
         // Codex tries a WebSocket first and takes events when there is none.
         return Failure::upgrade_refused().reply_in(Dialect::OpenAi, "");
     }
-    let named = request.headers().contains_key(&pipeline::PROVIDER);
+    let named = request.headers().contains_key(&directions::PROVIDER);
     if named || request.uri().path() == "/v1/videos" {
         return pass_through(state, request).await;
     }

@@ -79,6 +79,11 @@ impl Decoder {
         Self { state, left, extras: 0 }
     }
 
+    /// Whether only the end of the connection shows the end.
+    pub fn is_until_close(&self) -> bool {
+        self.state == State::UntilClose
+    }
+
     /// Takes the next piece out of what has come.
     pub fn next(&mut self, come: &mut Bytes) -> Result<Step, Malformed> {
         self.skip_framing(come);
@@ -102,6 +107,15 @@ impl Decoder {
                 Ok(Step::Data(piece))
             }
         }
+    }
+
+    /// All that is left of a body of a known length, if that and nothing else has come.
+    pub fn rest(&mut self, come: &mut Bytes) -> Option<Bytes> {
+        let is_there = self.state == State::Counted && self.left == come.len() as u64;
+        is_there.then(|| {
+            (self.state, self.left) = (State::End, 0);
+            std::mem::take(come)
+        })
     }
 
     /// Says that the connection has ended.

@@ -1,6 +1,6 @@
 //! What the heads of requests and answers have in common, without any connection.
 
-use axum::http::header::{CONNECTION, CONTENT_LENGTH};
+use axum::http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, GetAll, TRANSFER_ENCODING};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Version};
 use bytes::{Bytes, BytesMut};
 
@@ -8,9 +8,6 @@ use super::Malformed;
 
 /// The most headers of one head.
 pub const MAX_HEADERS: usize = 100;
-
-/// So many headers the gateway itself adds to a head. With room for them, the rest need not be moved.
-const ADDED: usize = 5;
 
 /// Gathers the bytes of a head that comes in pieces, and tells when it is worth reading them.
 #[derive(Debug, Default)]
@@ -72,15 +69,86 @@ fn push_number(text: &mut Vec<u8>, number: u64) {
     text.push(b'0' + u8::try_from(number % 10).unwrap_or(0));
 }
 
-/// The headers of a head, as parts of its text, without a copy.
-pub fn headers(text: &Bytes, parsed: &[httparse::Header<'_>]) -> Result<HeaderMap, Malformed> {
-    let mut headers = HeaderMap::with_capacity(parsed.len() + ADDED);
-    for header in parsed {
-        let name = HeaderName::from_bytes(header.name.as_bytes()).map_err(|_| httparse::Error::HeaderName)?;
-        let value = HeaderValue::from_maybe_shared(text.slice_ref(header.value));
-        headers.append(name, value.map_err(|_| httparse::Error::HeaderValue)?);
+/// The headers of a head, with a note of those that are about the connection: most heads have one of them, and need not be
+/// searched for the others.
+#[derive(Debug, Default)]
+pub struct Headers {
+    /// All of them.
+    pub map: HeaderMap,
+    has_connection: bool,
+    length: Length,
+    has_encoding: bool,
+    has_expectation: bool,
+}
+
+impl Headers {
+    /// Those that were parsed, as parts of the text of the head, without a copy. With room for those that the gateway adds,
+    /// the others need not be moved.
+    pub fn of(text: &Bytes, parsed: &[httparse::Header<'_>], added: usize) -> Result<Self, Malformed> {
+        let mut headers = Self {
+            map: HeaderMap::with_capacity(parsed.len() + added),
+            ..Self::default()
+        };
+        for header in parsed {
+            let name = HeaderName::from_bytes(header.name.as_bytes()).map_err(|_| httparse::Error::HeaderName)?;
+            match name {
+                CONNECTION => headers.has_connection = true,
+                CONTENT_LENGTH => headers.length = headers.length.and(header.value),
+                TRANSFER_ENCODING => headers.has_encoding = true,
+                EXPECT => headers.has_expectation = true,
+                _ => {}
+            }
+            let value = HeaderValue::from_maybe_shared(text.slice_ref(header.value));
+            headers
+                .map
+                .append(name, value.map_err(|_| httparse::Error::HeaderValue)?);
+        }
+        Ok(headers)
     }
-    Ok(headers)
+
+    /// The length of a body, where it is said. It may be said several times, if it is the same.
+    pub fn content_length(&self) -> Result<Option<u64>, Malformed> {
+        match self.length {
+            Length::Unsaid => Ok(None),
+            Length::Said(length) => Ok(Some(length)),
+            Length::Wrong => Err(Malformed::ContentLength),
+        }
+    }
+
+    /// Takes the length of a body away that is not what follows.
+    pub fn remove_length(&mut self) {
+        self.map.remove(CONTENT_LENGTH);
+        self.length = Length::Unsaid;
+    }
+
+    /// Whether a length is said, be it right or wrong.
+    pub fn has_length(&self) -> bool {
+        self.length != Length::Unsaid
+    }
+
+    /// How the body is encoded on its way, where that is said.
+    pub fn transfer_encoding(&self) -> Option<GetAll<'_, HeaderValue>> {
+        self.has_encoding.then(|| self.map.get_all(TRANSFER_ENCODING))
+    }
+
+    /// What is expected before the body is sent.
+    pub fn expectation(&self) -> Option<&HeaderValue> {
+        self.has_expectation.then(|| self.map.get(EXPECT)).flatten()
+    }
+
+    /// Whether the other side means to use the connection again.
+    pub fn keep_connection(&self, version: Version) -> bool {
+        if !self.has_connection {
+            return version == Version::HTTP_11;
+        }
+        let says = |word: &str| {
+            self.map.get_all(CONNECTION).iter().any(|value| {
+                let mut words = value.as_bytes().split(|&byte| byte == b',');
+                words.any(|said| said.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
+            })
+        };
+        !says("close") && (version == Version::HTTP_11 || says("keep-alive"))
+    }
 }
 
 /// The version of HTTP, as `httparse` tells it.
@@ -92,33 +160,34 @@ pub fn version(minor: Option<u8>) -> Version {
     }
 }
 
-/// The length of a body, where it is said. It may be said several times, if it is the same.
-pub fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Malformed> {
-    let mut length = None;
-    for value in headers.get_all(CONTENT_LENGTH) {
-        for text in value.as_bytes().split(|&byte| byte == b',') {
-            let stated = digits(text.trim_ascii()).ok_or(Malformed::ContentLength)?;
-            if *length.get_or_insert(stated) != stated {
-                return Err(Malformed::ContentLength);
-            }
-        }
+/// What is said of the length of a body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Length {
+    #[default]
+    Unsaid,
+    Said(u64),
+    /// No number, or several.
+    Wrong,
+}
+
+impl Length {
+    /// With what one more header says.
+    fn and(self, value: &[u8]) -> Self {
+        value
+            .split(|&byte| byte == b',')
+            .fold(self, |before, text| match (number(text.trim_ascii()), before) {
+                (Some(length), Self::Unsaid) => Self::Said(length),
+                (Some(length), Self::Said(other)) if length == other => before,
+                _ => Self::Wrong,
+            })
     }
-    Ok(length)
 }
 
 /// A number without a sign, which `parse` would allow.
-fn digits(text: &[u8]) -> Option<u64> {
-    let is_number = text.iter().all(u8::is_ascii_digit);
-    std::str::from_utf8(text).ok().filter(|_| is_number)?.parse().ok()
-}
-
-/// Whether the other side means to use the connection again.
-pub fn keeps_connection(version: Version, headers: &HeaderMap) -> bool {
-    let says = |word: &str| {
-        headers.get_all(CONNECTION).iter().any(|value| {
-            let mut words = value.as_bytes().split(|&byte| byte == b',');
-            words.any(|said| said.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
-        })
-    };
-    !says("close") && (version == Version::HTTP_11 || says("keep-alive"))
+fn number(text: &[u8]) -> Option<u64> {
+    let digit = |byte: &u8| byte.is_ascii_digit().then(|| u64::from(byte - b'0'));
+    let first = text.first().and_then(digit)?;
+    text[1..]
+        .iter()
+        .try_fold(first, |number, byte| number.checked_mul(10)?.checked_add(digit(byte)?))
 }

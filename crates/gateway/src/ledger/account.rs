@@ -16,11 +16,12 @@ use crate::answer::Answer;
 use crate::ask::{Ask, Way};
 use crate::caller::KeyHash;
 use crate::course::{Outcome, Turn};
-use crate::failure::{Blame, Failure};
+use crate::failure::Blame;
 use crate::keys::Reason;
 use crate::limits::demand::Used;
 use crate::limits::headers::Standing;
 use crate::limits::permit::Permit;
+use crate::line::Asked;
 use crate::meter::Charge;
 use crate::needs::TAGS;
 use crate::prices::Counts;
@@ -161,8 +162,8 @@ impl Account {
     }
 
     /// Notes how long it took until somebody answered.
-    pub fn answered(&mut self, answer: &Answer<'_>, own: Duration) {
-        (self.record.own, self.record.waited) = (Some(microseconds(own)), Some(microseconds(answer.waited)));
+    pub fn answered(&mut self, answer: &Answer<'_>) {
+        (self.record.own, self.record.waited) = (Some(microseconds(answer.ours)), Some(microseconds(answer.waited)));
     }
 
     /// Hands the row over to the ledger.
@@ -208,13 +209,7 @@ pub fn begin(attempts: Option<&mut Vec<Attempt>>, turn: &Turn<'_>, ask: &Ask<'_>
 }
 
 /// Notes how somebody answered who was asked.
-pub fn settle(
-    attempts: Option<&mut Vec<Attempt>>,
-    begun: Begun,
-    taken: Duration,
-    outcome: Outcome,
-    asked: &Result<Answer<'_>, Failure>,
-) {
+pub fn settle(attempts: Option<&mut Vec<Attempt>>, begun: Begun, taken: Duration, outcome: Outcome, asked: &Asked<'_>) {
     if let Some(attempt) = attempts.and_then(|attempts| attempts.get_mut(begun.place)) {
         attempt.outcome = name(outcome).into();
         attempt.status = asked.as_ref().ok().map(|answer| answer.status.as_u16());

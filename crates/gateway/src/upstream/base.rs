@@ -6,8 +6,9 @@
 use std::net::IpAddr;
 
 use axum::http::HeaderValue;
-use axum::http::uri::{Authority, Parts, PathAndQuery, Scheme, Uri};
-use bytes::Bytes;
+use axum::http::uri::{Authority, InvalidUri, Parts, PathAndQuery, Scheme, Uri};
+
+use super::call_path::CallPath;
 
 /// A checked base URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,13 +59,21 @@ impl BaseUrl {
     }
 
     /// The path and query of a call: `below` the base path (with a leading slash, percent-encoded).
-    pub fn call(&self, below: &str, query: &str) -> Result<PathAndQuery, NotBelow> {
-        if below.contains(['.', '%', '\\']) && below.split('/').any(climbs) {
+    pub fn call(&self, below: &str, query: &str) -> Result<CallPath, NotBelow> {
+        if memchr::memchr3(b'.', b'%', b'\\', below.as_bytes()).is_some() && below.split('/').any(climbs) {
             return Err(NotBelow);
         }
-        let separator = if query.is_empty() { "" } else { "?" };
-        let path = [&self.path, below, separator, query].concat();
-        PathAndQuery::from_maybe_shared(Bytes::from(path)).map_err(|_| NotBelow)
+        let mut path = String::with_capacity(self.path.len() + below.len() + 1 + query.len());
+        path.push_str(&self.path);
+        path.push_str(below);
+        if path.is_empty() {
+            path.push('/');
+        }
+        if !query.is_empty() {
+            path.push('?');
+            path.push_str(query);
+        }
+        CallPath::new(path).ok_or(NotBelow)
     }
 
     /// The same of another service: what stands behind `/service/` in the path is its name, as heads of OCF networks have
@@ -103,12 +112,21 @@ impl BaseUrl {
     }
 
     /// The whole URL of a call.
-    pub fn url(&self, call: PathAndQuery) -> Uri {
+    ///
+    /// # Errors
+    ///
+    /// Fails for some characters in the path of which only HTTP/1.1 does not say how they are to be understood.
+    pub fn url(&self, path: &CallPath) -> Result<Uri, InvalidUri> {
         let mut parts = Parts::default();
         (parts.scheme, parts.authority) = (Some(self.scheme.clone()), Some(self.authority.clone()));
-        parts.path_and_query = Some(call);
+        parts.path_and_query = Some(path.as_str().parse()?);
         // All three parts are there, so that they always make a URL.
-        Uri::from_parts(parts).unwrap_or_default()
+        Ok(Uri::from_parts(parts).unwrap_or_default())
+    }
+
+    /// The same for people.
+    pub fn told(&self, path: &CallPath) -> String {
+        format!("{}://{}{}", self.scheme, self.authority, path.as_str())
     }
 }
 
@@ -120,7 +138,7 @@ impl std::fmt::Display for BaseUrl {
 
 /// A path that is not a URL path below the base.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the path must not contain `.` or `..` segments")]
+#[error("the path must not contain `.` or `..` segments, blanks or control characters")]
 pub struct NotBelow;
 
 /// Whether a path segment is a version: `v1`, `v1beta`, `v2`, `v4`.
@@ -221,7 +239,13 @@ mod tests {
     #[test]
     fn a_call_stays_below_the_base() {
         let base = BaseUrl::parse("http://h/v1", "").unwrap();
-        assert_eq!(base.call("/files/a%20b", "limit=1").unwrap(), "/v1/files/a%20b?limit=1");
+        let call = |below, query| base.call(below, query).unwrap().as_str().to_owned();
+        assert_eq!(call("/files/a%20b", "limit=1"), "/v1/files/a%20b?limit=1");
+        assert_eq!(call("", ""), "/v1");
+        assert_eq!(
+            BaseUrl::parse("http://h", "").unwrap().call("", "a").unwrap().as_str(),
+            "/?a"
+        );
         for path in [
             "/..",
             "/a/../b",
@@ -230,6 +254,8 @@ mod tests {
             "/./x",
             "/a%2f..%2fb",
             "/a\\..\\b",
+            "/a b",
+            "/a#b",
         ] {
             assert_eq!(base.call(path, ""), Err(NotBelow), "{path}");
         }

@@ -76,6 +76,21 @@ impl UpstreamBody {
         }
     }
 
+    /// Whether only the end of its connection tells where it ends.
+    pub fn ends_with_connection(&self) -> bool {
+        matches!(&self.source, Source::Http1(reading, ..) if reading.ends_with_connection())
+    }
+
+    /// All of it, if it has come already.
+    pub fn whole(&mut self) -> Option<Bytes> {
+        let Source::Http1(reading, ..) = &mut self.source else {
+            return None;
+        };
+        let whole = reading.rest()?;
+        self.source.give_back();
+        Some(whole)
+    }
+
     /// Says that the first content has come: from now on only a pause is too long.
     pub fn has_begun(&mut self) {
         self.deadline = None;

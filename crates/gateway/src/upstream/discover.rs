@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use axum::http::uri::PathAndQuery;
 use axum::http::{Method, StatusCode};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Limited};
@@ -11,10 +10,11 @@ use tokio::time::Instant;
 use super::auth::Credential;
 use super::base::BaseUrl;
 use super::call_headers::CallHeaders;
+use super::call_path::CallPath;
 use super::connect::Origin;
 use super::model_list::{each_once, read_page};
 use super::pool::Pools;
-use super::send::{Call, Outgoing, Patience, SendError, send};
+use super::send::{Call, CallBody, Patience, SendError, send};
 use crate::alarm::after;
 use crate::discovered::{Listed, Unlisted};
 use crate::known::Discovery;
@@ -106,15 +106,12 @@ impl<'a> Inquiry<'a> {
         let path = self
             .path(next)
             .ok_or_else(|| unlisted("the place of its model list is not a path"))?;
-        let headers = self.headers();
-        let call = || {
-            Some(Call {
-                method: Method::GET,
-                base: self.base,
-                path: &path,
-                headers: &headers,
-                body: Outgoing::held(Vec::new()),
-            })
+        let call = Call {
+            method: &Method::GET,
+            base: self.base,
+            path: &path,
+            headers: &self.headers(),
+            body: &mut CallBody::nothing(),
         };
         let patience = Patience {
             connect: self.provider.timeouts.connect,
@@ -139,7 +136,7 @@ impl<'a> Inquiry<'a> {
         Ok(body.map_err(|error| unlisted(error.to_string()))?.to_bytes())
     }
 
-    fn path(&self, next: Option<&str>) -> Option<PathAndQuery> {
+    fn path(&self, next: Option<&str>) -> Option<CallPath> {
         let shape = self.provider.list.shape;
         let mut query = match shape {
             Discovery::Anthropic => "limit=1000".to_owned(),
@@ -180,11 +177,11 @@ fn is_nobody(status: StatusCode) -> bool {
 }
 
 /// A path from the root of the host, with a query of its own or ours.
-fn rooted(path: &str, query: &str) -> Option<PathAndQuery> {
+fn rooted(path: &str, query: &str) -> Option<CallPath> {
     let separator = match (query.is_empty(), path.contains('?')) {
         (true, _) => "",
         (false, true) => "&",
         (false, false) => "?",
     };
-    [path, separator, query].concat().parse().ok()
+    CallPath::new([path, separator, query].concat())
 }

@@ -20,8 +20,10 @@ static WAY: HeaderName = VIA;
 /// `OpenAI-Project`: they select an account within a credential, and the credential is not the caller's.
 pub fn to_upstream<'a>(headers: &'a HeaderMap, via: &'a HeaderValue) -> CallHeaders<'a> {
     let mut passed = CallHeaders::with_capacity(headers.len() + 4);
-    let listed = headers.contains_key(CONNECTION);
+    let listed = headers.keys().any(|name| *name == CONNECTION);
+    let mut has_hops = false;
     for (name, value) in headers {
+        has_hops |= *name == VIA;
         let stays = is_hop_by_hop(name)
             || matches!(
                 *name,
@@ -35,8 +37,8 @@ pub fn to_upstream<'a>(headers: &'a HeaderMap, via: &'a HeaderValue) -> CallHead
         }
     }
     // Those of other gateways stay, so that a request that goes round through several of them is recognised.
-    for hop in headers.get_all(VIA) {
-        passed.append(&WAY, hop);
+    if has_hops {
+        headers.get_all(VIA).iter().for_each(|hop| passed.append(&WAY, hop));
     }
     passed.append(&WAY, via);
     passed
@@ -81,8 +83,8 @@ pub fn to_caller(headers: HeaderMap) -> HeaderMap {
             && !matches!(*name, SET_COOKIE | ALT_SVC | STRICT_TRANSPORT_SECURITY)
             && !name.as_str().starts_with("access-control-")
     };
-    let listed = headers.get(CONNECTION).is_some();
-    if !listed && headers.keys().all(is_plain) {
+    // Then none of them says of another one that it is not for the caller.
+    if headers.keys().all(is_plain) {
         return headers;
     }
     let mut passed = HeaderMap::with_capacity(headers.len());

@@ -1,4 +1,4 @@
-//! Request bodies on their way out.
+//! Request bodies on their way out over HTTP/2.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

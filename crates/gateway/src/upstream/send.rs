@@ -8,19 +8,19 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::http::header::PROXY_AUTHORIZATION;
-use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderName, Method, Request, Response, Version};
 use tokio::time::{Instant, timeout_at};
 
 use super::base::BaseUrl;
 pub use super::body::{BodyError, UpstreamBody};
+pub use super::call_body::CallBody;
 use super::call_headers::CallHeaders;
+use super::call_path::CallPath;
 use super::connect::causes;
 use super::http1::exchange::{Answered, Exchange, NoAnswer, is_gone};
 use super::http1::reading::Reading;
 use super::http1::request::RequestHead;
 use super::http1::sending::Sending;
-pub use super::outgoing::Outgoing;
 use super::pool::{Http1, Http2, Leased, Pool};
 use crate::alarm::{Alarm, after};
 use crate::http::body::BrokenBody;
@@ -31,15 +31,15 @@ static PROXY: HeaderName = PROXY_AUTHORIZATION;
 #[derive(Debug)]
 pub struct Call<'a> {
     /// The method.
-    pub method: Method,
+    pub method: &'a Method,
     /// Where to.
     pub base: &'a BaseUrl,
     /// The path and query on that host.
-    pub path: &'a PathAndQuery,
+    pub path: &'a CallPath,
     /// Everything but `Host`, lengths and transfer encodings.
     pub headers: &'a CallHeaders<'a>,
     /// The body.
-    pub body: Outgoing,
+    pub body: &'a mut CallBody,
 }
 
 /// Why an exchange failed.
@@ -75,11 +75,11 @@ pub struct Patience {
 
 /// Sends a call and waits for the head of its answer.
 ///
-/// A request that meets a kept connection which the provider has just closed is sent again on a fresh one, if `call` can
-/// make it again.
-pub async fn send<'a>(
+/// A request that meets a kept connection which the provider has just closed is sent again on a fresh one, if its body can
+/// be.
+pub async fn send(
     pool: &Arc<Pool>,
-    mut call: impl FnMut() -> Option<Call<'a>>,
+    mut call: Call<'_>,
     patience: Patience,
 ) -> Result<Response<Box<UpstreamBody>>, SendError> {
     let mut given_up = None;
@@ -90,19 +90,19 @@ pub async fn send<'a>(
             Some(leased) => leased,
             None => connect(pool, patience).await?,
         };
-        let Some(call) = call() else {
+        if !call.body.can_be_sent() {
             return Err(SendError::Broken(
-                given_up.unwrap_or_else(|| "the request cannot be made".to_owned()),
+                given_up.unwrap_or_else(|| "the body was sent before".to_owned()),
             ));
-        };
+        }
         let answered = match leased {
             Leased::Http1(connection) => {
-                let mut on_its_way = OnItsWay::new(call, connection);
+                let mut on_its_way = OnItsWay::new(&mut call, connection);
                 let answered = poll_fn(|cx| on_its_way.poll(patience.deadline, cx)).await;
                 answered.map(|answered| on_its_way.answer(answered, pool, patience))
             }
             // In a box, which requests over HTTP/1.1 do not have to carry.
-            Leased::Http2(stream) => Box::pin(over_http2(call, stream, patience)).await,
+            Leased::Http2(stream) => Box::pin(over_http2(&mut call, stream, patience)).await,
         };
         match answered {
             Ok(response) => return Ok(response),
@@ -166,7 +166,7 @@ struct OnItsWay {
 }
 
 impl OnItsWay {
-    fn new(call: Call<'_>, connection: Http1) -> Self {
+    fn new(call: &mut Call<'_>, connection: Http1) -> Self {
         let authorization = connection.proxy.as_ref().and_then(|proxy| proxy.authorization.as_ref());
         let authorized = authorization.map(|authorization| {
             let mut headers = call.headers.clone();
@@ -174,13 +174,13 @@ impl OnItsWay {
             headers
         });
         let head = RequestHead {
-            method: &call.method,
+            method: call.method,
             base: call.base,
             path: call.path.as_str(),
             headers: authorized.as_ref().unwrap_or(call.headers),
             whole_url: connection.proxy.is_some(),
         };
-        let exchange = Exchange::new(Sending::new(&head, call.body), &call.method);
+        let exchange = Exchange::new(Sending::new(&head, call.body), call.method);
         Self { exchange, connection }
     }
 
@@ -205,14 +205,20 @@ impl OnItsWay {
 }
 
 async fn over_http2(
-    call: Call<'_>,
+    call: &mut Call<'_>,
     mut stream: Http2,
     patience: Patience,
 ) -> Result<Response<Box<UpstreamBody>>, Trouble> {
-    let mut request = Request::new(call.body);
+    let url = call.base.url(call.path);
+    let url = url.map_err(|error| Trouble::Broken(format!("there is no such address: {error}")))?;
+    let body = call
+        .body
+        .outgoing()
+        .ok_or_else(|| Trouble::Broken("the body was sent before".to_owned()))?;
+    let mut request = Request::new(body);
     *request.version_mut() = Version::HTTP_2;
-    *request.method_mut() = call.method;
-    *request.uri_mut() = call.base.url(call.path.clone());
+    *request.method_mut() = call.method.clone();
+    *request.uri_mut() = url;
     *request.headers_mut() = call.headers.to_map();
     let sending = stream.requests.send_request(request);
     let answered = in_time(sending, &mut stream.alarm, patience.deadline).await;
@@ -303,32 +309,28 @@ mod tests {
         true
     }
 
-    async fn post(base: &BaseUrl, pool: &Arc<Pool>, body: Outgoing) -> Result<Response<Box<UpstreamBody>>, SendError> {
+    async fn post(
+        base: &BaseUrl,
+        pool: &Arc<Pool>,
+        mut body: CallBody,
+    ) -> Result<Response<Box<UpstreamBody>>, SendError> {
         let patience = Patience {
             connect: Duration::from_mins(1),
             deadline: Instant::now() + Duration::from_secs(5),
             between_bytes: Duration::from_secs(5),
         };
-        let mut body = Some(body);
-        let (path, headers) = (PathAndQuery::from_static("/v1"), CallHeaders::default());
-        let call = || {
-            let again = match &body {
-                Some(Outgoing::Held { pieces, .. }) => Outgoing::held(pieces.clone()),
-                _ => body.take()?,
-            };
-            Some(Call {
-                method: Method::POST,
-                base,
-                path: &path,
-                headers: &headers,
-                body: again,
-            })
+        let call = Call {
+            method: &Method::POST,
+            base,
+            path: &base.call("/v1", "").unwrap(),
+            headers: &CallHeaders::default(),
+            body: &mut body,
         };
         send(pool, call, patience).await
     }
 
-    fn held() -> Outgoing {
-        Outgoing::held(vec![Bytes::from("{}")])
+    fn held() -> CallBody {
+        CallBody::Held(vec![Bytes::from("{}")])
     }
 
     async fn text(response: Result<Response<Box<UpstreamBody>>, SendError>) -> String {
@@ -347,7 +349,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_that_meets_a_closed_connection_is_sent_again_if_it_can_be() {
-        for (body, is_answered) in [(held(), true), (Outgoing::Streamed(Body::from("{}")), false)] {
+        for (body, is_answered) in [(held(), true), (CallBody::Streamed(Some(Body::from("{}"))), false)] {
             // The first connection takes a second request, and is closed instead of an answer.
             let (base, pool, mut events) = provider(vec![vec![OK], vec![OK]]).await;
             assert_eq!(text(post(&base, &pool, held()).await).await, "ok");

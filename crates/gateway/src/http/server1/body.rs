@@ -51,6 +51,13 @@ impl Body for Incoming {
 }
 
 impl RequestBody for Incoming {
+    fn whole(&mut self) -> Option<Bytes> {
+        match self {
+            Self::Whole(whole) => Some(std::mem::take(whole)),
+            Self::Coming { .. } => None,
+        }
+    }
+
     fn poll_into(&mut self, whole: &mut BytesMut, cx: &mut Context<'_>) -> Poll<Result<bool, Broken>> {
         match self {
             Self::Whole(piece) => {

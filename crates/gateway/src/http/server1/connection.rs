@@ -9,7 +9,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{Method, Request, Response, Version};
+use axum::http::request::Parts;
+use axum::http::{Method, Response, Version};
 use bytes::Bytes;
 use http_body::Body as _;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -76,7 +77,7 @@ pub async fn serve<T, F>(
     come: Bytes,
     limits: Limits,
     stopping: &AtomicBool,
-    answer: impl Fn(Request<Incoming>) -> F,
+    answer: impl Fn(Box<Parts>, Incoming) -> F,
     refuse: impl Fn(Refused) -> Response<Body>,
 ) -> Result<(), Ended>
 where
@@ -100,12 +101,13 @@ where
             Err(ended) => return Err(ended),
         };
         let mut asked = Asked {
-            method: head.request.method().clone(),
-            version: head.request.version(),
+            method: head.parts.method.clone(),
+            version: head.parts.version,
             keeps_connection: head.keeps_connection,
         };
         let response = {
-            let mut answering = pin!(answer(connection.begin(head, rest)));
+            let body = connection.begin(&head, rest);
+            let mut answering = pin!(answer(head.parts, body));
             poll_fn(|cx| connection.poll_answered(answering.as_mut(), cx)).await?
         };
         asked.keeps_connection &= connection.can_be_kept();
@@ -172,16 +174,15 @@ where
         }
     }
 
-    /// The request, with the body that is read from here.
-    fn begin(&self, head: Head, rest: Bytes) -> Request<Incoming> {
-        let body = match lock(&self.wire).begin(head.framing, head.expects_continue, rest) {
+    /// The body of a request, which is read from here.
+    fn begin(&self, head: &Head, rest: Bytes) -> Incoming {
+        match lock(&self.wire).begin(head.framing, head.expects_continue, rest) {
             Ok(whole) => Incoming::Whole(whole),
             Err(turn) => {
                 let wire = self.wire.clone();
                 Incoming::Coming { wire, turn }
             }
-        };
-        head.request.map(|()| body)
+        }
     }
 
     /// Ready with the answer, unless the client goes away before.

@@ -2,15 +2,18 @@
 
 use std::mem::MaybeUninit;
 
-use axum::http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
-use axum::http::{HeaderMap, Method, Request, Uri, Version};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Method, Request, Uri, Version};
 use bytes::{Buf as _, Bytes};
 use httparse::Status;
 
 use crate::failure::Failure;
 use crate::http1::Malformed;
 use crate::http1::body::Framing;
-use crate::http1::head::{Gathering, MAX_HEADERS, content_length, headers, keeps_connection, version};
+use crate::http1::head::{Gathering, Headers, MAX_HEADERS, version};
+
+/// So many headers the gateway adds to those of a request: its id.
+const ADDED: usize = 1;
 
 /// The most bytes of a head.
 pub const MAX_HEAD: usize = 64 * 1024;
@@ -18,8 +21,8 @@ pub const MAX_HEAD: usize = 64 * 1024;
 /// The head of a request, and what it says about the rest.
 #[derive(Debug)]
 pub struct Head {
-    /// The request, but for its body.
-    pub request: Request<()>,
+    /// The request, but for its body. In a box, as it goes through many hands.
+    pub parts: Box<Parts>,
     /// How the body ends.
     pub framing: Framing,
     /// The client means to use the connection again.
@@ -124,37 +127,41 @@ fn parse(text: &Bytes) -> Result<Option<(usize, Head)>, Refused> {
     let (Some(method), Some(target)) = (parsed.method, parsed.path) else {
         return Err(Refused::Target);
     };
-    let mut request = Request::new(());
-    *request.method_mut() = Method::from_bytes(method.as_bytes()).map_err(|_| httparse::Error::Token)?;
-    *request.uri_mut() = Uri::from_maybe_shared(text.slice_ref(target.as_bytes())).map_err(|_| Refused::Target)?;
-    *request.version_mut() = version(parsed.version);
-    *request.headers_mut() = headers(text, parsed.headers)?;
-    let (version, headers) = (request.version(), request.headers());
+    let (parts, ()) = Request::new(()).into_parts();
+    let mut parts = Box::new(parts);
+    parts.method = Method::from_bytes(method.as_bytes()).map_err(|_| httparse::Error::Token)?;
+    parts.uri = Uri::from_maybe_shared(text.slice_ref(target.as_bytes())).map_err(|_| Refused::Target)?;
+    let version = version(parsed.version);
+    parts.version = version;
+    let headers = Headers::of(text, parsed.headers, ADDED)?;
+    let (framing, keeps_connection) = (framing(version, &headers)?, headers.keep_connection(version));
+    let expects_continue = version == Version::HTTP_11 && expects_continue(&headers);
+    parts.headers = headers.map;
     let head = Head {
-        framing: framing(version, headers)?,
-        keeps_connection: keeps_connection(version, headers),
-        expects_continue: version == Version::HTTP_11 && expects_continue(headers),
-        request,
+        parts,
+        framing,
+        keeps_connection,
+        expects_continue,
     };
     Ok(Some((length, head)))
 }
 
 /// How a body ends. What is ambiguous is refused, as somebody before us may have understood it in another way, and another
 /// request may be hidden in it (RFC 9112, section 11.2).
-fn framing(version: Version, headers: &HeaderMap) -> Result<Framing, Refused> {
-    let mut encodings = headers.get_all(TRANSFER_ENCODING).iter();
-    let Some(encoding) = encodings.next() else {
-        return Ok(Framing::Length(content_length(headers)?.unwrap_or(0)));
+fn framing(version: Version, headers: &Headers) -> Result<Framing, Refused> {
+    let Some(encodings) = headers.transfer_encoding() else {
+        return Ok(Framing::Length(headers.content_length()?.unwrap_or(0)));
     };
-    let is_chunked = encoding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") && encodings.next().is_none();
-    if !is_chunked || version == Version::HTTP_10 || headers.contains_key(CONTENT_LENGTH) {
+    let is_chunked = |encoding: &HeaderValue| encoding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
+    let is_chunked = encodings.iter().all(is_chunked) && encodings.iter().nth(1).is_none();
+    if !is_chunked || version == Version::HTTP_10 || headers.has_length() {
         return Err(Refused::Encoding);
     }
     Ok(Framing::Chunked)
 }
 
-fn expects_continue(headers: &HeaderMap) -> bool {
-    let expected = headers.get(EXPECT);
+fn expects_continue(headers: &Headers) -> bool {
+    let expected = headers.expectation();
     expected.is_some_and(|expected| expected.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
@@ -231,7 +238,7 @@ mod tests {
             ("", None),
         ] {
             let head = head(&format!("OPTIONS {target} HTTP/1.1")).ok();
-            assert_eq!(head.as_ref().map(|head| head.request.uri().path()), path, "{target}");
+            assert_eq!(head.as_ref().map(|head| head.parts.uri.path()), path, "{target}");
         }
     }
 

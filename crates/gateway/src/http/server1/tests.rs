@@ -8,7 +8,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{Request, Response, StatusCode};
+use axum::http::request::Parts;
+use axum::http::{Response, StatusCode};
 use bytes::Bytes;
 use http_body::Frame;
 use http_body_util::BodyExt as _;
@@ -75,12 +76,11 @@ struct Stage {
 }
 
 impl Stage {
-    async fn answer(self, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(self, parts: Box<Parts>, body: Incoming) -> Response<Body> {
         let guard = Guard(self.dropped);
-        let (parts, body) = request.into_parts();
         let mut answer = Response::new(Body::empty());
         match parts.uri.path() {
-            "/echo" => match read_whole(body, &parts.headers, 100_000, Duration::from_secs(5)).await {
+            "/echo" => match read_whole(body, 100_000, Duration::from_secs(5)).await {
                 Ok(body) => *answer.body_mut() = Body::from(body),
                 Err(failure) => *answer.status_mut() = failure.status,
             },
@@ -116,7 +116,7 @@ impl Client {
         let stage = stage.clone();
         let serving = tokio::spawn(async move {
             let stopping = AtomicBool::new(false);
-            let answer = |request| stage.clone().answer(request);
+            let answer = |parts, body| stage.clone().answer(parts, body);
             serve(other, Bytes::new(), LIMITS, &stopping, answer, refuse).await
         });
         Self { io, serving }
@@ -455,7 +455,7 @@ async fn when_the_gateway_stops_what_is_under_way_is_answered() {
     ] {
         let (mut io, other) = tokio::io::duplex(1 << 16);
         let (stopping, released) = (AtomicBool::new(false), Notify::new());
-        let answer = |_| async {
+        let answer = |_, _| async {
             released.notified().await;
             Response::new(Body::from("done"))
         };
@@ -481,8 +481,8 @@ async fn a_body_outlives_its_request_without_harm() {
     let (mut io, other) = tokio::io::duplex(1 << 16);
     let keeping = kept.clone();
     let serving = tokio::spawn(async move {
-        let answer = |request: Request<Incoming>| {
-            keeping.lock().unwrap().push(request.into_body());
+        let answer = |_, body: Incoming| {
+            keeping.lock().unwrap().push(body);
             async { Response::new(Body::empty()) }
         };
         serve(other, Bytes::new(), LIMITS, &AtomicBool::new(false), answer, refuse).await

@@ -123,12 +123,12 @@ mod tests {
     use super::super::reading::Reading;
     use super::super::script::{Cue, Scripted};
     use super::*;
-    use crate::upstream::outgoing::Outgoing;
+    use crate::upstream::call_body::CallBody;
 
     const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
-    fn body(length: usize) -> Outgoing {
-        Outgoing::held(vec![Bytes::from(vec![b'x'; length])])
+    fn body(length: usize) -> CallBody {
+        CallBody::Held(vec![Bytes::from(vec![b'x'; length])])
     }
 
     fn says(text: &'static str) -> Cue {

@@ -2,14 +2,16 @@
 
 use std::mem::MaybeUninit;
 
-use axum::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use axum::http::{HeaderMap, Method, StatusCode, Version};
 use bytes::{Buf as _, Bytes};
 use httparse::Status;
 
 use crate::http1::Malformed;
 use crate::http1::body::Framing;
-use crate::http1::head::{Gathering, MAX_HEADERS, content_length, headers, keeps_connection, version};
+use crate::http1::head::{Gathering, Headers, MAX_HEADERS, version};
+
+/// So many headers the gateway adds to those of an answer: its id, the length where it changes, and what it says itself.
+const ADDED: usize = 5;
 
 /// The most bytes of a head, with the interim answers before it.
 pub const MAX_HEAD: usize = 400 * 1024;
@@ -101,12 +103,12 @@ fn parse(text: &Bytes, asked_for_head: bool) -> Result<Option<(usize, Option<Hea
         return Ok(Some((length, None)));
     }
     let version = version(answer.version);
-    let mut headers = headers(text, answer.headers)?;
-    let has_both = headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH);
-    let keeps_connection = keeps_connection(version, &headers) && !has_both;
+    let mut headers = Headers::of(text, answer.headers, ADDED)?;
+    let has_both = headers.transfer_encoding().is_some() && headers.has_length();
+    let keeps_connection = headers.keep_connection(version) && !has_both;
     if has_both {
         // It is not the length of what comes (RFC 9112, section 6.3), and whoever says both may be deceiving somebody.
-        headers.remove(CONTENT_LENGTH);
+        headers.remove_length();
     }
     let has_no_body = asked_for_head || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let framing = if has_no_body {
@@ -117,15 +119,18 @@ fn parse(text: &Bytes, asked_for_head: bool) -> Result<Option<(usize, Option<Hea
     let head = Head {
         status,
         version,
-        headers,
+        headers: headers.map,
         framing,
         keeps_connection: keeps_connection && framing != Framing::UntilClose,
     };
     Ok(Some((length, Some(head))))
 }
 
-fn framing(version: Version, headers: &HeaderMap) -> Result<Framing, Malformed> {
-    if let Some(last) = headers.get_all(TRANSFER_ENCODING).iter().next_back() {
+fn framing(version: Version, headers: &Headers) -> Result<Framing, Malformed> {
+    if let Some(last) = headers
+        .transfer_encoding()
+        .and_then(|encodings| encodings.iter().next_back())
+    {
         if version == Version::HTTP_10 {
             return Err(Malformed::TransferEncoding);
         }
@@ -137,7 +142,7 @@ fn framing(version: Version, headers: &HeaderMap) -> Result<Framing, Malformed> 
             Framing::UntilClose
         });
     }
-    Ok(content_length(headers)?.map_or(Framing::UntilClose, Framing::Length))
+    Ok(headers.content_length()?.map_or(Framing::UntilClose, Framing::Length))
 }
 
 #[cfg(test)]

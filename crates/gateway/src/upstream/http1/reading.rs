@@ -57,6 +57,16 @@ impl Reading {
         (head, reading)
     }
 
+    /// Whether only the end of the connection tells where it ends.
+    pub fn ends_with_connection(&self) -> bool {
+        self.decoder.is_until_close()
+    }
+
+    /// All that is left, if it has come already.
+    pub fn rest(&mut self) -> Option<Bytes> {
+        self.decoder.rest(&mut self.come)
+    }
+
     /// The next piece; `None` at the end.
     pub fn poll<T>(&mut self, io: &mut T, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Incomplete>>>
     where
@@ -160,10 +170,10 @@ mod tests {
     use super::*;
     use crate::http1::reading::{LARGE_READ, SMALL_READ};
     use crate::http1::script::settled;
-    use crate::upstream::outgoing::Outgoing;
+    use crate::upstream::call_body::CallBody;
 
     fn get(mut io: Scripted, method: &Method) -> (Reading, Scripted) {
-        let answered = io.send(method, Outgoing::held(Vec::new())).unwrap().unwrap();
+        let answered = io.send(method, CallBody::nothing()).unwrap().unwrap();
         (Reading::new(answered).1, io)
     }
 

@@ -2,12 +2,10 @@
 
 use axum::http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use axum::http::{HeaderName, HeaderValue, Method};
-use http_body::Body as _;
 
 use crate::http1::head::push_content_length;
 use crate::upstream::base::BaseUrl;
 use crate::upstream::call_headers::CallHeaders;
-use crate::upstream::outgoing::Outgoing;
 
 /// Bytes of a header, as a guess for the space of a head.
 const HEADER: usize = 48;
@@ -39,10 +37,11 @@ pub enum Extent {
 }
 
 impl Extent {
-    /// How a body is announced. Without a length these methods have none, as chunks would be a surprise to most servers.
-    pub fn of(body: &Outgoing, method: &Method) -> Self {
+    /// How a body of this length is announced. Without one these methods have no body, as chunks would be a surprise to most
+    /// servers.
+    pub fn of(length: Option<u64>, method: &Method) -> Self {
         let seldom_has_body = matches!(*method, Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS);
-        match body.size_hint().exact() {
+        match length {
             Some(0) if seldom_has_body => Self::Nothing,
             Some(length) => Self::Length(length),
             None if matches!(*method, Method::GET | Method::HEAD) => Self::Nothing,
@@ -89,26 +88,7 @@ fn push(text: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
 
 #[cfg(test)]
 mod tests {
-    use std::pin::Pin;
-    use std::task::{Context, Poll};
-
-    use axum::body::Body;
-    use bytes::Bytes;
-    use http_body::Frame;
-
     use super::*;
-
-    /// A body of which nobody knows the length.
-    struct Unsized;
-
-    impl http_body::Body for Unsized {
-        type Data = Bytes;
-        type Error = std::convert::Infallible;
-
-        fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-            Poll::Ready(None)
-        }
-    }
 
     fn written(method: &Method, whole_url: bool, extent: Extent) -> String {
         let base = BaseUrl::parse("http://host:81/v1", "").unwrap();
@@ -140,19 +120,16 @@ mod tests {
 
     #[test]
     fn bodies_are_announced() {
-        let held = |text: &'static str| Outgoing::held(vec![Bytes::from(text)]);
-        let streamed = || Outgoing::Streamed(Body::new(Unsized));
-        for (body, method, extent) in [
-            (held("abc"), Method::POST, Extent::Length(3)),
-            (held("abc"), Method::GET, Extent::Length(3)),
-            (held(""), Method::POST, Extent::Length(0)),
-            (held(""), Method::DELETE, Extent::Nothing),
-            (Outgoing::Streamed(Body::from("abcd")), Method::POST, Extent::Length(4)),
-            (streamed(), Method::POST, Extent::Chunked),
-            (streamed(), Method::DELETE, Extent::Chunked),
-            (streamed(), Method::GET, Extent::Nothing),
+        for (length, method, extent) in [
+            (Some(3), Method::POST, Extent::Length(3)),
+            (Some(3), Method::GET, Extent::Length(3)),
+            (Some(0), Method::POST, Extent::Length(0)),
+            (Some(0), Method::DELETE, Extent::Nothing),
+            (None, Method::POST, Extent::Chunked),
+            (None, Method::DELETE, Extent::Chunked),
+            (None, Method::GET, Extent::Nothing),
         ] {
-            assert_eq!(Extent::of(&body, &method), extent, "{method} {body:?}");
+            assert_eq!(Extent::of(length, &method), extent, "{method} {length:?}");
         }
     }
 }

@@ -10,12 +10,12 @@ use super::sending::Sending;
 use crate::http1::script::settled;
 pub(crate) use crate::http1::script::{Cue, Scripted};
 use crate::upstream::base::BaseUrl;
+use crate::upstream::call_body::CallBody;
 use crate::upstream::call_headers::CallHeaders;
-use crate::upstream::outgoing::Outgoing;
 
 impl Scripted {
     /// Sends a request; `None` when it waits for ever.
-    pub(crate) fn send(&mut self, method: &Method, body: Outgoing) -> Option<Result<Answered, NoAnswer>> {
+    pub(crate) fn send(&mut self, method: &Method, mut body: CallBody) -> Option<Result<Answered, NoAnswer>> {
         let base = BaseUrl::parse("http://h", "").unwrap();
         let head = RequestHead {
             method,
@@ -24,7 +24,7 @@ impl Scripted {
             headers: &CallHeaders::default(),
             whole_url: false,
         };
-        let mut exchange = Exchange::new(Sending::new(&head, body), method);
+        let mut exchange = Exchange::new(Sending::new(&head, &mut body), method);
         settled(|cx| exchange.poll(self, cx))
     }
 

@@ -11,10 +11,10 @@ use http_body::Body as _;
 use tokio::io::AsyncWrite;
 
 use super::request::{Extent, RequestHead};
-use crate::upstream::outgoing::Outgoing;
+use crate::upstream::call_body::CallBody;
 
 /// A body up to this size is copied behind its head: cheaper than to tell the kernel of several pieces.
-const SMALL: usize = 4096;
+const SMALL: u64 = 16 * 1024;
 
 /// The most pieces in one write.
 const PIECES: usize = 16;
@@ -53,28 +53,27 @@ pub enum NotSent {
 }
 
 impl Sending {
-    /// Nothing is written yet.
-    pub fn new(head: &RequestHead<'_>, body: Outgoing) -> Self {
-        let extent = Extent::of(&body, head.method);
+    /// Nothing is written yet. A body that comes as it is sent is taken out of `body`.
+    pub fn new(head: &RequestHead<'_>, body: &mut CallBody) -> Self {
+        let length = body.length();
+        let extent = Extent::of(length, head.method);
         match body {
-            Outgoing::Held { pieces, left, .. } if left <= SMALL as u64 => {
-                let mut text = head.write(extent, SMALL.min(pieces.iter().map(Bytes::len).sum()));
-                for piece in pieces {
-                    text.extend_from_slice(&piece);
+            CallBody::Held(pieces) => match length {
+                Some(length @ ..=SMALL) => {
+                    let mut text = head.write(extent, usize::try_from(length).unwrap_or(0));
+                    pieces.iter().for_each(|piece| text.extend_from_slice(piece));
+                    Self::begin(text, VecDeque::new(), None)
                 }
-                Self::begin(text, VecDeque::new(), None)
-            }
-            Outgoing::Held { pieces, .. } => Self::begin(head.write(extent, 0), pieces.into(), None),
-            Outgoing::Streamed(body) => {
+                _ => Self::begin(head.write(extent, 0), pieces.clone().into(), None),
+            },
+            CallBody::Streamed(body) => {
                 let left = match extent {
-                    Extent::Nothing | Extent::Length(0) => {
-                        return Self::begin(head.write(extent, 0), VecDeque::new(), None);
-                    }
-                    Extent::Length(length) => Some(length),
-                    Extent::Chunked => None,
+                    Extent::Nothing | Extent::Length(0) => None,
+                    Extent::Length(length) => Some(Some(length)),
+                    Extent::Chunked => Some(None),
                 };
-                let source = Source { body, left };
-                Self::begin(head.write(extent, 0), VecDeque::new(), Some(source))
+                let source = left.and_then(|left| body.take().map(|body| Source { body, left }));
+                Self::begin(head.write(extent, 0), VecDeque::new(), source)
             }
         }
     }
@@ -177,13 +176,9 @@ mod tests {
     use super::super::script::Scripted;
     use super::*;
 
-    fn held(pieces: &[&str]) -> Outgoing {
-        Outgoing::held(
-            pieces
-                .iter()
-                .map(|piece| Bytes::copy_from_slice(piece.as_bytes()))
-                .collect(),
-        )
+    fn held(pieces: &[&str]) -> CallBody {
+        let copied = |piece: &&str| Bytes::copy_from_slice(piece.as_bytes());
+        CallBody::Held(pieces.iter().map(copied).collect())
     }
 
     /// A body that comes in these pieces; after the last it waits, or ends.
@@ -215,14 +210,14 @@ mod tests {
         }
     }
 
-    fn trickle(pieces: &[&'static str], length: Option<u64>, ends: bool) -> Outgoing {
+    fn trickle(pieces: &[&'static str], length: Option<u64>, ends: bool) -> CallBody {
         let pieces = pieces.iter().copied().collect();
-        Outgoing::Streamed(Body::new(Trickle { pieces, length, ends }))
+        CallBody::Streamed(Some(Body::new(Trickle { pieces, length, ends })))
     }
 
     #[test]
     fn head_and_body_go_out_in_one_write() {
-        let large = "x".repeat(SMALL);
+        let large = "x".repeat(16 * 1024);
         for pieces in [&["{\"a\":", "1}"][..], &[&large, "y", &large], &[]] {
             let mut io = Scripted::default();
             assert!(io.send(&Method::POST, held(pieces)).is_none());
@@ -237,7 +232,7 @@ mod tests {
 
     #[test]
     fn what_the_connection_does_not_take_at_once_follows() {
-        let pieces = ["abc".repeat(2000), "de".repeat(10), "f".repeat(5000)];
+        let pieces = ["abc".repeat(2000), "de".repeat(10), "f".repeat(15_000)];
         let pieces: Vec<&str> = pieces.iter().map(String::as_str).chain(["g"; 40]).collect();
         for takes in [1, 7, 6000, 6050, 100_000] {
             let mut io = Scripted {
@@ -247,7 +242,7 @@ mod tests {
             assert!(io.send(&Method::POST, held(&pieces)).is_none());
             let written = String::from_utf8(io.written()).unwrap();
             assert!(
-                written.ends_with(&format!("content-length: 11060\r\n\r\n{}", pieces.concat())),
+                written.ends_with(&format!("content-length: 21060\r\n\r\n{}", pieces.concat())),
                 "{takes}"
             );
         }
