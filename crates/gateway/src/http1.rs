@@ -4,6 +4,7 @@
 pub mod body;
 pub mod head;
 pub mod reading;
+pub mod scratch;
 #[cfg(test)]
 pub(crate) mod script;
 

@@ -7,6 +7,7 @@ use axum::http::response::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 
 use crate::http1::head::push_content_length;
+use crate::http1::scratch::Scratch;
 
 /// Bytes of a header, as a guess for the space of a head.
 const HEADER: usize = 48;
@@ -48,9 +49,9 @@ impl Asked {
     }
 
     /// The bytes of the head, with room for `more`. What belongs to the connection is said here alone.
-    pub fn write(&self, answer: &Parts, length: Option<u64>, extent: Extent, more: usize) -> Vec<u8> {
+    pub fn write(&self, answer: &Parts, length: Option<u64>, extent: Extent, more: usize) -> Scratch {
         let headers = &answer.headers;
-        let mut text = Vec::with_capacity(160 + HEADER * headers.len() + more);
+        let mut text = Scratch::with_capacity(160 + HEADER * headers.len() + more);
         let version: &[u8] = if self.version == Version::HTTP_10 {
             b"HTTP/1.0 "
         } else {
@@ -166,7 +167,7 @@ mod tests {
             parts.headers.append(name, HeaderValue::from_str(value).unwrap());
         }
         let extent = asked.extent(parts.status, &parts.headers, length);
-        let text = String::from_utf8(asked.write(&parts, length, extent, 0)).unwrap();
+        let text = String::from_utf8(asked.write(&parts, length, extent, 0).to_vec()).unwrap();
         let (text, date) = text.split_once("date: ").unwrap();
         assert!(date.ends_with("\r\n\r\n"));
         text.replace("\r\n", "|")
@@ -270,7 +271,7 @@ mod tests {
         let (mut parts, ()) = Response::new(()).into_parts();
         parts.headers.insert(DATE, HeaderValue::from_static("then"));
         let text = asked.write(&parts, Some(0), Extent::Length(0), 0);
-        assert_eq!(text, b"HTTP/1.1 200 OK\r\ndate: then\r\ncontent-length: 0\r\n\r\n");
+        assert_eq!(*text, b"HTTP/1.1 200 OK\r\ndate: then\r\ncontent-length: 0\r\n\r\n");
         let mut text = Vec::new();
         push_date(&mut text);
         assert_eq!(text.len(), "date: Sat, 21 Nov 2026 09:00:00 GMT\r\n".len());

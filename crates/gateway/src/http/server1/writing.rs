@@ -10,6 +10,7 @@ use http_body::Body as _;
 use tokio::io::AsyncWrite;
 
 use super::answer_head::Extent;
+use crate::http1::scratch::Scratch;
 
 /// Pieces up to this size are copied together: cheaper than to tell the kernel of each.
 pub const SMALL: usize = 4096;
@@ -26,7 +27,7 @@ pub struct Writing {
     body: Option<Body>,
     extent: Extent,
     /// What is to be written next: heads, the frames of chunks, small pieces.
-    text: Vec<u8>,
+    text: Scratch,
     /// How much of it is written.
     written: usize,
     /// A large piece behind it.
@@ -53,7 +54,7 @@ pub enum Broken {
 
 impl Writing {
     /// Nothing is written yet.
-    pub fn new(head: Vec<u8>, extent: Extent, body: Body) -> Self {
+    pub fn new(head: Scratch, extent: Extent, body: Body) -> Self {
         let has_body = extent != Extent::Length(0);
         Self {
             body: has_body.then_some(body),
@@ -152,7 +153,7 @@ impl Writing {
                 ready!(Pin::new(&mut *io).poll_write_vectored(cx, &slices))?
             } else if text.is_empty() {
                 // Nothing is held while the body is waited for.
-                (self.text, self.written) = (Vec::new(), 0);
+                (self.text, self.written) = (Scratch::default(), 0);
                 return Pin::new(io).poll_flush(cx);
             } else {
                 ready!(Pin::new(&mut *io).poll_write(cx, text))?
@@ -186,6 +187,12 @@ mod tests {
     use super::*;
     use crate::http1::script::{Scripted, settled};
 
+    fn text(bytes: &[u8]) -> Scratch {
+        let mut text = Scratch::default();
+        text.extend_from_slice(bytes);
+        text
+    }
+
     /// A body of these pieces. `"broken"` is an error, and after `"wait"` nothing comes.
     struct Trickle(VecDeque<String>);
 
@@ -215,7 +222,7 @@ mod tests {
     /// Writes as far as it goes; `None` when it waits for ever.
     fn write(io: &mut Scripted, extent: Extent, pieces: &[&str]) -> Option<Result<(), Broken>> {
         let pieces = pieces.iter().map(|piece| (*piece).to_owned()).collect();
-        let mut writing = Writing::new(b"head:".to_vec(), extent, Body::new(Trickle(pieces)));
+        let mut writing = Writing::new(text(b"head:"), extent, Body::new(Trickle(pieces)));
         loop {
             let collected = settled(|cx| writing.poll_collect(cx));
             let written = settled(|cx| writing.poll_write(io, cx))?;
@@ -300,7 +307,7 @@ mod tests {
             ..Scripted::default()
         };
         assert!(matches!(
-            settled(|cx| { Writing::new(b"head".to_vec(), Extent::Length(0), Body::empty()).poll_write(&mut io, cx) }),
+            settled(|cx| { Writing::new(text(b"head"), Extent::Length(0), Body::empty()).poll_write(&mut io, cx) }),
             Some(Err(_))
         ));
     }

@@ -4,6 +4,7 @@ use axum::http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use axum::http::{HeaderName, HeaderValue, Method};
 
 use crate::http1::head::push_content_length;
+use crate::http1::scratch::Scratch;
 use crate::upstream::base::BaseUrl;
 use crate::upstream::call_headers::CallHeaders;
 
@@ -52,8 +53,8 @@ impl Extent {
 
 impl RequestHead<'_> {
     /// The bytes of the head, with room for `more`.
-    pub fn write(&self, extent: Extent, more: usize) -> Vec<u8> {
-        let mut text = Vec::with_capacity(128 + self.path.len() + HEADER * self.headers.len() + more);
+    pub fn write(&self, extent: Extent, more: usize) -> Scratch {
+        let mut text = Scratch::with_capacity(128 + self.path.len() + HEADER * self.headers.len() + more);
         text.extend_from_slice(self.method.as_str().as_bytes());
         text.push(b' ');
         if self.whole_url {
@@ -102,7 +103,7 @@ mod tests {
             headers: &CallHeaders::from(&headers),
             whole_url,
         };
-        String::from_utf8(head.write(extent, 0)).unwrap()
+        String::from_utf8(head.write(extent, 0).to_vec()).unwrap()
     }
 
     #[test]

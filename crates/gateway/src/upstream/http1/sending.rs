@@ -11,6 +11,7 @@ use http_body::Body as _;
 use tokio::io::AsyncWrite;
 
 use super::request::{Extent, RequestHead};
+use crate::http1::scratch::Scratch;
 use crate::upstream::call_body::CallBody;
 
 /// A body up to this size is copied behind its head: cheaper than to tell the kernel of several pieces.
@@ -22,9 +23,11 @@ const PIECES: usize = 16;
 /// A request that is being sent.
 #[derive(Debug)]
 pub struct Sending {
-    /// What is to be written next.
-    front: Bytes,
-    /// What comes after it.
+    /// The head, and a small body behind it.
+    head: Scratch,
+    /// How much of it is written.
+    written: usize,
+    /// What comes after it; no piece is empty.
     queue: VecDeque<Bytes>,
     /// Where more comes from.
     source: Option<Source>,
@@ -64,7 +67,10 @@ impl Sending {
                     pieces.iter().for_each(|piece| text.extend_from_slice(piece));
                     Self::begin(text, VecDeque::new(), None)
                 }
-                _ => Self::begin(head.write(extent, 0), pieces.clone().into(), None),
+                _ => {
+                    let pieces = pieces.iter().filter(|piece| !piece.is_empty());
+                    Self::begin(head.write(extent, 0), pieces.cloned().collect(), None)
+                }
             },
             CallBody::Streamed(body) => {
                 let left = match extent {
@@ -78,9 +84,13 @@ impl Sending {
         }
     }
 
-    fn begin(head: Vec<u8>, queue: VecDeque<Bytes>, source: Option<Source>) -> Self {
-        let front = Bytes::from(head);
-        Self { front, queue, source }
+    fn begin(head: Scratch, queue: VecDeque<Bytes>, source: Option<Source>) -> Self {
+        Self {
+            head,
+            written: 0,
+            queue,
+            source,
+        }
     }
 
     /// Ready when everything is written.
@@ -131,23 +141,20 @@ impl Sending {
 
     fn poll_write<T: AsyncWrite + Unpin>(&mut self, io: &mut T, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            while self.front.is_empty() {
-                match self.queue.pop_front() {
-                    Some(next) => self.front = next,
-                    None => return Poll::Ready(Ok(())),
-                }
-            }
-            let written = if self.queue.is_empty() {
-                ready!(Pin::new(&mut *io).poll_write(cx, &self.front))?
-            } else {
+            let head = self.head.get(self.written..).unwrap_or_default();
+            let written = if !self.queue.is_empty() {
                 let mut slices = [IoSlice::new(&[]); PIECES];
-                let pieces = std::iter::once(&self.front).chain(&self.queue);
+                let pieces = std::iter::once(head).chain(self.queue.iter().map(Bytes::as_ref));
                 let mut count = 0;
                 for (slice, piece) in slices.iter_mut().zip(pieces) {
                     *slice = IoSlice::new(piece);
                     count += 1;
                 }
                 ready!(Pin::new(&mut *io).poll_write_vectored(cx, &slices[..count]))?
+            } else if head.is_empty() {
+                return Poll::Ready(Ok(()));
+            } else {
+                ready!(Pin::new(&mut *io).poll_write(cx, head))?
             };
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
@@ -157,14 +164,19 @@ impl Sending {
     }
 
     fn advance(&mut self, mut written: usize) {
-        while written >= self.front.len() {
-            written -= self.front.len();
-            match self.queue.pop_front() {
-                Some(next) => self.front = next,
-                None => return self.front.clear(),
-            }
+        let of_head = written.min(self.head.len() - self.written);
+        self.written += of_head;
+        written -= of_head;
+        if self.written == self.head.len() {
+            (self.head, self.written) = (Scratch::default(), 0);
         }
-        self.front.advance(written);
+        while let Some(next) = self.queue.front_mut() {
+            if written < next.len() {
+                return next.advance(written);
+            }
+            written -= next.len();
+            self.queue.pop_front();
+        }
     }
 }
 
