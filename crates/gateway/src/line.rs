@@ -1,7 +1,6 @@
 //! A line to one target: an address of its provider and one of its keys. Over a line a target is asked once.
 
-use axum::http::response::Parts;
-use axum::http::{Method, Response};
+use axum::http::{HeaderMap, Method, StatusCode};
 use http_body::Body as _;
 use mynah_dialect::Protocol;
 use mynah_dialect::codec::Outgoing;
@@ -26,10 +25,13 @@ use crate::translation::Conversation;
 use crate::upstream::call_headers::CallHeaders;
 use crate::upstream::call_path::CallPath;
 use crate::upstream::headers::{to_caller, to_upstream, translated};
-use crate::upstream::send::{BodyError, Call, CallBody, Patience, SendError, UpstreamBody, send};
+use crate::upstream::send::{BodyError, Call, CallBody, Patience, Reply, SendError, send};
 
 /// How a target answered. In a box, as it goes through many hands.
 pub type Asked<'a> = Result<Box<Answer<'a>>, Failure>;
+
+/// The status and the headers of a provider's answer.
+type Head = (StatusCode, HeaderMap);
 
 /// A line to one target.
 #[derive(Clone, Copy, Debug)]
@@ -74,12 +76,10 @@ impl<'a> Line<'a, '_> {
         let path = ask.path_for(self.target, &base, endpoint.credential(self.key))?;
         let (body, withholds_usage) = ask.body.for_target(self.target, ask.operation);
         let headers = to_upstream(ask.headers, &self.app.process.via);
-        let (response, end) = self
+        let (reply, end) = self
             .put(endpoint, (&ask.method, path), headers, body, ask.until)
             .await?;
-        let mut answer = self
-            .judge(response.into_parts(), ask.expects(), withholds_usage)
-            .await?;
+        let mut answer = self.judge(reply, ask.expects(), withholds_usage).await?;
         if let Some(form) = ask.form.filter(|_| answer.status.is_success())
             && !bare::has(&answer.body.whole(), form)
         {
@@ -101,10 +101,10 @@ impl<'a> Line<'a, '_> {
         ask: &Ask<'_>,
     ) -> Asked<'a> {
         let mut translation = conversation.put_to(self.target, protocol)?;
-        let (head, body, end) = self.call(endpoint, &mut translation.outgoing, ask).await?;
+        let ((status, headers), body, end) = self.call(endpoint, &mut translation.outgoing, ask).await?;
         let interpreter =
             Interpreter::new(self.target, conversation, translation).ok_or_else(|| self.cannot_translate())?;
-        let answer = interpreter.answer(head.status, &head.headers, body).await;
+        let answer = interpreter.answer(status, &headers, body).await;
         let answer = answer.map_err(|reason| no_content(self.target, &reason))?;
         Ok(Box::new(Answer { until: end, ..answer }))
     }
@@ -127,7 +127,7 @@ impl<'a> Line<'a, '_> {
             let read = exchanged(self.target, ask.dialect, &question, exchange.protocol, &head, body).await;
             match read.map_err(|reason| no_content(self.target, &reason))? {
                 Ok(body) => bodies.push(body),
-                Err(_) if matches!(head.status.as_u16(), 404 | 405 | 501) && exchange.do_without_provider() => {}
+                Err(_) if matches!(head.0.as_u16(), 404 | 405 | 501) && exchange.do_without_provider() => {}
                 Err(refusal) => return Ok(Box::new(refusal)),
             }
         }
@@ -141,13 +141,13 @@ impl<'a> Line<'a, '_> {
         endpoint: &Endpoint,
         outgoing: &mut Outgoing,
         ask: &Ask<'_>,
-    ) -> Result<(Parts, AnswerBody, Option<Instant>), Failure> {
+    ) -> Result<(Head, AnswerBody, Option<Instant>), Failure> {
         let (path, query) = outgoing.path.split_once('?').unwrap_or((&outgoing.path, ""));
         let base = self.target.base(endpoint, &self.app.process.discovered);
         let path = at(self.target, &base, endpoint.credential(self.key), path, query)?;
         let body = CallBody::Held(vec![std::mem::take(&mut outgoing.body).into()]);
         let headers = translated(ask.headers, &outgoing.headers, &self.app.process.via);
-        let (response, end) = self
+        let (reply, end) = self
             .put(
                 endpoint,
                 (&Method::POST, path),
@@ -156,12 +156,11 @@ impl<'a> Line<'a, '_> {
                 ask.until,
             )
             .await?;
-        let (head, rest) = response.into_parts();
         let body = AnswerBody {
-            rest: Some(rest),
+            rest: Some(reply.body),
             ..AnswerBody::default()
         };
-        Ok((head, body, end))
+        Ok(((reply.status, reply.headers), body, end))
     }
 
     /// Sends a request and waits for the head of its answer. Returns it with the time by which all of it must be there.
@@ -172,7 +171,7 @@ impl<'a> Line<'a, '_> {
         mut headers: CallHeaders<'_>,
         mut body: CallBody,
         until: Option<Instant>,
-    ) -> Result<(Response<Box<UpstreamBody>>, Option<Instant>), Failure> {
+    ) -> Result<(Reply, Option<Instant>), Failure> {
         let provider = &self.target.provider;
         let timeouts = self.rules.patience.with(provider.timeouts);
         let end = earlier(until, provider.timeout.map(|timeout| after(self.begun, timeout)));
@@ -193,27 +192,26 @@ impl<'a> Line<'a, '_> {
             body: &mut body,
         };
         let pool = endpoint.pool(&self.app.pools, provider.http_version);
-        let response = send(pool, call, patience).await;
-        response
-            .map(|response| (response, end))
+        let reply = send(pool, call, patience).await;
+        reply
+            .map(|reply| (reply, end))
             .map_err(|error| sending_failed(self.target, &error))
     }
 
     /// Waits for the first content, or all of an answer that is not streamed, and judges it.
-    async fn judge(
-        self,
-        (head, rest): (Parts, Box<UpstreamBody>),
-        expects: Expects,
-        withholds_usage: bool,
-    ) -> Asked<'a> {
+    async fn judge(self, reply: Reply, expects: Expects, withholds_usage: bool) -> Asked<'a> {
+        let Reply {
+            status,
+            mut headers,
+            body: rest,
+        } = reply;
         let (ends_with_connection, announced) = (rest.ends_with_connection(), rest.size_hint().exact());
-        let (target, status) = (self.target, head.status);
+        let target = self.target;
         let envelope = target.provider.quirks.envelope.as_deref();
         let mut body = AnswerBody {
             rest: Some(rest),
             ..AnswerBody::default()
         };
-        let mut headers = head.headers;
         let failed = |reason: NoContent| no_content(target, &reason);
         if Verdict::of_status(status.as_u16()) != Verdict::Healthy {
             body.hold_error().await.map_err(failed)?;

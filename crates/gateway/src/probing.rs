@@ -61,5 +61,5 @@ async fn answers(app: &App, provider: &Provider, probe: &Probe) -> bool {
     let pool = endpoint.pool(&app.pools, provider.http_version);
     send(pool, call, patience)
         .await
-        .is_ok_and(|response| response.status().is_success())
+        .is_ok_and(|response| response.status.is_success())
 }

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 
 use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
-use axum::http::response::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use bytes::Bytes;
 use mynah_dialect::codec::{ClientSide, UpstreamSide, caller_side, upstream_side};
@@ -235,23 +234,23 @@ pub async fn exchanged<'a>(
     dialect: Dialect,
     question: &Question<'_>,
     protocol: Protocol,
-    head: &Parts,
+    (status, headers): &(StatusCode, HeaderMap),
     mut body: AnswerBody,
 ) -> Result<Result<Bytes, Answer<'a>>, NoContent> {
     let envelope = target.provider.quirks.envelope.as_deref();
-    if head.status.is_success() {
+    if status.is_success() {
         return whole(&mut body, envelope).await.map(Ok);
     }
     body.hold_error().await?;
     body.open(envelope);
-    let judgement = Judgement::of(head.status, &head.headers, &body.whole(), since_1970());
+    let judgement = Judgement::of(*status, headers, &body.whole(), since_1970());
     body.redact(&target.provider.secrets);
-    let mut error = upstream_side(protocol).read_error(head.status.as_u16(), &body.whole());
+    let mut error = upstream_side(protocol).read_error(status.as_u16(), &body.whole());
     error.retry_after = error.retry_after.or(judgement.delay.map(|delay| delay.as_secs_f64()));
     let answer = refusal(target, dialect, question, &error);
     Ok(Err(Answer {
         judgement,
-        status: status_for(answer.status, head.status),
+        status: status_for(answer.status, *status),
         ..answer
     }))
 }

@@ -8,8 +8,8 @@ pub struct CallPath(String);
 impl CallPath {
     /// `None` for a text that is no path with a leading slash.
     pub fn new(text: String) -> Option<Self> {
+        let is_allowed = |byte: u8| byte > b' ' && byte != 0x7f && byte != b'#';
         // All of them are looked at, which many can be at a time.
-        let is_allowed = |byte: u8| (byte > b' ') & (byte != 0x7f) & (byte != b'#');
         let are_allowed = text.bytes().fold(true, |are, byte| are & is_allowed(byte));
         (are_allowed && text.starts_with('/')).then_some(Self(text))
     }

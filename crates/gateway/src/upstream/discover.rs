@@ -125,14 +125,14 @@ impl<'a> Inquiry<'a> {
         });
         let response = send(&pool, call, patience).await;
         let response = response.map_err(|error: SendError| unreachable(error.to_string()))?;
-        let status = response.status();
+        let status = response.status;
         if !status.is_success() {
             return Err(Unlisted {
                 unreachable: is_nobody(status),
                 message: format!("its model list answers {status}"),
             });
         }
-        let body = Limited::new(response.into_body(), room).collect().await;
+        let body = Limited::new(response.body, room).collect().await;
         Ok(body.map_err(|error| unlisted(error.to_string()))?.to_bytes())
     }
 

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::http::header::PROXY_AUTHORIZATION;
-use axum::http::{HeaderName, Method, Request, Response, Version};
+use axum::http::{HeaderMap, HeaderName, Method, Request, StatusCode, Version};
 use tokio::time::{Instant, timeout_at};
 
 use super::base::BaseUrl;
@@ -40,6 +40,17 @@ pub struct Call<'a> {
     pub headers: &'a CallHeaders<'a>,
     /// The body.
     pub body: &'a mut CallBody,
+}
+
+/// An answer of which the head has come.
+#[derive(Debug)]
+pub struct Reply {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Box<UpstreamBody>,
 }
 
 /// Why an exchange failed.
@@ -77,11 +88,7 @@ pub struct Patience {
 ///
 /// A request that meets a kept connection which the provider has just closed is sent again on a fresh one, if its body can
 /// be.
-pub async fn send(
-    pool: &Arc<Pool>,
-    mut call: Call<'_>,
-    patience: Patience,
-) -> Result<Response<Box<UpstreamBody>>, SendError> {
+pub async fn send(pool: &Arc<Pool>, mut call: Call<'_>, patience: Patience) -> Result<Reply, SendError> {
     let mut given_up = None;
     loop {
         let kept = if given_up.is_none() { pool.kept() } else { None };
@@ -194,21 +201,17 @@ impl OnItsWay {
         }
     }
 
-    fn answer(self, answered: Answered, pool: &Arc<Pool>, patience: Patience) -> Response<Box<UpstreamBody>> {
+    fn answer(self, answered: Answered, pool: &Arc<Pool>, patience: Patience) -> Reply {
         let (head, reading) = Reading::new(answered);
-        let body = Box::new(UpstreamBody::http1(reading, self.connection, pool.clone(), patience));
-        let mut response = Response::new(body);
-        (*response.status_mut(), *response.version_mut()) = (head.status, head.version);
-        *response.headers_mut() = head.headers;
-        response
+        Reply {
+            status: head.status,
+            headers: head.headers,
+            body: Box::new(UpstreamBody::http1(reading, self.connection, pool.clone(), patience)),
+        }
     }
 }
 
-async fn over_http2(
-    call: &mut Call<'_>,
-    mut stream: Http2,
-    patience: Patience,
-) -> Result<Response<Box<UpstreamBody>>, Trouble> {
+async fn over_http2(call: &mut Call<'_>, mut stream: Http2, patience: Patience) -> Result<Reply, Trouble> {
     let url = call.base.url(call.path);
     let url = url.map_err(|error| Trouble::Broken(format!("there is no such address: {error}")))?;
     let body = call
@@ -228,7 +231,12 @@ async fn over_http2(
             error.is_canceled() || error.is_closed() || error.is_incomplete_message() || io.is_some_and(is_gone);
         Trouble::of(&error, is_gone)
     })?;
-    Ok(response.map(|incoming| Box::new(UpstreamBody::http2(incoming, stream, patience))))
+    let (head, incoming) = response.into_parts();
+    Ok(Reply {
+        status: head.status,
+        headers: head.headers,
+        body: Box::new(UpstreamBody::http2(incoming, stream, patience)),
+    })
 }
 
 async fn in_time<T>(sending: impl Future<Output = T>, alarm: &mut Alarm, deadline: Instant) -> Option<T> {
@@ -309,11 +317,7 @@ mod tests {
         true
     }
 
-    async fn post(
-        base: &BaseUrl,
-        pool: &Arc<Pool>,
-        mut body: CallBody,
-    ) -> Result<Response<Box<UpstreamBody>>, SendError> {
+    async fn post(base: &BaseUrl, pool: &Arc<Pool>, mut body: CallBody) -> Result<Reply, SendError> {
         let patience = Patience {
             connect: Duration::from_mins(1),
             deadline: Instant::now() + Duration::from_secs(5),
@@ -333,8 +337,8 @@ mod tests {
         CallBody::Held(vec![Bytes::from("{}")])
     }
 
-    async fn text(response: Result<Response<Box<UpstreamBody>>, SendError>) -> String {
-        let body = response.unwrap().into_body().collect().await.unwrap();
+    async fn text(response: Result<Reply, SendError>) -> String {
+        let body = response.unwrap().body.collect().await.unwrap();
         String::from_utf8(body.to_bytes().to_vec()).unwrap()
     }
 

@@ -61,17 +61,17 @@ impl Sending {
         let length = body.length();
         let extent = Extent::of(length, head.method);
         match body {
-            CallBody::Held(pieces) => match length {
-                Some(length @ ..=SMALL) => {
+            CallBody::Held(pieces) => {
+                if let Some(length @ ..=SMALL) = length {
                     let mut text = head.write(extent, usize::try_from(length).unwrap_or(0));
-                    pieces.iter().for_each(|piece| text.extend_from_slice(piece));
-                    Self::begin(text, VecDeque::new(), None)
+                    for piece in pieces {
+                        text.extend_from_slice(piece);
+                    }
+                    return Self::begin(text, VecDeque::new(), None);
                 }
-                _ => {
-                    let pieces = pieces.iter().filter(|piece| !piece.is_empty());
-                    Self::begin(head.write(extent, 0), pieces.cloned().collect(), None)
-                }
-            },
+                let pieces = pieces.iter().filter(|piece| !piece.is_empty());
+                Self::begin(head.write(extent, 0), pieces.cloned().collect(), None)
+            }
             CallBody::Streamed(body) => {
                 let left = match extent {
                     Extent::Nothing | Extent::Length(0) => None,
