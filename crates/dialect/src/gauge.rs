@@ -2,7 +2,7 @@
 
 use crate::generated::Generated;
 use crate::ir::Event;
-use crate::usage::{Body, Usage, UsageTap};
+use crate::usage::{Body, Usage, UsageTap, told_by};
 
 /// Watches one answer that passes by. It cannot fail and alters nothing.
 #[derive(Debug)]
@@ -77,6 +77,23 @@ impl Gauge {
 }
 
 impl Seen {
+    /// What a body amounts to that is one JSON text and all there.
+    pub fn whole(body: Body, text: &[u8]) -> Self {
+        // By far the most tell it where all look first, and there is nothing else to look for in them.
+        if matches!(body, Body::Text | Body::Data)
+            && let Some(told) = told_by(text)
+        {
+            return Self {
+                told: Some(told),
+                generated: 0,
+            };
+        }
+        let mut gauge = Gauge::json(body);
+        let told = gauge.read(text);
+        gauge.count(text, told);
+        gauge.seen()
+    }
+
     /// What a whole answer amounts to that is translated.
     pub fn of(events: &[Event]) -> Self {
         let told = events.iter().rev().find_map(|event| match event {

@@ -8,7 +8,7 @@ mod tap;
 mod tests;
 
 pub(crate) use report::Report;
-pub use tap::{Body, UsageTap};
+pub use tap::{Body, UsageTap, told_by};
 
 use crate::ir;
 

@@ -337,6 +337,12 @@ impl AnswerBody {
         Ok(next.transpose()?.is_some())
     }
 
+    /// The body, if all of it is there in one piece.
+    pub fn all(&self) -> Option<&Bytes> {
+        let piece = self.held.front().filter(|_| self.held.len() == 1);
+        piece.filter(|_| self.rest.is_none())
+    }
+
     /// Takes an answer that is all there out of the envelope, if it came in one.
     pub fn open(&mut self, envelope: Option<&str>) {
         let Some(member) = envelope else { return };

@@ -18,22 +18,24 @@ use crate::route::Target;
 const MAX_KEPT: usize = 64 * 1024;
 
 /// Watches one request.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Meter {
-    app: Arc<App>,
+    /// Knows the prices; `None` where nobody wants to know what it costs.
+    app: Option<Arc<App>>,
     operation: Option<Operation>,
     asked: Asked,
     price: Option<Arc<Price>>,
     /// What providers had told who were cut, when another went on with their answer.
-    before: Option<Charge>,
+    before: Option<Box<Charge>>,
     /// It was another request that asked.
     shares: bool,
 }
 
 /// What is known of the prompt.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 enum Asked {
     /// Nothing, or nothing more that matters.
+    #[default]
     Unknown,
     /// The body.
     Body(Bytes),
@@ -54,22 +56,15 @@ pub struct Charge {
 #[derive(Clone, Copy, Debug)]
 pub enum Ending<'a> {
     /// With this status, and what was seen of the answer.
-    Answered(StatusCode, Seen),
+    Answered(StatusCode, Option<&'a Seen>),
     /// The caller did not wait for an answer. Who was being asked, if somebody was: `provider/model`.
     HungUp(Option<&'a str>),
 }
 
 impl Meter {
-    /// For a request that begins.
-    pub fn new(app: &Arc<App>) -> Self {
-        Self {
-            app: app.clone(),
-            operation: None,
-            asked: Asked::Unknown,
-            price: None,
-            before: None,
-            shares: false,
-        }
+    /// Notes that somebody wants to know what it costs.
+    pub fn prices(&mut self, app: &Arc<App>) {
+        self.app.get_or_insert_with(|| app.clone());
     }
 
     /// Notes what is asked.
@@ -77,9 +72,9 @@ impl Meter {
         (self.operation, self.asked) = (Some(operation), Asked::Body(body.clone()));
     }
 
-    /// Notes who answers, since somebody wants to know what that costs.
+    /// Notes who answers.
     pub fn is_paid_to(&mut self, target: &Target) {
-        self.price = target.price(&self.app.process.discovered);
+        self.price = self.app.as_ref().and_then(|app| target.price(&app.process.discovered));
     }
 
     /// Notes whether the answer is a stream.
@@ -98,8 +93,8 @@ impl Meter {
 
     /// Notes that another target, with this price, goes on with an answer of which that much was seen.
     pub fn goes_on(&mut self, price: Option<Arc<Price>>, seen: Seen) {
-        let charge = self.charge_of(seen);
-        self.before = Some(charge.after(self.before));
+        let charge = self.charge_of(&seen);
+        self.before = Some(Box::new(charge.after(self.before.as_deref())));
         self.price = price;
     }
 
@@ -124,7 +119,7 @@ impl Meter {
         match ending {
             Ending::HungUp(Some(target)) if self.counts_prompts() => {
                 let usage = Usage::estimated(None, self.prompt(), 0);
-                let price = self.app.catalog.price_of(target);
+                let price = self.app.as_ref().and_then(|app| app.catalog.price_of(target));
                 Charge {
                     usage: Some(usage),
                     cost: price.and_then(|price| price.cost(&Counts::from(usage), None)),
@@ -134,12 +129,14 @@ impl Meter {
                 usage: None,
                 cost: Some(0),
             },
-            Ending::Answered(status, seen) if status.is_success() => self.charge_of(seen).after(self.before),
+            Ending::Answered(status, seen) if status.is_success() => self
+                .charge_of(seen.unwrap_or(&Seen::default()))
+                .after(self.before.as_deref()),
             Ending::Answered(..) | Ending::HungUp(_) => Charge::default(),
         }
     }
 
-    fn charge_of(&self, seen: Seen) -> Charge {
+    fn charge_of(&self, seen: &Seen) -> Charge {
         let usage = if seen.told.is_some_and(|told| told.input > 0 && seen.generated == 0) {
             seen.told
         } else if self.body() == Some(Body::Text) || (self.counts_prompts() && seen.told.is_none()) {
@@ -210,7 +207,7 @@ impl Meter {
 
 impl Charge {
     /// This one, after another part of the same answer.
-    fn after(self, before: Option<Self>) -> Self {
+    fn after(self, before: Option<&Self>) -> Self {
         let Some(before) = before else { return self };
         let usage = match (before.usage, self.usage) {
             (Some(before), Some(usage)) => Some(before.and(usage)),

@@ -65,7 +65,7 @@ async fn answer_model<B>(
 where
     B: RequestBody,
 {
-    let started = Instant::now();
+    let started = entry.begun();
     let caller = identify(app, parts, entry)?;
     may_call(&caller, operation.below, parts)?;
     let permit = app.admit()?;

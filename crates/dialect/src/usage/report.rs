@@ -275,10 +275,12 @@ impl Walk<'_> {
         while let Some(key) = self.scanner.next_key(is_first)? {
             is_first = false;
             let key = self.bytes.get(key.start + 1..key.end - 1).unwrap_or_default();
-            match (self.scanner.next_byte(), group.below(key)) {
-                (Some(b'{'), Some(inner)) => self.object(inner)?,
-                (Some(b'['), Some(inner)) => self.modalities(inner)?,
-                _ => {
+            // Most values are numbers, whose names are not those of groups.
+            let begins = self.scanner.next_byte().filter(|byte| matches!(byte, b'{' | b'['));
+            match begins.and_then(|byte| Some((byte, group.below(key)?))) {
+                Some((b'{', inner)) => self.object(inner)?,
+                Some((_, inner)) => self.modalities(inner)?,
+                None => {
                     let value = self.scanner.value()?;
                     self.note(group, key, self.bytes.get(value).unwrap_or_default());
                 }

@@ -113,6 +113,26 @@ impl UsageTap {
     }
 }
 
+/// What a body tells that is one JSON text and all there: the same as [`UsageTap::json`] finds under its first key, without the
+/// memory for what may be still to come. `None` when that is nothing, or stands elsewhere.
+pub fn told_by(text: &[u8]) -> Option<Usage> {
+    let (mut window, mut last) = (text, None);
+    while let Some(start) = USAGE_FINDER.find(window) {
+        let (_, member) = window.split_at(start);
+        let passed = match USAGE.value_in(member) {
+            Value::Report(report, length) => {
+                last = Some(report).filter(|report| !report.is_empty()).or(last);
+                length
+            }
+            // To the tap, what does not end may go on.
+            Value::Unfinished if member.len() <= MAX_MEMBER => break,
+            Value::Unfinished | Value::Other => USAGE.beginning.len(),
+        };
+        window = member.get(passed..).unwrap_or_default();
+    }
+    last.map(|report| Usage::from(&report.counts()))
+}
+
 /// A key by its beginning, which is searched for, and what may follow that.
 #[derive(Debug)]
 struct Key {

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::gauge::{Gauge, Seen};
 
 fn tapped(mut tap: UsageTap, chunks: &[&[u8]]) -> Option<Usage> {
     for chunk in chunks {
@@ -492,6 +493,19 @@ fn object() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
+    /// A body that is read at once tells what it tells piece by piece.
+    #[test]
+    fn a_body_may_be_read_at_once(body in r#"(\{|\}|"usage":|"usage":\{"(prompt|completion)_tokens":[0-9]\}|"usageMetadata": |"meta":|"prompt_tokens":|"content":|"usage"|"a b"|"seconds":|"duration":1 |,|[0-9]{1,3}|"){0,20}"#, cuts in prop::collection::vec(0_usize..200, 0..4)) {
+        for kind in [Body::Text, Body::Data, Body::Pictures, Body::Transcript] {
+            let mut gauge = Gauge::json(kind);
+            for piece in chunked(body.as_bytes(), cuts.clone()) {
+                let told = gauge.read(piece);
+                gauge.count(piece, told);
+            }
+            prop_assert_eq!(Seen::whole(kind, body.as_bytes()), gauge.seen(), "{:?}", kind);
+        }
+    }
+
     #[test]
     fn buckets_sum_to_the_totals(objects in prop::collection::vec(object(), 1..4)) {
         let stream = lines(objects.iter().map(|usage| json!({ "usage": usage })));

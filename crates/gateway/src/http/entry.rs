@@ -26,6 +26,7 @@ use crate::ledger::record::Attempt;
 use crate::limits::permit::Permit;
 use crate::meter::{Charge, Ending, Meter};
 use crate::pipeline::request_id;
+use crate::telemetry::{self, RequestLine};
 use crate::translated::LOSSY;
 
 /// One line of the request log and one row of the ledger, written when the request is over in whatever way.
@@ -71,16 +72,20 @@ const HUNG_UP: u16 = 499;
 impl Entry {
     /// A request that begins now; empty when requests are not logged.
     pub fn new(parts: &Parts) -> Self {
-        Self::kept_if(crate::telemetry::logs_requests(), parts)
+        Self::kept_if(telemetry::logs_requests(), parts)
     }
 
     /// The same for one that may cost something, with an account in the ledger if there is one.
     pub fn with_account(parts: &Parts, app: &Arc<App>, dialect: Dialect) -> Self {
         let ledger = app.process.ledger.as_ref();
-        let mut entry = Self::kept_if(ledger.is_some() || crate::telemetry::logs_requests(), parts);
+        let mut entry = Self::kept_if(ledger.is_some() || telemetry::logs_requests(), parts);
         if let Some(kept) = &mut entry.kept {
-            kept.meter = Some(Meter::new(app));
-            kept.account = ledger.map(|ledger| Account::open(Some(ledger), parts, dialect));
+            let meter = kept.meter.insert(Meter::default());
+            // The log has no costs.
+            if let Some(ledger) = ledger {
+                meter.prices(app);
+                kept.account = Some(Account::open(Some(ledger), parts, dialect));
+            }
         }
         entry
     }
@@ -96,6 +101,11 @@ impl Entry {
     #[must_use]
     pub fn take(&mut self) -> Self {
         std::mem::take(self)
+    }
+
+    /// When the request came.
+    pub fn begun(&self) -> Instant {
+        self.kept.as_ref().map_or_else(Instant::now, |kept| kept.begun)
     }
 
     fn account(&mut self) -> Option<&mut Account> {
@@ -137,7 +147,7 @@ impl Entry {
         let kept = self
             .kept
             .get_or_insert_with(|| Box::new(Kept::new(String::new(), parts)));
-        kept.meter.get_or_insert_with(|| Meter::new(app));
+        kept.meter.get_or_insert_default().prices(app);
         let account = kept.account.get_or_insert_with(|| Account::open(None, parts, dialect));
         account.hold(permit);
     }
@@ -275,10 +285,7 @@ impl Entry {
         kept.seen = answer.seen.as_deref().copied();
         if let Some(meter) = &mut kept.meter {
             meter.answered(is_stream);
-            // The log has no costs.
-            if kept.account.is_some() {
-                meter.is_paid_to(answer.target);
-            }
+            meter.is_paid_to(answer.target);
         }
         if let Some(account) = &mut kept.account {
             account.answered(answer);
@@ -336,7 +343,7 @@ impl Kept {
             return Charge::default();
         };
         meter.close(match self.status {
-            Some(status) => Ending::Answered(status, self.seen.unwrap_or_default()),
+            Some(status) => Ending::Answered(status, self.seen.as_ref()),
             None => Ending::HungUp(self.account.as_ref().and_then(Account::under_way)),
         })
     }
@@ -350,29 +357,28 @@ impl Kept {
         charge: &Charge,
     ) {
         let usage = charge.usage.unwrap_or_default();
-        tracing::info!(
-            target: crate::telemetry::REQUESTS,
-            method = %self.method,
-            path = self.path,
-            status = status.as_u16(),
-            asked = self.asked,
-            model = self.model,
-            client = self.client,
+        telemetry::log_request(&RequestLine {
+            method: self.method.as_str(),
+            path: &self.path,
+            status: status.as_u16(),
+            asked: &self.asked,
+            model: &self.model,
+            client: &self.client,
             attempts,
-            input_tokens = usage.input,
-            output_tokens = usage.output,
-            estimated = usage.estimated.then_some(true),
-            milliseconds = u64::try_from(taken.as_millis()).unwrap_or(u64::MAX),
+            input_tokens: usage.input,
+            output_tokens: usage.output,
+            estimated: usage.estimated,
+            milliseconds: u64::try_from(taken.as_millis()).unwrap_or(u64::MAX),
             lost,
-            continued = self.continued.as_deref(),
-            from_cache = self.from_cache.then_some(true),
+            continued: self.continued.as_deref(),
+            from_cache: self.from_cache,
             error,
-            id = self.id,
-        );
+            id: &self.id,
+        });
     }
 
     /// The request is over, after so many attempts.
-    fn close(self, attempts: u32) {
+    fn close(self: Box<Self>, attempts: u32) {
         let (status, error) = match self.status {
             Some(status) => (status, self.error),
             None => (
@@ -382,7 +388,7 @@ impl Kept {
         };
         let (charge, taken) = (self.charge(), self.begun.elapsed());
         let lost = self.lost.as_ref().and_then(|lost| lost.to_str().ok());
-        if crate::telemetry::logs_requests() {
+        if telemetry::logs_requests() {
             self.log(attempts, (taken, status), error, lost, &charge);
         }
         if let Some(account) = self.account {

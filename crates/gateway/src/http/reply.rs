@@ -14,6 +14,7 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use mynah_dialect::Dialect;
 use mynah_dialect::closing::Finale;
+use mynah_dialect::gauge::Seen;
 use mynah_dialect::relay::Relay;
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -43,6 +44,7 @@ pub fn reply(
     permit: InFlight,
 ) -> Response {
     let events = is_events(&answer.headers);
+    entry.answered(&answer, events);
     // What was read already is not read again.
     let metered = entry.body().filter(|_| answer.seen.is_none());
     let ends_with_done = answer.ends_with_done && events && !answer.headers.contains_key(CONTENT_ENCODING);
@@ -61,10 +63,15 @@ pub fn reply(
         Some(transcoder) => Passage::Transcode(transcoder),
         None if events && answer.withholds_usage => read(Relay::events_without_usage()),
         None if events => read(Relay::events()),
-        None if metered.is_some() && is_json(&answer.headers) => read(Relay::bytes()),
-        None => Passage::Plain,
+        None => match (metered.filter(|_| is_json(&answer.headers)), answer.body.all()) {
+            (Some(body), Some(text)) => {
+                entry.saw(|| Some(Seen::whole(body, text)));
+                Passage::Plain
+            }
+            (Some(_), None) => read(Relay::bytes()),
+            (None, _) => Passage::Plain,
+        },
     };
-    entry.answered(&answer, events);
     entry.tell_standing(dialect, &mut answer.headers);
     let finale = (events && answer.must_finish).then(Finale::default);
     let AnswerBody {

@@ -4,10 +4,7 @@ use std::io::{self, Write};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tracing::Metadata;
 use tracing_subscriber::fmt::MakeWriter;
-
-use super::REQUESTS;
 
 /// How long a line about a request may wait for others, with which it is written in one piece.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -79,7 +76,8 @@ impl Buffer {
         drop(waited);
     }
 
-    fn push(&self, line: &[u8], is_urgent: bool) {
+    /// Takes a line, which may wait for others unless it is urgent.
+    pub(super) fn push(&self, line: &[u8], is_urgent: bool) {
         let mut pending = self.lock();
         let before = pending.lines.len();
         if before + line.len() > MOST {
@@ -120,15 +118,12 @@ impl Buffer {
     }
 }
 
-/// Takes one line.
-pub(super) struct LineWriter {
-    buffer: &'static Buffer,
-    is_urgent: bool,
-}
+/// Takes a line that is not about a request.
+pub(super) struct LineWriter(&'static Buffer);
 
 impl Write for LineWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.buffer.push(line, self.is_urgent);
+        self.0.push(line, true);
         Ok(line.len())
     }
 
@@ -141,17 +136,7 @@ impl MakeWriter<'_> for &'static Buffer {
     type Writer = LineWriter;
 
     fn make_writer(&self) -> LineWriter {
-        LineWriter {
-            buffer: self,
-            is_urgent: true,
-        }
-    }
-
-    fn make_writer_for(&self, metadata: &Metadata<'_>) -> LineWriter {
-        LineWriter {
-            buffer: self,
-            is_urgent: metadata.target() != REQUESTS,
-        }
+        LineWriter(self)
     }
 }
 

@@ -70,6 +70,7 @@ pub fn set(text: &str) -> Result<(), String> {
     // Before it is changed: afterwards it might not be heard.
     tracing::warn!(level = text, before = *before, "the operator changes the log level");
     (in_use.replace)(filter).map_err(|error| error.to_string())?;
+    super::ask_filter();
     text.clone_into(&mut before);
     Ok(())
 }
