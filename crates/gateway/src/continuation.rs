@@ -66,7 +66,7 @@ pub struct Rest {
     /// How many times somebody was asked so far, for all of the answer.
     pub attempts: u32,
     /// Those who were asked for this rest, where there is a ledger.
-    pub noted: Vec<Attempt>,
+    pub noted: Vec<Attempt<'static>>,
 }
 
 /// A request, as much of it as is needed to ask again.

@@ -4,8 +4,10 @@
 //! or, while that cannot be written, to a file, the spool. No request ever waits for either, or fails because of them.
 
 pub mod account;
+mod batch;
 pub mod content;
 pub mod ids;
+mod packed;
 pub mod past;
 mod queue;
 pub mod record;
@@ -20,6 +22,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::{sleep, timeout};
 
+use self::content::Capture;
 use self::queue::Queue;
 use self::record::Record;
 use self::writer::Writer;
@@ -101,9 +104,9 @@ impl Ledger {
         &self.config
     }
 
-    /// Takes the row of a request that is over. It is written soon, or counted as dropped when too many wait already.
-    pub fn push(&self, record: Box<Record>) {
-        self.queue.push(record);
+    /// Takes the row of a request that is over, and what was said. It is written soon, or counted as dropped when too many wait already.
+    pub fn push(&self, record: &Record<'_>, said: Option<Box<Capture>>) {
+        self.queue.push(record, said);
     }
 
     /// Waits until everything is written, unless that takes too long.

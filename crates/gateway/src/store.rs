@@ -91,7 +91,7 @@ impl Value<'_> {
 
 impl<'a> Value<'a> {
     /// A text; an empty one is nothing.
-    pub fn text(text: &'a str) -> Self {
+    pub fn text(text: Cow<'a, str>) -> Self {
         if text.is_empty() {
             Self::Null
         } else {
@@ -101,10 +101,10 @@ impl<'a> Value<'a> {
 }
 
 /// A text without zeros, which PostgreSQL does not take, and which end a text for others.
-fn legible(text: &str) -> Cow<'_, str> {
-    if text.contains('\0') {
+fn legible(text: Cow<'_, str>) -> Cow<'_, str> {
+    if memchr::memchr(0, text.as_bytes()).is_some() {
         text.replace('\0', "\u{fffd}").into()
     } else {
-        text.into()
+        text
     }
 }

@@ -8,6 +8,7 @@
 
 mod support;
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -48,7 +49,7 @@ impl Server {
     }
 
     /// A database with rows.
-    fn with(&self, name: &str, rows: &[Record]) -> Kept {
+    fn with(&self, name: &str, rows: &[Record<'_>]) -> Kept {
         let kept = self.empty(name);
         assert_eq!(kept.open().write(rows).unwrap(), 0);
         kept
@@ -108,17 +109,17 @@ impl Kept {
 }
 
 /// A request that was answered, and what is different about it.
-fn row(ids: &mut Ids, time: u64, request: &str, change: impl FnOnce(&mut Record)) -> Record {
+fn row(ids: &mut Ids, time: u64, request: &str, change: impl FnOnce(&mut Record<'static>)) -> Record<'static> {
     let mut row = Record {
         id: ids.next(time),
-        request: request.to_owned(),
+        request: request.to_owned().into(),
         time,
-        client: "team".to_owned(),
+        client: "team".into(),
         method: "POST".into(),
-        path: "/v1/chat/completions".to_owned(),
+        path: "/v1/chat/completions".into(),
         dialect: "openai".into(),
-        asked: "smart".to_owned(),
-        model: "up/m".to_owned(),
+        asked: "smart".into(),
+        model: "up/m".into(),
         status: 200,
         tokens: Some(Tokens {
             input: 5,
@@ -129,7 +130,7 @@ fn row(ids: &mut Ids, time: u64, request: &str, change: impl FnOnce(&mut Record)
         cost: Some(1500),
         total: 1000,
         attempts: vec![Attempt {
-            target: "up/m".to_owned(),
+            target: "up/m".into(),
             key: Some(0xab),
             outcome: "answered".into(),
             status: Some(200),
@@ -144,24 +145,24 @@ fn row(ids: &mut Ids, time: u64, request: &str, change: impl FnOnce(&mut Record)
 }
 
 /// Requests of two days, of every kind.
-fn rows() -> Vec<Record> {
+fn rows() -> Vec<Record<'static>> {
     let mut ids = Ids::new(7);
     let ids = &mut ids;
     vec![
         row(ids, DAY - 1, "yesterday", |_| {}),
-        row(ids, DAY, "tagged", |row| "eu, fast,eu".clone_into(&mut row.tags)),
+        row(ids, DAY, "tagged", |row| row.tags = "eu, fast,eu".into()),
         row(ids, DAY + 1, "unpriced", |row| {
-            (row.cost, row.tags, row.estimated) = (None, "eu".to_owned(), true);
+            (row.cost, row.tags, row.estimated) = (None, "eu".into(), true);
         }),
         row(ids, DAY + 3_600_000, "refused", |row| {
             (row.status, row.tokens, row.cost) = (401, None, None);
-            (row.model, row.client, row.error) = (String::new(), String::new(), Some("invalid_api_key".into()));
-            (row.fault, row.route) = ("caller".into(), "the-route".to_owned());
+            (row.model, row.client, row.error) = (Cow::default(), Cow::default(), Some("invalid_api_key".into()));
+            (row.fault, row.route) = ("caller".into(), "the-route".into());
             row.attempts.clear();
         }),
         row(ids, DAY + 3_600_001, "hung-up", |row| {
             row.error = Some("caller_hung_up".into());
-            (row.model, row.asked, row.streamed) = ("down/n".to_owned(), "100%_sure".to_owned(), true);
+            (row.model, row.asked, row.streamed) = ("down/n".into(), "100%_sure".into(), true);
         }),
     ]
 }
@@ -306,7 +307,7 @@ fn requests_are_found(server: &Server) {
 
 fn pages_follow_each_other(server: &Server) {
     let mut ids = Ids::new(7);
-    let rows: Vec<Record> = (0..25)
+    let rows: Vec<Record<'static>> = (0..25)
         .map(|at| row(&mut ids, DAY + at, &at.to_string(), |_| {}))
         .collect();
     let kept = server.with("pages", &rows);
@@ -344,9 +345,9 @@ fn a_request_is_told_in_full(server: &Server) {
         row.attempts.push(Attempt::default());
     }));
     rows.push(row(&mut ids, DAY + 9_000_001, "tagged", |row| {
-        "seed".clone_into(&mut row.lost);
+        row.lost = "seed".into();
     }));
-    rows[5].content = Some(Box::new(Content {
+    rows[5].content = Some(Cow::Owned(Content {
         prompt: "{\"zero\":\"\0\"}".to_owned(),
         answer: "x".repeat(100_000),
         is_cut: true,
@@ -453,7 +454,7 @@ fn no_text_is_refused(server: &Server) {
     let mut ids = Ids::new(7);
     let rows = texts.map(|text| {
         row(&mut ids, DAY, text, |row| {
-            (row.asked, row.tags, row.lost) = (text.to_owned(), text.to_owned(), text.to_owned());
+            (row.asked, row.tags, row.lost) = (text.into(), text.into(), text.into());
         })
     });
     let kept = server.with("texts", &rows);
@@ -611,9 +612,10 @@ fn one_gateway_deletes_what_is_not_to_be_kept() {
     let config = config(place(&server.url()));
     let (mut one, mut other) = (Database::open(&config).unwrap(), Database::open(&config).unwrap());
     let mut ids = Ids::new(0);
-    let mut rows = |time, count: u32| -> Vec<Record> { (0..count).map(|_| row(&mut ids, time, "r", |_| {})).collect() };
+    let mut rows =
+        |time, count: u32| -> Vec<Record<'static>> { (0..count).map(|_| row(&mut ids, time, "r", |_| {})).collect() };
     let mut old = rows(DAY - 1000, 2500);
-    old[0].content = Some(Box::default());
+    old[0].content = Some(Cow::Owned(Content::default()));
     for (cost, row) in (1..).zip(&mut old) {
         row.cost = Some(cost);
     }
@@ -656,7 +658,7 @@ fn the_oldest_are_deleted_when_there_are_too_many() {
     let config = config(place(&server.url()));
     let mut store = Database::open(&config).unwrap();
     let mut ids = Ids::new(0);
-    let rows: Vec<Record> = (0..4000).map(|at| row(&mut ids, DAY + at, "r", |_| {})).collect();
+    let rows: Vec<Record<'static>> = (0..4000).map(|at| row(&mut ids, DAY + at, "r", |_| {})).collect();
     store.write(&rows).unwrap();
     let size = 4000 * 500;
     // The server's statistics come a little later.

@@ -198,7 +198,7 @@ impl Entry {
     }
 
     /// Where attempts are noted, if there is a ledger.
-    pub fn attempts(&mut self) -> Option<&mut Vec<Attempt>> {
+    pub fn attempts(&mut self) -> Option<&mut Vec<Attempt<'static>>> {
         self.account().map(Account::attempts)
     }
 
@@ -394,11 +394,11 @@ impl Kept {
         if let Some(account) = self.account {
             account.close(Closing {
                 taken,
-                request: self.id,
-                path: self.path,
-                client: self.client,
-                asked: self.asked,
-                model: self.model,
+                request: &self.id,
+                path: &self.path,
+                client: &self.client,
+                asked: &self.asked,
+                model: &self.model,
                 status,
                 error,
                 charge,

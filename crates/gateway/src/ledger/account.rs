@@ -31,7 +31,9 @@ use crate::prices::Counts;
 pub struct Account {
     /// `None` when only limits want to know.
     ledger: Option<Arc<Ledger>>,
-    record: Box<Record>,
+    record: Box<Record<'static>>,
+    /// The bodies, where they are kept.
+    capture: Option<Box<Capture>>,
     /// What the request was admitted with.
     permit: Option<Permit>,
 }
@@ -44,11 +46,11 @@ const UNDER_WAY: &str = "hung_up";
 #[expect(missing_docs, reason = "the fields are the columns")]
 pub struct Closing<'e> {
     pub taken: Duration,
-    pub request: String,
-    pub path: String,
-    pub client: String,
-    pub asked: String,
-    pub model: String,
+    pub request: &'e str,
+    pub path: &'e str,
+    pub client: &'e str,
+    pub asked: &'e str,
+    pub model: &'e str,
     pub status: StatusCode,
     pub error: Option<&'static str>,
     pub charge: Charge,
@@ -81,12 +83,13 @@ impl Account {
                 ref other => other.as_str().to_owned().into(),
             },
             dialect: dialect.name().into(),
-            tags: tags.collect::<Vec<_>>().join(","),
+            tags: tags.collect::<Vec<_>>().join(",").into(),
             ..Record::default()
         };
         Self {
             ledger: ledger.cloned(),
             record: Box::new(record),
+            capture: None,
             permit: None,
         }
     }
@@ -99,10 +102,11 @@ impl Account {
     /// Notes words of the caller's.
     pub fn tagged(&mut self, tags: &[String]) {
         for tag in tags {
-            if !self.record.tags.is_empty() {
-                self.record.tags.push(',');
+            let tags = self.record.tags.to_mut();
+            if !tags.is_empty() {
+                tags.push(',');
             }
-            self.record.tags.push_str(tag);
+            tags.push_str(tag);
         }
     }
 
@@ -129,20 +133,20 @@ impl Account {
         if let Some(kept) = kept {
             let mut capture = Capture::new(kept.most);
             capture.asked(body);
-            self.record.capture = Some(Box::new(capture));
+            self.capture = Some(Box::new(capture));
         }
     }
 
     /// Keeps a piece of the answer, if that is wanted.
     pub fn told(&mut self, piece: &[u8]) {
-        if let Some(capture) = &mut self.record.capture {
+        if let Some(capture) = &mut self.capture {
             capture.answered(piece);
         }
     }
 
     /// Notes the name that leads to the targets.
     pub fn routed(&mut self, route: &str) {
-        route.clone_into(&mut self.record.route);
+        self.record.route = route.to_owned().into();
     }
 
     /// Notes that the answer was kept from an earlier request.
@@ -151,7 +155,7 @@ impl Account {
     }
 
     /// Where attempts are noted.
-    pub fn attempts(&mut self) -> &mut Vec<Attempt> {
+    pub fn attempts(&mut self) -> &mut Vec<Attempt<'static>> {
         &mut self.record.attempts
     }
 
@@ -167,38 +171,42 @@ impl Account {
     }
 
     /// Hands the row over to the ledger.
-    pub fn close(mut self, closing: Closing<'_>) {
+    pub fn close<'e>(self, closing: Closing<'e>) {
         let usage = closing.charge.usage;
-        let record = &mut *self.record;
+        let mut record: Box<Record<'e>> = self.record;
         record.total = microseconds(closing.taken);
-        (record.request, record.path, record.client) = (closing.request, closing.path, closing.client);
-        (record.asked, record.model) = (closing.asked, closing.model);
-        (record.status, record.error) = (closing.status.as_u16(), closing.error.map(Into::into));
+        record.request = closing.request.into();
+        record.path = closing.path.into();
+        record.client = closing.client.into();
+        record.asked = closing.asked.into();
+        record.model = closing.model.into();
+        record.status = closing.status.as_u16();
+        record.error = closing.error.map(Into::into);
         record.tokens = usage.map(|usage| Tokens::from(&Counts::from(usage)));
         record.estimated = usage.is_some_and(|usage| usage.estimated);
         record.cost = closing.charge.cost;
         record.fault = fault(closing.status, closing.error, closing.blame).into();
-        closing.lost.unwrap_or_default().clone_into(&mut record.lost);
+        record.lost = closing.lost.unwrap_or_default().into();
         record.shorten();
         if let Some(permit) = self.permit {
             let now = permit.now();
-            permit.settle(used(record), now);
+            permit.settle(used(&record), now);
         }
         if let Some(ledger) = self.ledger {
-            ledger.push(self.record);
+            ledger.push(&record, self.capture);
         }
     }
 }
 
 /// Notes that somebody is asked. What is never noted as settled was hung up on.
-pub fn begin(attempts: Option<&mut Vec<Attempt>>, turn: &Turn<'_>, ask: &Ask<'_>, now: Instant) -> Begun {
+pub fn begin(attempts: Option<&mut Vec<Attempt<'static>>>, turn: &Turn<'_>, ask: &Ask<'_>, now: Instant) -> Begun {
     let Some(attempts) = attempts else {
         return Begun { at: now, place: 0 };
     };
     let place = attempts.len();
     let secret = turn.key().and_then(|key| turn.target.provider.secrets.get(key));
     attempts.push(Attempt {
-        target: turn.target.name.clone(),
+        target: turn.target.name.clone().into(),
         key: secret.map(crate::config::secret::Secret::fingerprint_number),
         outcome: UNDER_WAY.into(),
         dialect: dialect(turn, ask),
@@ -209,7 +217,13 @@ pub fn begin(attempts: Option<&mut Vec<Attempt>>, turn: &Turn<'_>, ask: &Ask<'_>
 }
 
 /// Notes how somebody answered who was asked.
-pub fn settle(attempts: Option<&mut Vec<Attempt>>, begun: Begun, taken: Duration, outcome: Outcome, asked: &Asked<'_>) {
+pub fn settle(
+    attempts: Option<&mut Vec<Attempt<'static>>>,
+    begun: Begun,
+    taken: Duration,
+    outcome: Outcome,
+    asked: &Asked<'_>,
+) {
     if let Some(attempt) = attempts.and_then(|attempts| attempts.get_mut(begun.place)) {
         attempt.outcome = name(outcome).into();
         attempt.status = asked.as_ref().ok().map(|answer| answer.status.as_u16());
@@ -218,7 +232,7 @@ pub fn settle(attempts: Option<&mut Vec<Attempt>>, begun: Begun, taken: Duration
 }
 
 /// What limits count of a row.
-fn used(record: &Record) -> Used {
+fn used(record: &Record<'_>) -> Used {
     let tokens = record.tokens.unwrap_or_default();
     let answer = record.tokens.map(|tokens| tokens.answer());
     Used::new(

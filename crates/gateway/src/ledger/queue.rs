@@ -3,13 +3,12 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::batch::Batch;
+use super::content::Capture;
 use super::record::Record;
 
 /// As many rows do not wait for others any longer.
 const ENOUGH: usize = 2_000;
-
-/// Rows. They are in boxes, so that whoever answers a request hands over a pointer while others wait for the lock.
-pub(super) type Batch = Vec<Box<Record>>;
 
 /// The rows that wait. Those for which there is no room are counted.
 #[derive(Debug)]
@@ -57,19 +56,20 @@ impl Queue {
         }
     }
 
-    pub(super) fn push(&self, mut row: Box<Record>) {
+    /// Takes a row, and what was said.
+    pub(super) fn push(&self, row: &Record<'_>, mut capture: Option<Box<Capture>>) {
         let mut pending = self.lock();
         if pending.len() >= self.most {
             pending.dropped += 1;
             return;
         }
-        let bytes = row.capture.as_ref().map_or(0, |capture| capture.size());
+        let bytes = capture.as_ref().map_or(0, |capture| capture.size());
         if pending.bytes + pending.taken_bytes + bytes <= self.most_bytes {
             pending.bytes += bytes;
-        } else if row.capture.take().is_some() {
+        } else if capture.take().is_some() {
             pending.without_content += 1;
         }
-        pending.rows.push(row);
+        pending.rows.push(row, capture);
         let count = pending.rows.len();
         // To ring takes a system call: once for the first row, and once more when the rows should wait no longer.
         let enough = ENOUGH.min(self.most.div_ceil(2));
@@ -93,7 +93,7 @@ impl Queue {
         pending.len() == 0
     }
 
-    /// Moves rows to `rows`, which is empty, once there are some and they have waited for others as long as the `window`
+    /// Moves rows to `rows`, which are none, once there are some and they have waited for others as long as the `window`
     /// is. Nothing comes when there was nothing for as long as `patience`.
     pub(super) fn take(&self, rows: &mut Batch, window: Duration, patience: Duration) {
         let pending = self.lock();
@@ -157,18 +157,23 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::content::Capture;
+    use crate::ledger::content::Blackening;
+    use crate::ledger::ids::Ids;
 
     const NOW: Duration = Duration::ZERO;
+
+    fn push(queue: &Queue, capture: Option<Box<Capture>>) {
+        queue.push(&Record::default(), capture);
+    }
 
     #[test]
     fn what_does_not_fit_is_counted() {
         let queue = Queue::new(3, 0);
-        let mut taken = Vec::new();
-        queue.push(Box::default());
+        let mut taken = Batch::default();
+        push(&queue, None);
         queue.take(&mut taken, NOW, NOW);
         for _ in 0..4 {
-            queue.push(Box::default());
+            push(&queue, None);
         }
         assert_eq!(
             (taken.len(), queue.len(), queue.dropped()),
@@ -186,36 +191,34 @@ mod tests {
     #[test]
     fn prompts_that_do_not_fit_are_left_out() {
         let queue = Queue::new(3, 1000);
-        let row = || {
+        let said = || {
             let mut capture = Capture::new(10_000);
             capture.asked(&[b'x'; 1000]);
-            Record {
-                capture: Some(Box::new(capture)),
-                ..Record::default()
-            }
+            Some(Box::new(capture))
         };
-        let mut taken = Vec::new();
-        queue.push(Box::new(row()));
+        let mut taken = Batch::default();
+        push(&queue, said());
         queue.take(&mut taken, NOW, NOW);
         for _ in 0..2 {
-            queue.push(Box::new(row()));
+            push(&queue, said());
         }
-        queue.push(Box::new(row()));
+        push(&queue, said());
         assert_eq!((queue.len(), queue.dropped(), queue.without_content()), (3, 1, 0));
         queue.written();
         let queue = Queue::new(3, 500);
         for _ in 0..3 {
-            queue.push(Box::new(row()));
+            push(&queue, said());
         }
         taken.clear();
         queue.take(&mut taken, NOW, NOW);
-        let kept: Vec<bool> = taken.iter().map(|row| row.capture.is_some()).collect();
+        taken.finish(&mut Ids::new(1), 1, &Blackening::default());
+        let kept: Vec<bool> = taken.records().map(|row| row.content.is_some()).collect();
         assert_eq!((kept, queue.without_content()), (vec![true, false, false], 2));
     }
 
     #[test]
     fn nothing_comes_of_nothing() {
-        let mut taken = Vec::new();
+        let mut taken = Batch::default();
         Queue::new(1, 0).take(&mut taken, Duration::from_secs(1000), NOW);
         assert!(taken.is_empty());
     }

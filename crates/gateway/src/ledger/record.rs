@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::content::{Capture, Content};
+use super::content::Content;
 use crate::caller::KeyHash;
 use crate::prices::Counts;
 use crate::store::Value;
@@ -69,44 +69,42 @@ pub const ATTEMPT_COLUMNS: [&str; 9] = [
 /// The columns of what was said, in the order of [`Record::content_values`].
 pub const CONTENT_COLUMNS: [&str; 4] = ["request", "prompt", "answer", "is_cut"];
 
-/// A request that is over. What the columns mean is said where they are made: `crate::store::migrations`.
+/// A request that is over. What the columns mean is said where they are made: `crate::store::migrations`. Its texts are those of
+/// somebody else, where that spares copies.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[expect(missing_docs, reason = "the fields are the columns")]
-pub struct Record {
+pub struct Record<'a> {
     pub id: i64,
     pub node: i64,
-    pub request: String,
+    pub request: Cow<'a, str>,
     pub time: u64,
-    pub client: String,
-    pub method: Cow<'static, str>,
-    pub path: String,
-    pub dialect: Cow<'static, str>,
+    pub client: Cow<'a, str>,
+    pub method: Cow<'a, str>,
+    pub path: Cow<'a, str>,
+    pub dialect: Cow<'a, str>,
     pub streamed: bool,
-    pub asked: String,
-    pub model: String,
+    pub asked: Cow<'a, str>,
+    pub model: Cow<'a, str>,
     pub status: u16,
-    pub error: Option<Cow<'static, str>>,
+    pub error: Option<Cow<'a, str>>,
     pub tokens: Option<Tokens>,
     pub estimated: bool,
     pub cost: Option<u64>,
     pub waited: Option<u64>,
     pub own: Option<u64>,
     pub total: u64,
-    pub lost: String,
-    pub tags: String,
-    pub route: String,
-    pub fault: Cow<'static, str>,
+    pub lost: Cow<'a, str>,
+    pub tags: Cow<'a, str>,
+    pub route: Cow<'a, str>,
+    pub fault: Cow<'a, str>,
     pub from_cache: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_key: Option<KeyHash>,
-    pub attempts: Vec<Attempt>,
-    /// The bodies, as they were, until they are fit to be kept.
-    #[serde(skip)]
-    pub capture: Option<Box<Capture>>,
+    pub attempts: Vec<Attempt<'a>>,
     /// The bodies, as they are kept.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub content: Option<Box<Content>>,
+    pub content: Option<Cow<'a, Content>>,
 }
 
 /// What was used, in buckets of which none includes another.
@@ -128,26 +126,26 @@ pub struct Tokens {
 /// Somebody who was asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Attempt {
+pub struct Attempt<'a> {
     /// `provider/model`.
-    pub target: String,
+    pub target: Cow<'a, str>,
     /// The first 32 bits of the SHA-256 of the provider's key.
     pub key: Option<u32>,
     /// How it ended.
-    pub outcome: Cow<'static, str>,
+    pub outcome: Cow<'a, str>,
     /// The status of the answer, if there was one.
     pub status: Option<u16>,
     /// How long it took until the first content or the failure, in microseconds.
     pub latency: Option<u64>,
     /// The provider's dialect, as it was asked.
-    pub dialect: Cow<'static, str>,
+    pub dialect: Cow<'a, str>,
     /// When it was asked, in microseconds after the request came.
     pub begun: Option<u64>,
 }
 
 // === impl Record ===
 
-impl Record {
+impl<'a> Record<'a> {
     /// Cuts off what is too long to be kept.
     pub fn shorten(&mut self) {
         let texts = [
@@ -160,27 +158,28 @@ impl Record {
             &mut self.tags,
             &mut self.route,
         ];
-        for text in texts {
+        let targets = self.attempts.iter_mut().map(|attempt| &mut attempt.target);
+        for text in texts.into_iter().chain(targets) {
             if text.len() > LONGEST {
-                text.truncate(text.floor_char_boundary(LONGEST));
-                text.shrink_to_fit();
+                let end = text.floor_char_boundary(LONGEST);
+                *text = part(text, |text| text.get(..end).unwrap_or_default());
             }
         }
     }
 
     /// Who answered, without the model: the names of providers have no slash.
-    fn provider(&self) -> &str {
-        self.model.split('/').next().unwrap_or_default()
+    fn provider(&self) -> Cow<'a, str> {
+        part(&self.model, |model| model.split('/').next().unwrap_or_default())
     }
 
     /// In which dialect the one was asked that answered.
-    fn provider_dialect(&self) -> &str {
+    fn provider_dialect(&self) -> Value<'a> {
         let answered = self.attempts.iter().rev().find(|attempt| attempt.outcome == ANSWERED);
-        answered.map_or("", |attempt| attempt.dialect.as_ref())
+        answered.map_or(Value::Null, |attempt| Value::text(attempt.dialect.clone()))
     }
 
     /// The one attempt, where the row of the request says all of it: it answered, and the caller got that answer.
-    fn only_attempt(&self) -> Option<&Attempt> {
+    fn only_attempt(&self) -> Option<&Attempt<'a>> {
         let [only] = self.attempts.as_slice() else {
             return None;
         };
@@ -189,23 +188,24 @@ impl Record {
     }
 
     /// The row of the request.
-    pub fn values(&self) -> [Value<'_>; REQUEST_COLUMNS.len()] {
+    pub fn values(&self) -> [Value<'a>; REQUEST_COLUMNS.len()] {
         let bucket = |of: fn(&Tokens) -> u64| Value::counted(self.tokens.as_ref().map(|tokens| of(tokens).min(MOST)));
+        let text = |text: &Cow<'a, str>| Value::text(text.clone());
         let only = self.only_attempt();
         [
             Value::Integer(self.id),
-            Value::text(&self.request),
+            text(&self.request),
             Value::count(self.time),
-            Value::text(&self.client),
-            Value::text(&self.method),
-            Value::text(&self.path),
-            Value::text(&self.dialect),
+            text(&self.client),
+            text(&self.method),
+            text(&self.path),
+            text(&self.dialect),
             Value::count(self.streamed.into()),
-            Value::text(&self.asked),
-            Value::text(&self.model),
+            text(&self.asked),
+            text(&self.model),
             Value::text(self.provider()),
             Value::count(self.status.into()),
-            Value::text(self.error.as_deref().unwrap_or_default()),
+            self.error.as_ref().map_or(Value::Null, text),
             Value::count(self.attempts.len() as u64),
             bucket(|tokens| tokens.input),
             bucket(|tokens| tokens.cached),
@@ -221,11 +221,11 @@ impl Record {
             Value::counted(self.waited),
             Value::counted(self.own),
             Value::count(self.total),
-            Value::text(&self.lost),
-            Value::text(&self.tags),
-            Value::text(&self.route),
-            Value::text(self.provider_dialect()),
-            Value::text(&self.fault),
+            text(&self.lost),
+            text(&self.tags),
+            text(&self.route),
+            self.provider_dialect(),
+            text(&self.fault),
             Value::count(self.from_cache.into()),
             only.map_or(Value::Null, Attempt::key),
             Value::counted(only.and_then(|only| only.latency)),
@@ -234,19 +234,22 @@ impl Record {
     }
 
     /// The row of what was said, where that is kept.
-    pub fn content_values(&self) -> Option<[Value<'_>; CONTENT_COLUMNS.len()]> {
-        self.content.as_ref().map(|content| {
-            [
-                Value::Integer(self.id),
-                Value::text(&content.prompt),
-                Value::text(&content.answer),
-                Value::count(content.is_cut.into()),
-            ]
-        })
+    pub fn content_values(&self) -> Option<[Value<'a>; CONTENT_COLUMNS.len()]> {
+        let content = self.content.as_ref()?;
+        let (prompt, answer) = match content {
+            Cow::Borrowed(content) => (content.prompt.as_str().into(), content.answer.as_str().into()),
+            Cow::Owned(content) => (content.prompt.clone().into(), content.answer.clone().into()),
+        };
+        Some([
+            Value::Integer(self.id),
+            Value::text(prompt),
+            Value::text(answer),
+            Value::count(content.is_cut.into()),
+        ])
     }
 
     /// The rows of the attempts that the row of the request does not tell.
-    pub fn attempt_values(&self) -> impl Iterator<Item = [Value<'_>; ATTEMPT_COLUMNS.len()]> {
+    pub fn attempt_values(&self) -> impl Iterator<Item = [Value<'a>; ATTEMPT_COLUMNS.len()]> {
         let apart = match self.only_attempt() {
             Some(_) => &[],
             None => self.attempts.as_slice(),
@@ -255,19 +258,27 @@ impl Record {
             [
                 Value::Integer(self.id),
                 Value::count(number),
-                Value::text(&attempt.target),
+                Value::text(attempt.target.clone()),
                 attempt.key(),
-                Value::Text(attempt.outcome.as_ref().into()),
+                Value::Text(attempt.outcome.clone()),
                 Value::counted(attempt.status.map(u64::from)),
                 Value::counted(attempt.latency),
-                Value::text(&attempt.dialect),
+                Value::text(attempt.dialect.clone()),
                 Value::counted(attempt.begun),
             ]
         })
     }
 }
 
-impl Attempt {
+/// A part of a text, which is somebody else's if the text is.
+fn part<'a>(text: &Cow<'a, str>, of: impl FnOnce(&str) -> &str) -> Cow<'a, str> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(of(text)),
+        Cow::Owned(text) => Cow::Owned(of(text).to_owned()),
+    }
+}
+
+impl Attempt<'_> {
     fn key(&self) -> Value<'static> {
         self.key
             .map_or(Value::Null, |key| Value::Text(format!("{key:08x}").into()))

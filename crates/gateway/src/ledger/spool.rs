@@ -27,7 +27,7 @@ pub(super) struct Spool {
 /// Rows out of the file.
 pub(super) struct Chunk {
     /// The rows.
-    pub(super) rows: Vec<Record>,
+    pub(super) rows: Vec<Record<'static>>,
     /// Lines that are no rows.
     pub(super) unreadable: u64,
     length: u64,
@@ -46,8 +46,8 @@ impl Spool {
     }
 
     /// Adds rows, all or none.
-    pub(super) fn append<'r>(&mut self, rows: impl IntoIterator<Item = &'r Record>) -> io::Result<()> {
-        let rows: Vec<&Record> = rows.into_iter().collect();
+    pub(super) fn append<'r>(&mut self, rows: impl IntoIterator<Item = Record<'r>>) -> io::Result<()> {
+        let rows: Vec<Record<'_>> = rows.into_iter().collect();
         let most = self.most;
         self.open(true)?;
         let length = self.length;
@@ -133,7 +133,7 @@ impl Spool {
 }
 
 /// A line for each row, with its prompt and answer if that makes it no longer than `longest`.
-fn lines(rows: &[&Record], longest: usize) -> io::Result<Vec<u8>> {
+fn lines(rows: &[Record<'_>], longest: usize) -> io::Result<Vec<u8>> {
     let mut lines = Vec::new();
     for row in rows {
         let begins = lines.len();
@@ -142,7 +142,7 @@ fn lines(rows: &[&Record], longest: usize) -> io::Result<Vec<u8>> {
             lines.truncate(begins);
             let bare = Record {
                 content: None,
-                ..(*row).clone()
+                ..row.clone()
             };
             serde_json::to_writer(&mut lines, &bare)?;
         }
@@ -167,13 +167,15 @@ fn end_last_line(file: &mut File, length: u64) -> io::Result<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::*;
     use crate::ledger::content::Content;
 
-    fn row(id: i64) -> Record {
+    fn row(id: i64) -> Record<'static> {
         Record {
             id,
-            asked: "m".repeat(200),
+            asked: "m".repeat(200).into(),
             ..Record::default()
         }
     }
@@ -196,9 +198,9 @@ mod tests {
         assert!(spool.next().unwrap().is_none());
         assert!(!directory.path().join("m.spool").exists());
         for id in 0..2000 {
-            spool.append([&row(id)]).unwrap();
+            spool.append([row(id)]).unwrap();
         }
-        assert!(Spool::new(&path, u64::MAX).append([&row(1)]).is_err(), "it is in use");
+        assert!(Spool::new(&path, u64::MAX).append([row(1)]).is_err(), "it is in use");
         let chunk = spool.next().unwrap().unwrap();
         assert!(!spool.written(&chunk).unwrap() && chunk.rows.len() < 2000);
         drop(spool);
@@ -211,12 +213,12 @@ mod tests {
     fn a_torn_line_spoils_no_other() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("m.spool");
-        Spool::new(&path, u64::MAX).append([&row(1)]).unwrap();
+        Spool::new(&path, u64::MAX).append([row(1)]).unwrap();
         let file = directory.path().join("m.spool");
         let whole = std::fs::read(&file).unwrap();
         std::fs::write(&file, [&whole[..], &whole[..50]].concat()).unwrap();
         let mut spool = Spool::new(&path, u64::MAX);
-        spool.append([&row(2)]).unwrap();
+        spool.append([row(2)]).unwrap();
         assert_eq!(all(&mut spool), (vec![1, 2], 1));
     }
 
@@ -224,15 +226,15 @@ mod tests {
     fn prompts_that_do_not_fit_are_left_out() {
         let directory = tempfile::tempdir().unwrap();
         let with = |id, length| Record {
-            content: Some(Box::new(Content {
+            content: Some(Cow::Owned(Content {
                 prompt: "\u{1}".repeat(length),
                 ..Content::default()
             })),
             ..row(id)
         };
         let mut spool = Spool::new(&directory.path().join("m.spool"), 150_000);
-        spool.append([&with(1, 10_000), &with(2, 100_000)]).unwrap();
-        spool.append([&with(3, 20_000)]).unwrap();
+        spool.append([with(1, 10_000), with(2, 100_000)]).unwrap();
+        spool.append([with(3, 20_000)]).unwrap();
         let chunk = spool.next().unwrap().unwrap();
         let found: Vec<(i64, bool)> = chunk.rows.iter().map(|row| (row.id, row.content.is_some())).collect();
         assert_eq!((found, chunk.unreadable), (vec![(1, true), (2, false), (3, false)], 0));
@@ -242,9 +244,9 @@ mod tests {
     fn it_has_a_bound() {
         let directory = tempfile::tempdir().unwrap();
         let mut spool = Spool::new(&directory.path().join("m.spool"), 1000);
-        assert!(spool.append([&row(1)]).is_ok());
-        assert!(spool.append([&row(2), &row(3)]).is_err());
+        assert!(spool.append([row(1)]).is_ok());
+        assert!(spool.append([row(2), row(3)]).is_err());
         assert_eq!(all(&mut spool).0, [1]);
-        assert!(spool.append([&row(2)]).is_ok(), "there is room again");
+        assert!(spool.append([row(2)]).is_ok(), "there is room again");
     }
 }

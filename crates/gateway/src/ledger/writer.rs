@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::batch::Batch;
 use super::content::Blackening;
 use super::ids::Ids;
-use super::queue::Batch;
 use super::spool::Spool;
 use super::{Ledger, State, unix_milliseconds};
 use crate::alarm::after;
@@ -73,7 +73,7 @@ impl Writer {
                 .and_then(|rules| Blackening::new(rules).ok())
                 .unwrap_or_default(),
             ids: Ids::new(roll),
-            batch: Vec::new(),
+            batch: Batch::default(),
             store: None,
             opening: None,
             may_be_spooled: true,
@@ -112,14 +112,7 @@ impl Writer {
         let window = ledger.config.flush / 2;
         let patience = due.saturating_duration_since(now);
         ledger.queue.take(&mut self.batch, window, patience);
-        let time = unix_milliseconds();
-        for row in &mut self.batch {
-            (row.id, row.node) = (self.ids.next(time), self.ids.node());
-            row.content = row
-                .capture
-                .take()
-                .map(|capture| Box::new(self.blackening.apply(&capture)));
-        }
+        self.batch.finish(&mut self.ids, unix_milliseconds(), &self.blackening);
     }
 
     /// Opens the database, unless it is open or rests. Somebody else waits for it to open: a server may take its time, and
@@ -158,7 +151,7 @@ impl Writer {
         }
         if let Some(store) = &mut self.store {
             let began = Instant::now();
-            match store.write(self.batch.iter().map(AsRef::as_ref)) {
+            match store.write(self.batch.records()) {
                 Ok(refused) => {
                     self.ledger.noted().latency_ms = milliseconds(began.elapsed());
                     self.wrote(self.batch.len() as u64, refused);
@@ -168,7 +161,7 @@ impl Writer {
                 Err(error) => self.failed(&error),
             }
         }
-        match self.spool.append(self.batch.iter().map(AsRef::as_ref)) {
+        match self.spool.append(self.batch.records()) {
             Ok(()) => {
                 self.ledger.noted().spooled += self.batch.len() as u64;
                 self.may_be_spooled = true;
@@ -335,6 +328,7 @@ mod tests {
     use super::*;
     use crate::config::Place;
     use crate::ledger::queue::Queue;
+    use crate::ledger::record::Record;
 
     #[test]
     fn a_database_that_opens_slowly_is_not_away_at_once() {
@@ -361,7 +355,8 @@ mod tests {
         let since = Instant::now();
         writer.opening = Some(Opening { since, opened });
         for (now, state) in [(since, State::Ok), (since + OPENS_WITHIN, State::Spooling)] {
-            writer.batch.push(Box::default());
+            writer.batch.push(&Record::default(), None);
+            writer.batch.finish(&mut writer.ids, 1, &writer.blackening);
             writer.save(now);
             assert_eq!(ledger.status().state, state);
         }

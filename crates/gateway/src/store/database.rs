@@ -1,5 +1,6 @@
 //! A database that is open, whichever it is.
 
+use std::borrow::Borrow;
 use std::time::Duration;
 
 use super::Error;
@@ -73,7 +74,7 @@ impl Database {
 
     /// Writes rows. Those that are there already stay as they are, so that all of them may be written again after an error.
     /// Returns how many can never be written.
-    pub fn write<'r>(&mut self, records: impl IntoIterator<Item = &'r Record>) -> Result<u64, Error> {
+    pub fn write<'r, R: Borrow<Record<'r>>>(&mut self, records: impl IntoIterator<Item = R>) -> Result<u64, Error> {
         match self {
             Self::Sqlite(store) => store.write(records).map(|()| 0).map_err(Error::from),
             Self::Postgres(store) => store.write(records),

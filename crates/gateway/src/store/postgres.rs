@@ -4,6 +4,7 @@ pub mod server;
 mod tables;
 mod tls;
 
+use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::future::Future;
 use std::time::Duration;
@@ -140,11 +141,11 @@ impl Postgres {
     /// Writes rows. Those that are there already stay as they are, so that all of them may be written again after an error.
     /// Returns how many the server refuses to take
     /// whatever one does, such as those with letters that its encoding does not have.
-    pub fn write<'r>(&mut self, records: impl IntoIterator<Item = &'r Record>) -> Result<u64, Error> {
+    pub fn write<'r, R: Borrow<Record<'r>>>(&mut self, records: impl IntoIterator<Item = R>) -> Result<u64, Error> {
         let mut refused = 0;
         let (mut some, mut bytes) = (Vec::new(), 0);
         for record in records {
-            let content = record.content.as_ref();
+            let content = record.borrow().content.as_ref();
             bytes += content.map_or(0, |content| content.prompt.len() + content.answer.len());
             some.push(record);
             if bytes > AT_A_TIME {
@@ -156,12 +157,12 @@ impl Postgres {
     }
 
     /// Writes rows, but for those that are refused. Returns how many these are.
-    fn insert_what_is_taken(&mut self, records: &[&Record]) -> Result<u64, Error> {
+    fn insert_what_is_taken<'r, R: Borrow<Record<'r>>>(&mut self, records: &[R]) -> Result<u64, Error> {
         match self.insert(records) {
             Err(Error::Postgres(error)) if is_refusal(&error) && records.len() > 1 => {
                 let mut refused = 0;
                 for record in records {
-                    refused += self.insert_what_is_taken(&[*record])?;
+                    refused += self.insert_what_is_taken(std::slice::from_ref(record))?;
                 }
                 Ok(refused)
             }
@@ -171,9 +172,9 @@ impl Postgres {
     }
 
     /// One statement is one transaction, and takes one round trip. What belongs to a request that is there already is there too.
-    fn insert(&mut self, records: &[&Record]) -> Result<(), Error> {
+    fn insert<'r, R: Borrow<Record<'r>>>(&mut self, records: &[R]) -> Result<(), Error> {
         let (mut requests, mut attempts, mut contents) = (Vec::new(), Vec::new(), Vec::new());
-        for record in records {
+        for record in records.iter().map(Borrow::borrow) {
             let node = record.node;
             requests.push(json(&REQUEST_COLUMNS, &record.values(), node));
             attempts.extend(record.attempt_values().map(|row| json(&ATTEMPT_COLUMNS, &row, node)));

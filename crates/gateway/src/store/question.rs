@@ -260,7 +260,7 @@ pub const DELETE: [&str; 3] = [
 ];
 
 fn text(text: &str) -> Value<'static> {
-    Value::Text(legible(text).into_owned().into())
+    Value::Text(legible(text.into()).into_owned().into())
 }
 
 // === impl Query ===

@@ -1,8 +1,6 @@
 //! The table `request_logs`: a row for each request that led to a model, with what was said, in the columns that programs
 //! know which read such a table. Beside them stand the ledger's own tables, which say more.
 
-use std::borrow::Cow;
-
 use jiff::Timestamp;
 use serde_json::{Map, Value as Json, json};
 
@@ -59,7 +57,7 @@ pub const DELETE: &str = "
 const IN_COLUMNS: [&str; 2] = ["model", "messages"];
 
 /// The row of a request; `None` for one that did not come as far as to a model.
-pub fn values(record: &Record) -> Option<[Value<'_>; 20]> {
+pub fn values(record: &Record<'_>) -> Option<[Value<'static>; 20]> {
     if record.route.is_empty() {
         return None;
     }
@@ -75,8 +73,8 @@ pub fn values(record: &Record) -> Option<[Value<'_>; 20]> {
     };
     let told = content.filter(|_| !is_error).map(told).filter(|told| !told.is_empty());
     let last = record.attempts.last();
-    let target = match (record.model.as_str(), last) {
-        ("", Some(attempt)) => attempt.target.as_str(),
+    let target = match (record.model.as_ref(), last) {
+        ("", Some(attempt)) => attempt.target.as_ref(),
         (model, _) => model,
     };
     let (provider, model) = target.split_once('/').unwrap_or(("", &record.route));
@@ -166,16 +164,16 @@ fn text_of(answer: &Json) -> Option<String> {
 }
 
 /// What the caller was told in place of an answer.
-fn failed<'a>(record: &'a Record, answer: &str) -> (Value<'a>, Value<'a>) {
+fn failed(record: &Record<'_>, answer: &str) -> (Value<'static>, Value<'static>) {
     let said: Json = serde_json::from_str(answer).unwrap_or_default();
     let of = |member: &str| said["error"][member].as_str().map(str::to_owned);
-    let code = || record.error.clone().unwrap_or(Cow::Borrowed("error"));
-    let message = of("message").map_or_else(code, Cow::Owned);
-    let kind = of("type").map_or_else(code, Cow::Owned);
-    (Value::Text(message), Value::Text(kind))
+    let code = || record.error.as_deref().unwrap_or("error").to_owned();
+    let message = of("message").unwrap_or_else(code);
+    let kind = of("type").unwrap_or_else(code);
+    (Value::Text(message.into()), Value::Text(kind.into()))
 }
 
-fn usage(record: &Record) -> Value<'_> {
+fn usage(record: &Record<'_>) -> Value<'static> {
     let Some(tokens) = &record.tokens else {
         return Value::Null;
     };
@@ -190,20 +188,22 @@ fn usage(record: &Record) -> Value<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::*;
     use crate::ledger::record::{Attempt, Tokens};
 
-    fn record(prompt: &str, answer: &str) -> Record {
+    fn record(prompt: &str, answer: &str) -> Record<'static> {
         Record {
             id: 7,
-            request: "abc".to_owned(),
+            request: "abc".into(),
             time: 1_700_000_000_123,
-            path: "/v1/chat/completions".to_owned(),
+            path: "/v1/chat/completions".into(),
             method: "POST".into(),
             client_key: Some([0xab; 32]),
-            asked: "gpt-5.2".to_owned(),
-            route: "gpt-5.2".to_owned(),
-            model: "openai/gpt-5.2-2025".to_owned(),
+            asked: "gpt-5.2".into(),
+            route: "gpt-5.2".into(),
+            model: "openai/gpt-5.2-2025".into(),
             status: 200,
             total: 12_345,
             tokens: Some(Tokens {
@@ -218,7 +218,7 @@ mod tests {
                     ..Attempt::default()
                 },
             ],
-            content: Some(Box::new(Content {
+            content: Some(Cow::Owned(Content {
                 prompt: prompt.to_owned(),
                 answer: answer.to_owned(),
                 is_cut: false,
@@ -227,7 +227,7 @@ mod tests {
         }
     }
 
-    fn texts(record: &Record) -> Vec<String> {
+    fn texts(record: &Record<'_>) -> Vec<String> {
         let text = |value: &Value<'_>| match value {
             Value::Null => "NULL".to_owned(),
             Value::Integer(number) => number.to_string(),
@@ -296,8 +296,8 @@ mod tests {
     #[test]
     fn a_failure_has_its_reason_and_no_content() {
         let mut row = record("[1", r#"{"error":{"message":"not today","type":"server_error"}}"#);
-        (row.status, row.error, row.model) = (503, Some("upstream".into()), String::new());
-        row.attempts[1].target = "azure/gpt".to_owned();
+        (row.status, row.error, row.model) = (503, Some("upstream".into()), "".into());
+        row.attempts[1].target = "azure/gpt".into();
         let told = texts(&row);
         assert_eq!((told[6].as_str(), told[7].as_str()), ("azure", "gpt"));
         assert_eq!((told[8].as_str(), told[9].as_str()), ("{}", "[]"));

@@ -2,6 +2,7 @@
 
 mod insert;
 
+use std::borrow::Borrow;
 use std::path::Path;
 use std::time::Duration;
 
@@ -122,7 +123,7 @@ impl Sqlite {
     }
 
     /// Writes rows, all or none. Those that are there already stay as they are.
-    pub fn write<'r>(&mut self, records: impl IntoIterator<Item = &'r Record>) -> Result<(), Error> {
+    pub fn write<'r, R: Borrow<Record<'r>>>(&mut self, records: impl IntoIterator<Item = R>) -> Result<(), Error> {
         let transaction = self
             .connection
             .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
@@ -136,6 +137,7 @@ impl Sqlite {
                 None
             };
             for record in records {
+                let record = record.borrow();
                 if !requests.write(record.values())? {
                     // So is all that belongs to it.
                     continue;

@@ -7,13 +7,13 @@ use crate::store::question;
 /// A day in 2025, in milliseconds since 1970.
 const DAY: u64 = 1_760_054_400_000;
 
-fn record(id: i64, time: u64) -> Record {
+fn record(id: i64, time: u64) -> Record<'static> {
     Record {
         id,
         time,
-        client: "team".to_owned(),
-        asked: "smart".to_owned(),
-        model: "up/m".to_owned(),
+        client: "team".into(),
+        asked: "smart".into(),
+        model: "up/m".into(),
         status: 200,
         tokens: Some(Tokens {
             input: 5,
@@ -58,10 +58,10 @@ fn attempts(store: &Sqlite, id: i64) -> Vec<Tried> {
 }
 
 /// A request of one attempt, which answered.
-fn answered(id: i64) -> Record {
+fn answered(id: i64) -> Record<'static> {
     Record {
         attempts: vec![Attempt {
-            target: "up/m".to_owned(),
+            target: "up/m".into(),
             key: Some(0xa),
             outcome: ANSWERED.into(),
             status: Some(200),
@@ -134,7 +134,7 @@ fn a_row_has_nothing_of_the_one_before() {
         ..Record::default()
     };
     let other = Record {
-        client: "others".to_owned(),
+        client: "others".into(),
         cost: None,
         ..answered(4)
     };
@@ -161,7 +161,8 @@ fn old_rows_go_in_small_steps() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = Sqlite::open(&directory.path().join("m.db"), false, Contents::LEDGER).unwrap();
     let mut ids = Ids::new(0);
-    let mut rows = |time, count: usize| -> Vec<Record> { (0..count).map(|_| record(ids.next(time), time)).collect() };
+    let mut rows =
+        |time, count: usize| -> Vec<Record<'static>> { (0..count).map(|_| record(ids.next(time), time)).collect() };
     store.write(&rows(DAY - 1000, 2500)).unwrap();
     store.write(&rows(DAY, 10)).unwrap();
     let left: Vec<(bool, u64)> = (0..3)
@@ -245,10 +246,10 @@ fn what_deleted_rows_cost_is_not_forgotten() {
     // Ninety days, of which the last is today, and two clients.
     for ago in (0..90).rev() {
         let time = DAY - ago * day + 5_000;
-        let rows: Vec<Record> = ["team", "other"]
+        let rows: Vec<Record<'static>> = ["team", "other"]
             .into_iter()
             .map(|client| Record {
-                client: client.to_owned(),
+                client: client.into(),
                 ..record(ids.next(time), time)
             })
             .collect();
