@@ -1,7 +1,7 @@
 //! Where a name leads: targets in tiers, and how far a request may go to be answered.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::http::HeaderValue;
@@ -54,6 +54,8 @@ pub struct Target {
     pub tags: Vec<String>,
     /// What it costs, where the operator says so for this target alone.
     pub own_price: Option<Arc<Price>>,
+    /// What it costs by the built-in list, once somebody has looked.
+    listed_price: OnceLock<Option<&'static Arc<Price>>>,
     /// What a typical request costs, for comparison only; `None` when that is not known.
     pub price: Option<u64>,
 }
@@ -77,6 +79,7 @@ impl Target {
             routes: None,
             tags: Vec::new(),
             own_price: None,
+            listed_price: OnceLock::new(),
             price: None,
         }
     }
@@ -109,6 +112,7 @@ impl Target {
             name: plain.name,
             label: plain.label,
             condition: plain.condition,
+            listed_price: plain.listed_price,
             ..self.clone()
         }
     }
@@ -135,8 +139,9 @@ impl Target {
     pub fn price(&self, discovered: &Discovered) -> Option<Arc<Price>> {
         let (provider, model) = (&self.provider, self.model.as_str());
         let own = self.own_price.as_ref().or_else(|| provider.price(model)).cloned();
+        let listed = || *self.listed_price.get_or_init(|| prices::of(&provider.kind, model));
         own.or_else(|| discovered.price(&provider.name, model))
-            .or_else(|| prices::of(&provider.kind, model).cloned())
+            .or_else(|| listed().cloned())
     }
 }
 
