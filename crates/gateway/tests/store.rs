@@ -620,7 +620,7 @@ fn one_gateway_deletes_what_is_not_to_be_kept() {
         row.cost = Some(cost);
     }
     one.write(&old).unwrap();
-    one.write(&rows(DAY, 10)).unwrap();
+    one.write(rows(DAY, 10)).unwrap();
     let left = || {
         Reader::open(&config)
             .unwrap()

@@ -42,7 +42,7 @@ pub struct Account {
 const UNDER_WAY: &str = "hung_up";
 
 /// What the line of the log knows too, at the end of a request.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 #[expect(missing_docs, reason = "the fields are the columns")]
 pub struct Closing<'e> {
     pub taken: Duration,

@@ -163,15 +163,15 @@ fn old_rows_go_in_small_steps() {
     let mut ids = Ids::new(0);
     let mut rows =
         |time, count: usize| -> Vec<Record<'static>> { (0..count).map(|_| record(ids.next(time), time)).collect() };
-    store.write(&rows(DAY - 1000, 2500)).unwrap();
-    store.write(&rows(DAY, 10)).unwrap();
+    store.write(rows(DAY - 1000, 2500)).unwrap();
+    store.write(rows(DAY, 10)).unwrap();
     let left: Vec<(bool, u64)> = (0..3)
         .map(|_| (store.prune(Some(DAY), u64::MAX).unwrap(), count(&store, "requests")))
         .collect();
     assert_eq!(left, [(true, 1510), (true, 510), (false, 10)]);
     assert_eq!(count(&store, "attempts"), 20);
     assert!(!store.prune(None, u64::MAX).unwrap());
-    store.write(&rows(DAY, 5000)).unwrap();
+    store.write(rows(DAY, 5000)).unwrap();
     let most = store.size().unwrap() / 2;
     while store.prune(None, most).unwrap() {}
     assert!(store.size().unwrap() <= most);
