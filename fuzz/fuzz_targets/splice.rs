@@ -3,15 +3,16 @@
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use mynah_dialect::peek::peek;
+use mynah_dialect::peek::{Name, peek};
 use mynah_dialect::splice::splice;
 
 fuzz_target!(|input: (&[u8], &str)| {
     let (body, name) = input;
+    let other = Name::from(name);
     let Ok(gist) = peek(body) else { return };
     let body = Bytes::copy_from_slice(body);
     assert_eq!(splice(&body, Vec::new()).concat(), body);
-    let mut edits = Vec::from_iter(gist.model.as_ref().and_then(|model| model.replaced_by(name)));
+    let mut edits = Vec::from_iter(gist.model.as_ref().and_then(|model| model.replaced_by(&other)));
     edits.extend(gist.include_usage());
     edits.sort_by_key(|edit| edit.span.start);
     let spliced = splice(&body, edits.clone()).concat();
@@ -26,6 +27,6 @@ fuzz_target!(|input: (&[u8], &str)| {
     assert_eq!(body[from..], spliced[to..]);
     if let Some(model) = &gist.model {
         let again = peek(&spliced).expect("what was well formed stays so");
-        assert_eq!(again.model.unwrap().name, if model.replaced_by(name).is_some() { name } else { &model.name });
+        assert_eq!(again.model.unwrap().name, if model.replaced_by(&other).is_some() { name } else { &model.name });
     }
 });

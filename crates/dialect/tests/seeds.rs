@@ -17,7 +17,7 @@ use bytes::Bytes;
 use mynah_dialect::closing::Finale;
 use mynah_dialect::frame::{Frame, Splitter};
 use mynah_dialect::opening::{Opening, Overture};
-use mynah_dialect::peek::peek;
+use mynah_dialect::peek::{Name, peek};
 use mynah_dialect::relay::Relay;
 use mynah_dialect::splice::splice;
 use mynah_dialect::{
@@ -61,7 +61,11 @@ fn seeds_in(folder: &Path) -> Vec<Vec<u8>> {
 
 fn through_requests(bytes: &[u8]) {
     if let Ok(gist) = peek(bytes) {
-        let edits = Vec::from_iter(gist.model.as_ref().and_then(|model| model.replaced_by("other")));
+        let edits = Vec::from_iter(
+            gist.model
+                .as_ref()
+                .and_then(|model| model.replaced_by(&Name::from("other"))),
+        );
         let spliced = splice(&Bytes::copy_from_slice(bytes), edits).concat();
         assert_eq!(peek(&spliced).unwrap().model.is_some(), gist.model.is_some());
     }
