@@ -2,11 +2,12 @@
 //!
 //! [`document`] reads TOML with the place of every value, [`schema`] holds it against the JSON Schema of [`mod@file`],
 //! [`effective`] fills in what the catalog and the environment know, and [`check`] makes the runtime values, [`routing`] those of
-//! the models. `advice` says what is allowed and probably not meant.
+//! the models. `all_problems` looks on where one of these steps fails. `advice` says what is allowed and probably not meant.
 
 pub mod access;
 mod admin;
 mod advice;
+mod all_problems;
 pub mod check;
 pub mod clients;
 pub mod cluster;
@@ -307,7 +308,8 @@ pub struct Loaded {
     pub faults: Vec<Problem>,
 }
 
-/// Reads a configuration file's text. `name` is how problems call the file; `listen` overrides `server.listen`.
+/// Reads a configuration file's text, or tells all that is wrong with it. `name` is how problems call the file; `listen`
+/// overrides `server.listen`.
 pub fn load(
     name: &str,
     text: &str,
@@ -315,24 +317,34 @@ pub fn load(
     listen: Option<&str>,
 ) -> Result<(document::Document, Loaded), Vec<Problem>> {
     let document = document::Document::parse(name, text, env)?;
-    let mut file = schema::read(&document)?;
+    let problems = match understand(&document, env, listen) {
+        Ok(loaded) if document.unset.is_empty() => return Ok((document, loaded)),
+        Ok(_) => Vec::new(),
+        Err(problems) => problems,
+    };
+    let look = |document: &document::Document| understand(document, env, listen).err().unwrap_or_default();
+    Err(all_problems::all(document, problems, look))
+}
+
+/// What a document means, or what keeps it from being understood.
+fn understand(document: &document::Document, env: &env::Env, listen: Option<&str>) -> Result<Loaded, Vec<Problem>> {
+    let mut file = schema::read(document)?;
     if let Some(listen) = listen {
         listen.clone_into(&mut file.server.listen);
     }
-    let mut effective = effective::fill_in(file, &document, env)?;
+    let mut effective = effective::fill_in(file, document, env)?;
     if listen.is_some() {
         effective
             .origins
             .insert("server.listen".to_owned(), "command line".to_owned());
     }
-    let config = check::check(&effective, &document)?;
-    let advice = advice::advice(&config, &effective.file, &document);
-    let loaded = Loaded {
+    let config = check::check(&effective, document)?;
+    let advice = advice::advice(&config, &effective.file, document);
+    Ok(Loaded {
         config,
         effective,
         advice,
         files: Vec::new(),
         faults: Vec::new(),
-    };
-    Ok((document, loaded))
+    })
 }

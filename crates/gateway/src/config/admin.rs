@@ -95,7 +95,7 @@ mod tests {
             assert!(found[0].contains("not the credential itself"), "{found:?}");
         }
         let found = problems("[providers.up]\nbase_url = 'http://x'\nheaders = { x-key = '***' }\napi_key = 'sk-…1'");
-        assert_eq!(found.len(), 1, "the schema comes first: {found:?}");
+        assert_eq!(found.len(), 2, "{found:?}");
     }
 
     #[test]

@@ -15,6 +15,8 @@ use super::problem::Problem;
 pub struct Document {
     /// The values.
     pub root: Value,
+    /// The variables that are not set.
+    pub unset: Vec<Problem>,
     name: String,
     /// Offsets at which the lines of the text start.
     lines: Vec<usize>,
@@ -25,13 +27,14 @@ pub struct Document {
 }
 
 impl Document {
-    /// Reads TOML. All syntax errors and unset variables are reported at once.
+    /// Reads TOML, or tells all syntax errors.
     pub fn parse(name: &str, text: &str, env: &Env) -> Result<Self, Vec<Problem>> {
         let lines = std::iter::once(0)
             .chain(memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1))
             .collect();
         let mut document = Self {
             root: Value::Null,
+            unset: Vec::new(),
             name: name.to_owned(),
             lines,
             places: BTreeMap::new(),
@@ -47,21 +50,19 @@ impl Document {
                 at: error.span().map_or(0, |span| span.start),
             })
             .collect();
-        problems.sort_by_key(|problem| problem.at);
-        if problems.is_empty() {
-            document.root = document.table("", table.get_ref(), env, &mut problems);
+        if !problems.is_empty() {
+            problems.sort_by_key(|problem| problem.at);
+            return Err(problems);
         }
-        if problems.is_empty() {
-            Ok(document)
-        } else {
-            Err(problems)
-        }
+        document.root = document.table("", table.get_ref(), env);
+        Ok(document)
     }
 
     /// Values that stand in no text.
     pub fn of_values(root: Value) -> Self {
         Self {
             root,
+            unset: Vec::new(),
             name: String::new(),
             lines: Vec::new(),
             places: BTreeMap::new(),
@@ -107,24 +108,35 @@ impl Document {
         self.variables.get(path).map(Vec::as_slice).unwrap_or_default()
     }
 
+    /// Leaves the value at a path out. Returns whether that could be done without another one: not for a whole section, on
+    /// which others rely, nor for an item of a list, behind which others would move up.
+    pub fn leave_out(&mut self, path: &str) -> bool {
+        let Value::Object(sections) = &mut self.root else {
+            return false;
+        };
+        sections
+            .iter_mut()
+            .any(|(key, section)| below(path, key).is_some_and(|path| leave_out(section, path)))
+    }
+
     fn position(&self, offset: usize) -> String {
         let line = self.lines.partition_point(|start| *start <= offset).max(1);
         format!("{}:{}:{}", self.name, line, offset - self.lines[line - 1] + 1)
     }
 
-    fn table(&mut self, path: &str, table: &DeTable<'_>, env: &Env, problems: &mut Vec<Problem>) -> Value {
+    fn table(&mut self, path: &str, table: &DeTable<'_>, env: &Env) -> Value {
         let mut map = Map::new();
         for (key, value) in table {
             let path = join(path, key.get_ref());
             self.places.insert(path.clone(), key.span().start);
-            map.insert(key.get_ref().to_string(), self.value(&path, value, env, problems));
+            map.insert(key.get_ref().to_string(), self.value(&path, value, env));
         }
         Value::Object(map)
     }
 
-    fn value(&mut self, path: &str, value: &Spanned<DeValue<'_>>, env: &Env, problems: &mut Vec<Problem>) -> Value {
+    fn value(&mut self, path: &str, value: &Spanned<DeValue<'_>>, env: &Env) -> Value {
         match value.get_ref() {
-            DeValue::String(text) => self.expand(path, text, value.span(), env, problems),
+            DeValue::String(text) => self.expand(path, text, value.span(), env),
             DeValue::Integer(number) => {
                 i64::from_str_radix(&number.as_str().replace('_', ""), number.radix()).map_or(Value::Null, Value::from)
             }
@@ -139,16 +151,16 @@ impl Document {
                 let item = |(index, item): (usize, &Spanned<DeValue<'_>>)| {
                     let path = join(path, &index.to_string());
                     self.places.insert(path.clone(), item.span().start);
-                    self.value(&path, item, env, problems)
+                    self.value(&path, item, env)
                 };
                 Value::Array(items.iter().enumerate().map(item).collect())
             }
-            DeValue::Table(table) => self.table(path, table, env, problems),
+            DeValue::Table(table) => self.table(path, table, env),
         }
     }
 
     /// Replaces `${NAME}`; `$${` stands for a plain `${`.
-    fn expand(&mut self, path: &str, text: &str, span: Range<usize>, env: &Env, problems: &mut Vec<Problem>) -> Value {
+    fn expand(&mut self, path: &str, text: &str, span: Range<usize>, env: &Env) -> Value {
         let mut expanded = String::new();
         let mut rest = text;
         while let Some(at) = rest.find("${") {
@@ -163,19 +175,40 @@ impl Document {
             expanded.push_str(before);
             let name = &after[2..end];
             self.variables.entry(path.to_owned()).or_default().push(name.to_owned());
-            match env.get(name) {
-                Some(value) => expanded.push_str(value),
-                None => problems.push(Problem {
+            if let Some(value) = env.get(name) {
+                expanded.push_str(value);
+            } else {
+                self.unset.push(Problem {
                     place: self.position(span.start),
                     path: path.to_owned(),
                     message: format!("the environment variable {name} is not set (or empty)"),
                     at: span.start,
-                }),
+                });
             }
             rest = &after[end + 1..];
         }
         expanded.push_str(rest);
         Value::String(expanded)
+    }
+}
+
+/// What follows a key in a path. A key may have dots of its own.
+fn below<'p>(path: &'p str, key: &str) -> Option<&'p str> {
+    path.strip_prefix(key)?.strip_prefix('.')
+}
+
+fn leave_out(value: &mut Value, path: &str) -> bool {
+    match value {
+        Value::Object(members) if members.contains_key(path) => members.remove(path).is_some(),
+        Value::Object(members) => members
+            .iter_mut()
+            .any(|(key, member)| below(path, key).is_some_and(|path| leave_out(member, path))),
+        Value::Array(items) => {
+            let (index, path) = path.split_once('.').unwrap_or_default();
+            let item = index.parse().ok().and_then(|index: usize| items.get_mut(index));
+            item.is_some_and(|item| leave_out(item, path))
+        }
+        _ => false,
     }
 }
 
@@ -209,9 +242,23 @@ mod tests {
         let document = Document::parse("f", "x = \"a${A}b${A} $${A} ${\"", &env).unwrap();
         assert_eq!(document.root["x"], "a1b1 ${A} ${");
         assert_eq!(document.variables("x"), ["A", "A"]);
-        let problems = Document::parse("f", "x = \"${B}\"\ny = [\"${C}\"]", &env).unwrap_err();
-        let places: Vec<&str> = problems.iter().map(|problem| problem.place.as_str()).collect();
+        let document = Document::parse("f", "x = \"${B}\"\ny = [\"${C}\"]", &env).unwrap();
+        let places: Vec<&str> = document.unset.iter().map(|problem| problem.place.as_str()).collect();
         assert_eq!(places, ["f:1:5", "f:2:6"]);
+    }
+
+    #[test]
+    fn values_are_left_out_where_nothing_else_moves() {
+        let text = "a = 1\n[b]\nc = 1\n\"d.e\" = { f = 1 }\n[[g]]\nh = 1\ni = [1, 2]\n";
+        let mut document = Document::parse("f", text, &Env::default()).unwrap();
+        for path in ["b.c", "b.d.e.f", "g.0.h"] {
+            assert!(document.leave_out(path) && !document.leave_out(path), "{path}");
+        }
+        for path in ["", "a", "b", "b.x", "g.0", "g.1.h", "g.0.i.1", "g.x.h"] {
+            assert!(!document.leave_out(path), "{path}");
+        }
+        let left = serde_json::json!({"a": 1, "b": {"d.e": {}}, "g": [{"i": [1, 2]}]});
+        assert_eq!(document.root, left);
     }
 
     #[test]
