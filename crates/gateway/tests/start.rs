@@ -200,7 +200,7 @@ fn check_reports_all_problems_with_their_places() {
     for expected in [
         "other.toml:2:1: `server.lissten`: unknown key, did you mean `listen`?",
         "other.toml:5:1",
-        "2 problems",
+        "3 problems",
     ] {
         assert!(said.contains(expected), "{expected} in {said}");
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{Connection, InterruptHandle, OpenFlags, params, params_from_iter};
+use rusqlite::{Connection, ErrorCode, InterruptHandle, OpenFlags, params, params_from_iter};
 
 use self::insert::Insert;
 use super::clients::Change;
@@ -20,6 +20,14 @@ use crate::ledger::record::{ATTEMPT_COLUMNS, CONTENT_COLUMNS, REQUEST_COLUMNS, R
 
 /// How long to wait for another process that writes.
 const PATIENCE: Duration = Duration::from_millis(100);
+
+/// How long to wait while a file is opened: somebody else may just make its tables, on a slow disk.
+const OPENING: Duration = Duration::from_secs(2);
+
+const WRITE_AHEAD: &str = "PRAGMA journal_mode = WAL";
+
+/// How often that is tried.
+const TRIES: u32 = 20;
 
 /// The bytes of a page: some dozens of rows.
 const PAGE: u32 = 8192;
@@ -55,22 +63,37 @@ impl Contents {
     };
 }
 
+/// Has changes written to a log first. For a file that is new, this needs the file alone for a moment, for which SQLite does not
+/// wait when it reads it already. So whoever writes is waited for.
+fn write_ahead(connection: &Connection) -> Result<(), Error> {
+    for _ in 1..TRIES {
+        match connection.query_row(WRITE_AHEAD, (), |_| Ok(())) {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+                connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK")?;
+            }
+            done => return done,
+        }
+    }
+    connection.query_row(WRITE_AHEAD, (), |_| Ok(()))
+}
+
 impl Sqlite {
     /// Opens a file, makes it if it is not there, and brings its tables up to date. `durable`: what is committed is on the
     /// disk, and not only with the operating system.
     pub fn open(path: &Path, durable: bool, contents: Contents) -> Result<Self, Error> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
-        connection.busy_timeout(PATIENCE)?;
+        connection.busy_timeout(OPENING)?;
         // Of a file that is new. A page takes two system calls to be written.
         connection.pragma_update(None, "page_size", PAGE)?;
-        connection.query_row("PRAGMA journal_mode = WAL", (), |_| Ok(()))?;
+        write_ahead(&connection)?;
         connection.pragma_update(None, "synchronous", if durable { "FULL" } else { "NORMAL" })?;
         let mut store = Self { connection, contents };
         store.migrate()?;
         if contents.request_logs {
             store.connection.execute_batch(request_log::TABLES)?;
         }
+        store.connection.busy_timeout(PATIENCE)?;
         Ok(store)
     }
 

@@ -299,3 +299,17 @@ fn a_file_that_is_no_database_is_left_alone() {
         b"my diary, which is not to be overwritten"
     );
 }
+
+#[test]
+fn several_may_open_a_new_file_at_the_same_time() {
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["a.db", "b.db", "c.db"] {
+        let path = directory.path().join(name);
+        let open = || Sqlite::open(&path, true, Contents::LEDGER).map(drop);
+        let opened: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(opened.iter().all(Result::is_ok), "{opened:?}");
+    }
+}
