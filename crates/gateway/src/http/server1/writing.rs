@@ -18,6 +18,9 @@ pub const SMALL: usize = 4096;
 /// Once so much is copied together, it is written before more is asked for.
 const ENOUGH: usize = 16 * 1024;
 
+/// The most bytes around a chunk.
+const FRAME: usize = 24;
+
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// An answer that is being written.
@@ -107,6 +110,7 @@ impl Writing {
             return Ok(());
         }
         let is_small = piece.len() <= SMALL;
+        self.make_room(if is_small { piece.len() + FRAME } else { FRAME });
         let behind: &[u8] = match &mut self.extent {
             Extent::Length(left) => {
                 *left = left.checked_sub(piece.len() as u64).ok_or(Broken::Length)?;
@@ -114,7 +118,6 @@ impl Writing {
             }
             Extent::UntilClose => b"",
             Extent::Chunked => {
-                self.text.reserve(if is_small { piece.len() + 24 } else { 0 });
                 // Nothing goes wrong when a vector is written to.
                 drop(write!(self.text, "{:x}\r\n", piece.len()));
                 b"\r\n"
@@ -131,6 +134,14 @@ impl Writing {
             }
         }
         Ok(())
+    }
+
+    fn make_room(&mut self, length: usize) {
+        if self.text.capacity() == 0 {
+            self.text = Scratch::with_capacity(length);
+        } else {
+            self.text.reserve(length);
+        }
     }
 
     fn end(&mut self) -> Result<(), Broken> {
