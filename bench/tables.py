@@ -31,7 +31,7 @@ def accounts(results):
         writing = [figures["ledger_us_per_request"] for figures in rounds]
         serving = [value - other for value, other in zip(all_added, writing)]
         added, *parts = map(statistics.median, (all_added, serving, writing))
-        rows.append([name, number(statistics.median(spent[name])), number(added), *map(number, parts),
+        rows.append([name, number(statistics.median(spent[name])), number(added) + quartiles(all_added), *map(number, parts),
                      verdict(added, ACCOUNT_TARGETS.get(name), " µs"), f"{middle(rounds, 'throughput'):,.0f}",
                      *percentiles(rounds, "latency_ms"), memory_of(rounds)])
     head = ["", "CPU µs per request", "added", "by serving", "by writing", "target", "requests/s", "p50 ms", "p99 ms", "RSS MB"]
@@ -105,6 +105,14 @@ def spread(values, others):
     middle_one = statistics.median(ratios)
     text = f"{middle_one:.2f}" + (f" ({min(ratios):.2f} to {max(ratios):.2f})" if len(ratios) > 1 else "")
     return text, middle_one
+
+
+def quartiles(values):
+    """The half of the values that is in the middle, as text; nothing for few values, or where all are the same."""
+    if len(values) < 4 or min(values) == max(values):
+        return ""
+    low, _, high = statistics.quantiles(values, n=4)
+    return f" ({number(low)} to {number(high)})"
 
 
 def against(ratio, target):

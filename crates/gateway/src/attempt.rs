@@ -20,7 +20,7 @@ use crate::course::{Course, Fit, Limits, Outcome, Past, Step, Turn};
 use crate::failure::Failure;
 use crate::hedge::Hedge;
 use crate::ledger::account::{self, Begun};
-use crate::ledger::record::Attempt;
+use crate::ledger::record::Attempts;
 use crate::line::{Asked, Line};
 use crate::needs::Needs;
 use crate::operation::Speech;
@@ -35,7 +35,7 @@ pub async fn first_success<'a>(
     app: &App,
     route: &'a Route,
     ask: &mut Ask<'_>,
-    attempts: Option<&mut Vec<Attempt<'static>>>,
+    attempts: Option<&mut Attempts>,
 ) -> Asked<'a> {
     ask.until = ask
         .timeout
@@ -71,7 +71,7 @@ pub async fn rest_of<'a>(
     route: &'a Route,
     ask: &mut Ask<'_>,
     past: &mut Past,
-    attempts: Option<&mut Vec<Attempt<'static>>>,
+    attempts: Option<&mut Attempts>,
 ) -> Option<Box<Answer<'a>>> {
     let (needs, now) = (Needs::of(route, ask), Instant::now());
     let limits = limits(route, ask, &needs, now);
@@ -136,7 +136,7 @@ struct Search<'a, 'p> {
     course: Course<'a>,
     refusals: Refusals<'a>,
     /// What the ledger has of those who were asked.
-    attempts: Option<&'p mut Vec<Attempt<'static>>>,
+    attempts: Option<&'p mut Attempts>,
     /// When the last of them had answered.
     settled: Instant,
 }

@@ -21,7 +21,7 @@ use crate::attempt::rest_of;
 use crate::condition::Pending;
 use crate::course::Past;
 use crate::directions::Directions;
-use crate::ledger::record::Attempt;
+use crate::ledger::record::Attempts;
 use crate::operation::Operation;
 use crate::prices::Price;
 use crate::route::Route;
@@ -66,7 +66,7 @@ pub struct Rest {
     /// How many times somebody was asked so far, for all of the answer.
     pub attempts: u32,
     /// Those who were asked for this rest, where there is a ledger.
-    pub noted: Vec<Attempt<'static>>,
+    pub noted: Attempts,
 }
 
 /// A request, as much of it as is needed to ask again.
@@ -177,7 +177,7 @@ impl Means {
             until: self.until,
             conversation: OnceLock::from(self.conversation.take()),
         };
-        let mut noted = Vec::new();
+        let mut noted = Attempts::new();
         let attempts = self.app.process.ledger.is_some().then_some(&mut noted);
         let answer = rest_of(&self.app, &route, &mut ask, &mut self.past, attempts).await;
         let rest = answer.and_then(|mut answer| {

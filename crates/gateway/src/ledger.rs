@@ -5,6 +5,7 @@
 
 pub mod account;
 mod batch;
+pub mod columns;
 pub mod content;
 pub mod ids;
 mod packed;
@@ -12,6 +13,7 @@ pub mod past;
 mod queue;
 pub mod record;
 pub mod report;
+pub mod rows;
 mod spool;
 mod writer;
 

@@ -53,7 +53,8 @@ async fn answer(
         AskBody::Streamed(Mutex::new(Some(body)))
     };
     let parts = &*parts;
-    let route = route(app, parts, &mut body, &caller, entry).await?;
+    let directions = Directions::of(&parts.headers);
+    let route = route(app, directions.provider()?, &mut body, &caller, entry).await?;
     entry.routed(&route.name);
     let dialect = dialect_of(&parts.headers);
     if let Some(allowance) = &caller.allowance {
@@ -61,7 +62,6 @@ async fn answer(
         entry.hold(admitted, parts, app, dialect);
     }
     let query = without_key(parts.uri.query().unwrap_or_default());
-    let directions = Directions::of(&parts.headers);
     let mut ask = Ask {
         method: parts.method.clone(),
         path,
@@ -99,12 +99,11 @@ fn may_name_model(app: &App, headers: &HeaderMap) -> bool {
 /// Where a request goes: to those who serve the model that it names, if anybody does, else to the default provider.
 async fn route(
     app: &App,
-    parts: &Parts,
+    pinned: Option<&str>,
     body: &mut AskBody<'_>,
     caller: &Caller,
     entry: &mut Entry,
 ) -> Result<Arc<Route>, Failure> {
-    let pinned = Directions::of(&parts.headers).provider()?;
     let Some(model) = body.model() else {
         return app.catalog.resolve_without_model(pinned, caller);
     };

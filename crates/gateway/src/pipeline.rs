@@ -54,6 +54,8 @@ where
     }
 }
 
+/// Answers a request, or says why not. What few requests wait for is in boxes: what a request carries with it has to stay
+/// small.
 async fn answer_model<B>(
     app: &Arc<App>,
     operation: Operation,
@@ -87,16 +89,7 @@ where
     entry.streams(operation.streamed || body.asks_for_stream());
     let directions = Directions::of(&parts.headers);
     let pinned = directions.provider()?;
-    let route = match named {
-        Some(model) => match app.catalog.resolve_now(model, pinned, &caller)? {
-            Some(route) => route,
-            None => Box::pin(app.catalog.resolve(model, pinned, &caller)).await?,
-        },
-        None => match app.catalog.resolve_without_model(pinned, &caller) {
-            Err(failure) if failure.code == Some("provider_missing") => return Err(Failure::model_missing()),
-            route => route?,
-        },
-    };
+    let route = route_of(app, named, pinned, &caller).await?;
     entry.routed(&route.name);
     if named.is_none() {
         entry.asked(&route.name);
@@ -117,7 +110,6 @@ where
     };
     let mut ask = asking.ask(body);
     ask.form = form;
-    // In boxes, as is all that few requests wait for: what a request carries with it has to stay small.
     let consulted = match route.rules.cache {
         Some(rule) => Box::pin(cache::consult(app, rule, &route, &ask, &caller)).await,
         None => None,
@@ -149,6 +141,28 @@ where
         return Ok(response);
     }
     Ok(Box::pin(in_form(response, form, is_renamed.then_some(&route.name))).await)
+}
+
+/// Where a request goes: by the model that it names, if it names one.
+async fn route_of(
+    app: &App,
+    named: Option<&str>,
+    pinned: Option<&str>,
+    caller: &Caller,
+) -> Result<Arc<Route>, Failure> {
+    let Some(model) = named else {
+        return app.catalog.resolve_without_model(pinned, caller).map_err(|failure| {
+            if failure.code == Some("provider_missing") {
+                Failure::model_missing()
+            } else {
+                failure
+            }
+        });
+    };
+    match app.catalog.resolve_now(model, pinned, caller)? {
+        Some(route) => Ok(route),
+        None => Box::pin(app.catalog.resolve(model, pinned, caller)).await,
+    }
 }
 
 /// The body of a request with what the configuration adds to it: a model where it names none, and that the answer is to come

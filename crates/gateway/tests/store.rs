@@ -137,7 +137,8 @@ fn row(ids: &mut Ids, time: u64, request: &str, change: impl FnOnce(&mut Record<
             latency: Some(900),
             dialect: "anthropic".into(),
             begun: Some(80),
-        }],
+        }]
+        .into(),
         ..Record::default()
     };
     change(&mut row);
@@ -158,7 +159,7 @@ fn rows() -> Vec<Record<'static>> {
             (row.status, row.tokens, row.cost) = (401, None, None);
             (row.model, row.client, row.error) = (Cow::default(), Cow::default(), Some("invalid_api_key".into()));
             (row.fault, row.route) = ("caller".into(), "the-route".into());
-            row.attempts.clear();
+            row.attempts = Cow::default();
         }),
         row(ids, DAY + 3_600_001, "hung-up", |row| {
             row.error = Some("caller_hung_up".into());
@@ -342,7 +343,7 @@ fn a_request_is_told_in_full(server: &Server) {
     let mut rows = rows();
     let mut ids = Ids::new(8);
     rows.push(row(&mut ids, DAY + 9_000_000, "12", |row| {
-        row.attempts.push(Attempt::default());
+        row.attempts.to_mut().push(Attempt::default());
     }));
     rows.push(row(&mut ids, DAY + 9_000_001, "tagged", |row| {
         row.lost = "seed".into();

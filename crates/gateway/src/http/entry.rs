@@ -22,7 +22,7 @@ use crate::caller::Caller;
 use crate::continuation::Rest;
 use crate::failure::{Blame, Failure};
 use crate::ledger::account::{Account, Closing};
-use crate::ledger::record::Attempt;
+use crate::ledger::record::Attempts;
 use crate::limits::permit::Permit;
 use crate::meter::{Charge, Ending, Meter};
 use crate::pipeline::request_id;
@@ -198,7 +198,7 @@ impl Entry {
     }
 
     /// Where attempts are noted, if there is a ledger.
-    pub fn attempts(&mut self) -> Option<&mut Vec<Attempt<'static>>> {
+    pub fn attempts(&mut self) -> Option<&mut Attempts> {
         self.account().map(Account::attempts)
     }
 

@@ -10,7 +10,7 @@ use mynah_dialect::Dialect;
 use tokio::time::Instant;
 
 use super::content::Capture;
-use super::record::{ANSWERED, Attempt, Record, Tokens};
+use super::record::{ANSWERED, Attempt, Attempts, Record, Tokens};
 use super::{Ledger, unix_milliseconds};
 use crate::answer::Answer;
 use crate::ask::{Ask, Way};
@@ -31,7 +31,18 @@ use crate::prices::Counts;
 pub struct Account {
     /// `None` when only limits want to know.
     ledger: Option<Arc<Ledger>>,
-    record: Box<Record<'static>>,
+    /// In milliseconds since 1970.
+    time: u64,
+    method: Cow<'static, str>,
+    dialect: Dialect,
+    streamed: bool,
+    route: String,
+    tags: String,
+    client_key: Option<KeyHash>,
+    waited: Option<u64>,
+    own: Option<u64>,
+    from_cache: bool,
+    attempts: Attempts,
     /// The bodies, where they are kept.
     capture: Option<Box<Capture>>,
     /// What the request was admitted with.
@@ -75,20 +86,23 @@ impl Account {
             .get_all(&TAGS)
             .iter()
             .filter_map(|tags| tags.to_str().ok());
-        let record = Record {
+        Self {
+            ledger: ledger.cloned(),
             time: unix_milliseconds(),
             method: match parts.method {
                 Method::POST => "POST".into(),
                 Method::GET => "GET".into(),
                 ref other => other.as_str().to_owned().into(),
             },
-            dialect: dialect.name().into(),
-            tags: tags.collect::<Vec<_>>().join(",").into(),
-            ..Record::default()
-        };
-        Self {
-            ledger: ledger.cloned(),
-            record: Box::new(record),
+            dialect,
+            streamed: false,
+            route: String::new(),
+            tags: tags.collect::<Vec<_>>().join(","),
+            client_key: None,
+            waited: None,
+            own: None,
+            from_cache: false,
+            attempts: Attempts::new(),
             capture: None,
             permit: None,
         }
@@ -96,24 +110,23 @@ impl Account {
 
     /// Notes the key that the request came with.
     pub fn called_with(&mut self, key: Option<KeyHash>) {
-        self.record.client_key = key;
+        self.client_key = key;
     }
 
     /// Notes words of the caller's.
     pub fn tagged(&mut self, tags: &[String]) {
         for tag in tags {
-            let tags = self.record.tags.to_mut();
-            if !tags.is_empty() {
-                tags.push(',');
+            if !self.tags.is_empty() {
+                self.tags.push(',');
             }
-            tags.push_str(tag);
+            self.tags.push_str(tag);
         }
     }
 
     /// Keeps what the request was admitted with until it is over. The row is counted from the moment at which it was admitted,
     /// so that both belong to the same day.
     pub fn hold(&mut self, permit: Permit) {
-        self.record.time = permit.admitted.unix;
+        self.time = permit.admitted.unix;
         self.permit = Some(permit);
     }
 
@@ -124,7 +137,7 @@ impl Account {
 
     /// Notes whether a stream is asked for.
     pub fn streams(&mut self, streamed: bool) {
-        self.record.streamed = streamed;
+        self.streamed = streamed;
     }
 
     /// Keeps the body of the request, if that is wanted.
@@ -146,47 +159,60 @@ impl Account {
 
     /// Notes the name that leads to the targets.
     pub fn routed(&mut self, route: &str) {
-        self.record.route = route.to_owned().into();
+        route.clone_into(&mut self.route);
     }
 
     /// Notes that the answer was kept from an earlier request.
     pub fn from_cache(&mut self) {
-        self.record.from_cache = true;
+        self.from_cache = true;
     }
 
     /// Where attempts are noted.
-    pub fn attempts(&mut self) -> &mut Vec<Attempt<'static>> {
-        &mut self.record.attempts
+    pub fn attempts(&mut self) -> &mut Attempts {
+        &mut self.attempts
     }
 
     /// Who is being asked now.
     pub fn under_way(&self) -> Option<&str> {
-        let last = self.record.attempts.last()?;
+        let last = self.attempts.last()?;
         (last.outcome == UNDER_WAY).then_some(&last.target)
     }
 
     /// Notes how long it took until somebody answered.
     pub fn answered(&mut self, answer: &Answer<'_>) {
-        (self.record.own, self.record.waited) = (Some(microseconds(answer.ours)), Some(microseconds(answer.waited)));
+        (self.own, self.waited) = (Some(microseconds(answer.ours)), Some(microseconds(answer.waited)));
     }
 
     /// Hands the row over to the ledger.
-    pub fn close<'e>(self, closing: Closing<'e>) {
+    pub fn close(self, closing: Closing<'_>) {
         let usage = closing.charge.usage;
-        let mut record: Box<Record<'e>> = self.record;
-        record.total = microseconds(closing.taken);
-        record.request = closing.request.into();
-        record.path = closing.path.into();
-        record.client = closing.client.into();
-        record.asked = closing.asked.into();
-        record.model = closing.model.into();
-        record.status = closing.status.as_u16();
-        record.error = closing.error.map(Into::into);
-        record.tokens = usage.map(|usage| Tokens::from(&Counts::from(usage)));
-        record.estimated = usage.is_some_and(|usage| usage.estimated);
-        record.cost = closing.charge.cost;
-        record.fault = fault(closing.status, closing.error, closing.blame).into();
-        record.lost = closing.lost.unwrap_or_default().into();
+        let mut record = Record {
+            request: closing.request.into(),
+            time: self.time,
+            client: closing.client.into(),
+            method: self.method,
+            path: closing.path.into(),
+            dialect: self.dialect.name().into(),
+            streamed: self.streamed,
+            asked: closing.asked.into(),
+            model: closing.model.into(),
+            status: closing.status.as_u16(),
+            error: closing.error.map(Into::into),
+            tokens: usage.map(|usage| Tokens::from(&Counts::from(usage))),
+            estimated: usage.is_some_and(|usage| usage.estimated),
+            cost: closing.charge.cost,
+            waited: self.waited,
+            own: self.own,
+            total: microseconds(closing.taken),
+            lost: closing.lost.unwrap_or_default().into(),
+            tags: self.tags.as_str().into(),
+            route: self.route.as_str().into(),
+            fault: fault(closing.status, closing.error, closing.blame).into(),
+            from_cache: self.from_cache,
+            client_key: self.client_key,
+            attempts: self.attempts.as_slice().into(),
+            ..Record::default()
+        };
         record.shorten();
         if let Some(permit) = self.permit {
             let now = permit.now();
@@ -199,7 +225,7 @@ impl Account {
 }
 
 /// Notes that somebody is asked. What is never noted as settled was hung up on.
-pub fn begin(attempts: Option<&mut Vec<Attempt<'static>>>, turn: &Turn<'_>, ask: &Ask<'_>, now: Instant) -> Begun {
+pub fn begin(attempts: Option<&mut Attempts>, turn: &Turn<'_>, ask: &Ask<'_>, now: Instant) -> Begun {
     let Some(attempts) = attempts else {
         return Begun { at: now, place: 0 };
     };
@@ -217,13 +243,7 @@ pub fn begin(attempts: Option<&mut Vec<Attempt<'static>>>, turn: &Turn<'_>, ask:
 }
 
 /// Notes how somebody answered who was asked.
-pub fn settle(
-    attempts: Option<&mut Vec<Attempt<'static>>>,
-    begun: Begun,
-    taken: Duration,
-    outcome: Outcome,
-    asked: &Asked<'_>,
-) {
+pub fn settle(attempts: Option<&mut Attempts>, begun: Begun, taken: Duration, outcome: Outcome, asked: &Asked<'_>) {
     if let Some(attempt) = attempts.and_then(|attempts| attempts.get_mut(begun.place)) {
         attempt.outcome = name(outcome).into();
         attempt.status = asked.as_ref().ok().map(|answer| answer.status.as_u16());

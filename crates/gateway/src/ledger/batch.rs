@@ -6,6 +6,7 @@ use super::content::{Blackening, Capture, Content};
 use super::ids::Ids;
 use super::packed::Packed;
 use super::record::Record;
+use super::rows::Rows;
 
 /// As much memory is kept for the rows that come next, in bytes.
 const KEPT: usize = 4 * 1024 * 1024;
@@ -59,16 +60,19 @@ impl Batch {
         self.contents
             .extend(captures.map(|(row, capture)| (row, blackening.apply(&capture))));
     }
+}
 
-    /// The rows that have ids.
-    pub(super) fn records(&self) -> impl Iterator<Item = Record<'_>> {
+impl<'r> Rows<'r> for &'r Batch {
+    fn try_each<E>(self, mut each: impl FnMut(&Record<'r>, bool) -> Result<(), E>) -> Result<(), E> {
         let mut contents = self.contents.iter().peekable();
-        let rows = self.ids.iter().zip(self.rows.records()).enumerate();
-        rows.map(move |(row, (id, mut record))| {
+        let mut ids = self.ids.iter().enumerate();
+        self.rows.try_each(|record, is_alike| {
+            // Rows without ids are not finished.
+            let Some((row, id)) = ids.next() else { return Ok(()) };
             (record.id, record.node) = (*id, self.node);
             let content = contents.next_if(|(said_in, _)| *said_in == row);
             record.content = content.map(|(_, content)| Cow::Borrowed(content));
-            record
+            each(record, is_alike)
         })
     }
 }
@@ -97,7 +101,11 @@ mod tests {
             batch.push(&row(path), said);
         }
         batch.finish(&mut Ids::new(2), 5, &Blackening::default());
-        let told: Vec<_> = batch.records().collect();
+        let mut told = Vec::new();
+        let _ = batch.try_each(|row, _| {
+            told.push(row.clone());
+            Ok::<_, ()>(())
+        });
         for (row, (path, prompt)) in told.iter().zip(rows) {
             let said = row.content.as_ref().map(|content| content.prompt.as_str());
             assert_eq!((row.path.as_ref(), said), (path, prompt));

@@ -159,6 +159,7 @@ mod tests {
     use super::*;
     use crate::ledger::content::Blackening;
     use crate::ledger::ids::Ids;
+    use crate::ledger::rows::Rows as _;
 
     const NOW: Duration = Duration::ZERO;
 
@@ -212,7 +213,11 @@ mod tests {
         taken.clear();
         queue.take(&mut taken, NOW, NOW);
         taken.finish(&mut Ids::new(1), 1, &Blackening::default());
-        let kept: Vec<bool> = taken.records().map(|row| row.content.is_some()).collect();
+        let mut kept = Vec::new();
+        let _ = taken.try_each(|row, _| {
+            kept.push(row.content.is_some());
+            Ok::<_, ()>(())
+        });
         assert_eq!((kept, queue.without_content()), (vec![true, false, false], 2));
     }
 

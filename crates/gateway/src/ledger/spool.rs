@@ -5,6 +5,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::record::Record;
+use super::rows::Rows;
 
 /// As many bytes are read at a time.
 const CHUNK: u64 = 256 * 1024;
@@ -46,15 +47,14 @@ impl Spool {
     }
 
     /// Adds rows, all or none.
-    pub(super) fn append<'r>(&mut self, rows: impl IntoIterator<Item = Record<'r>>) -> io::Result<()> {
-        let rows: Vec<Record<'_>> = rows.into_iter().collect();
+    pub(super) fn append<'r>(&mut self, rows: impl Rows<'r> + Copy) -> io::Result<()> {
         let most = self.most;
         self.open(true)?;
         let length = self.length;
         let fits = |lines: &[u8]| length.saturating_add(lines.len() as u64) <= most;
-        let mut lines = lines(&rows, LONGEST)?;
+        let mut lines = lines(rows, LONGEST)?;
         if !fits(&lines) {
-            lines = self::lines(&rows, 0)?;
+            lines = self::lines(rows, 0)?;
         }
         let file = self.open(true)?;
         if !fits(&lines) {
@@ -133,9 +133,9 @@ impl Spool {
 }
 
 /// A line for each row, with its prompt and answer if that makes it no longer than `longest`.
-fn lines(rows: &[Record<'_>], longest: usize) -> io::Result<Vec<u8>> {
+fn lines<'r>(rows: impl Rows<'r>, longest: usize) -> io::Result<Vec<u8>> {
     let mut lines = Vec::new();
-    for row in rows {
+    rows.try_each(|row, _| {
         let begins = lines.len();
         serde_json::to_writer(&mut lines, row)?;
         if row.content.is_some() && lines.len() - begins > longest {
@@ -147,7 +147,8 @@ fn lines(rows: &[Record<'_>], longest: usize) -> io::Result<Vec<u8>> {
             serde_json::to_writer(&mut lines, &bare)?;
         }
         lines.push(b'\n');
-    }
+        io::Result::Ok(())
+    })?;
     Ok(lines)
 }
 
@@ -198,9 +199,9 @@ mod tests {
         assert!(spool.next().unwrap().is_none());
         assert!(!directory.path().join("m.spool").exists());
         for id in 0..2000 {
-            spool.append([row(id)]).unwrap();
+            spool.append(&[row(id)]).unwrap();
         }
-        assert!(Spool::new(&path, u64::MAX).append([row(1)]).is_err(), "it is in use");
+        assert!(Spool::new(&path, u64::MAX).append(&[row(1)]).is_err(), "it is in use");
         let chunk = spool.next().unwrap().unwrap();
         assert!(!spool.written(&chunk).unwrap() && chunk.rows.len() < 2000);
         drop(spool);
@@ -213,12 +214,12 @@ mod tests {
     fn a_torn_line_spoils_no_other() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("m.spool");
-        Spool::new(&path, u64::MAX).append([row(1)]).unwrap();
+        Spool::new(&path, u64::MAX).append(&[row(1)]).unwrap();
         let file = directory.path().join("m.spool");
         let whole = std::fs::read(&file).unwrap();
         std::fs::write(&file, [&whole[..], &whole[..50]].concat()).unwrap();
         let mut spool = Spool::new(&path, u64::MAX);
-        spool.append([row(2)]).unwrap();
+        spool.append(&[row(2)]).unwrap();
         assert_eq!(all(&mut spool), (vec![1, 2], 1));
     }
 
@@ -233,8 +234,8 @@ mod tests {
             ..row(id)
         };
         let mut spool = Spool::new(&directory.path().join("m.spool"), 150_000);
-        spool.append([with(1, 10_000), with(2, 100_000)]).unwrap();
-        spool.append([with(3, 20_000)]).unwrap();
+        spool.append(&[with(1, 10_000), with(2, 100_000)]).unwrap();
+        spool.append(&[with(3, 20_000)]).unwrap();
         let chunk = spool.next().unwrap().unwrap();
         let found: Vec<(i64, bool)> = chunk.rows.iter().map(|row| (row.id, row.content.is_some())).collect();
         assert_eq!((found, chunk.unreadable), (vec![(1, true), (2, false), (3, false)], 0));
@@ -244,9 +245,9 @@ mod tests {
     fn it_has_a_bound() {
         let directory = tempfile::tempdir().unwrap();
         let mut spool = Spool::new(&directory.path().join("m.spool"), 1000);
-        assert!(spool.append([row(1)]).is_ok());
-        assert!(spool.append([row(2), row(3)]).is_err());
+        assert!(spool.append(&[row(1)]).is_ok());
+        assert!(spool.append(&[row(2), row(3)]).is_err());
         assert_eq!(all(&mut spool).0, [1]);
-        assert!(spool.append([row(2)]).is_ok(), "there is room again");
+        assert!(spool.append(&[row(2)]).is_ok(), "there is room again");
     }
 }

@@ -151,7 +151,7 @@ impl Writer {
         }
         if let Some(store) = &mut self.store {
             let began = Instant::now();
-            match store.write(self.batch.records()) {
+            match store.write(&self.batch) {
                 Ok(refused) => {
                     self.ledger.noted().latency_ms = milliseconds(began.elapsed());
                     self.wrote(self.batch.len() as u64, refused);
@@ -161,7 +161,7 @@ impl Writer {
                 Err(error) => self.failed(&error),
             }
         }
-        match self.spool.append(self.batch.records()) {
+        match self.spool.append(&self.batch) {
             Ok(()) => {
                 self.ledger.noted().spooled += self.batch.len() as u64;
                 self.may_be_spooled = true;

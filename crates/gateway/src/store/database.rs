@@ -1,6 +1,5 @@
 //! A database that is open, whichever it is.
 
-use std::borrow::Borrow;
 use std::time::Duration;
 
 use super::Error;
@@ -10,7 +9,7 @@ use super::postgres::Postgres;
 use super::question::Query;
 use super::sqlite::{Contents, Sqlite};
 use crate::config::{Place, StoreConfig};
-use crate::ledger::record::Record;
+use crate::ledger::rows::Rows;
 
 /// A database, open.
 #[derive(Debug)]
@@ -74,10 +73,10 @@ impl Database {
 
     /// Writes rows. Those that are there already stay as they are, so that all of them may be written again after an error.
     /// Returns how many can never be written.
-    pub fn write<'r, R: Borrow<Record<'r>>>(&mut self, records: impl IntoIterator<Item = R>) -> Result<u64, Error> {
+    pub fn write<'r>(&mut self, rows: impl Rows<'r>) -> Result<u64, Error> {
         match self {
-            Self::Sqlite(store) => store.write(records).map(|()| 0).map_err(Error::from),
-            Self::Postgres(store) => store.write(records),
+            Self::Sqlite(store) => store.write(rows).map(|()| 0).map_err(Error::from),
+            Self::Postgres(store) => store.write(rows),
         }
     }
 

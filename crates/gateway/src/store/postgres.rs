@@ -4,7 +4,6 @@ pub mod server;
 mod tables;
 mod tls;
 
-use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::future::Future;
 use std::time::Duration;
@@ -22,8 +21,10 @@ use super::findings::Row;
 use super::migrations::MIGRATIONS;
 use super::question::{DELETE, Query, REMEMBER};
 use super::{Error, Value};
+use crate::ledger::columns::{ATTEMPT_COLUMNS, CONTENT_COLUMNS, OWN_COLUMNS, SHARED_COLUMNS};
 use crate::ledger::ids::first_of;
-use crate::ledger::record::{ATTEMPT_COLUMNS, CONTENT_COLUMNS, REQUEST_COLUMNS, Record};
+use crate::ledger::record::Record;
+use crate::ledger::rows::Rows;
 
 /// How long the server may take to accept a connection, and to write some rows. Rows wait for it in memory, and the end of the
 /// process too, so it is short: what took longer is spooled, and written once more.
@@ -141,23 +142,24 @@ impl Postgres {
     /// Writes rows. Those that are there already stay as they are, so that all of them may be written again after an error.
     /// Returns how many the server refuses to take
     /// whatever one does, such as those with letters that its encoding does not have.
-    pub fn write<'r, R: Borrow<Record<'r>>>(&mut self, records: impl IntoIterator<Item = R>) -> Result<u64, Error> {
+    pub fn write<'r>(&mut self, rows: impl Rows<'r>) -> Result<u64, Error> {
         let mut refused = 0;
         let (mut some, mut bytes) = (Vec::new(), 0);
-        for record in records {
-            let content = record.borrow().content.as_ref();
+        rows.try_each(|record, _| {
+            let content = record.content.as_ref();
             bytes += content.map_or(0, |content| content.prompt.len() + content.answer.len());
-            some.push(record);
+            some.push(record.clone());
             if bytes > AT_A_TIME {
                 refused += self.insert_what_is_taken(&some)?;
                 (some, bytes) = (Vec::new(), 0);
             }
-        }
+            Ok::<_, Error>(())
+        })?;
         Ok(refused + self.insert_what_is_taken(&some)?)
     }
 
     /// Writes rows, but for those that are refused. Returns how many these are.
-    fn insert_what_is_taken<'r, R: Borrow<Record<'r>>>(&mut self, records: &[R]) -> Result<u64, Error> {
+    fn insert_what_is_taken(&mut self, records: &[Record<'_>]) -> Result<u64, Error> {
         match self.insert(records) {
             Err(Error::Postgres(error)) if is_refusal(&error) && records.len() > 1 => {
                 let mut refused = 0;
@@ -172,11 +174,13 @@ impl Postgres {
     }
 
     /// One statement is one transaction, and takes one round trip. What belongs to a request that is there already is there too.
-    fn insert<'r, R: Borrow<Record<'r>>>(&mut self, records: &[R]) -> Result<(), Error> {
+    fn insert(&mut self, records: &[Record<'_>]) -> Result<(), Error> {
         let (mut requests, mut attempts, mut contents) = (Vec::new(), Vec::new(), Vec::new());
-        for record in records.iter().map(Borrow::borrow) {
+        let columns = [OWN_COLUMNS.as_slice(), &SHARED_COLUMNS].concat();
+        for record in records {
             let node = record.node;
-            requests.push(json(&REQUEST_COLUMNS, &record.values(), node));
+            let values = [record.own_values().as_slice(), &record.shared_values()].concat();
+            requests.push(json(&columns, &values, node));
             attempts.extend(record.attempt_values().map(|row| json(&ATTEMPT_COLUMNS, &row, node)));
             contents.extend(record.content_values().map(|row| json(&CONTENT_COLUMNS, &row, node)));
         }
@@ -186,7 +190,7 @@ impl Postgres {
         let of_asked = "WHERE (request, node) IN (SELECT id, node FROM asked)";
         let statement = format!(
             "WITH asked AS ({} RETURNING id, node), said AS ({}) {}",
-            insert_into("requests", &REQUEST_COLUMNS, "$1", ""),
+            insert_into("requests", &columns, "$1", ""),
             insert_into("contents", &CONTENT_COLUMNS, "$3", of_asked),
             insert_into("attempts_apart", &ATTEMPT_COLUMNS, "$2", of_asked)
         );

@@ -217,7 +217,8 @@ mod tests {
                     key: Some(1),
                     ..Attempt::default()
                 },
-            ],
+            ]
+            .into(),
             content: Some(Cow::Owned(Content {
                 prompt: prompt.to_owned(),
                 answer: answer.to_owned(),
@@ -297,7 +298,7 @@ mod tests {
     fn a_failure_has_its_reason_and_no_content() {
         let mut row = record("[1", r#"{"error":{"message":"not today","type":"server_error"}}"#);
         (row.status, row.error, row.model) = (503, Some("upstream".into()), "".into());
-        row.attempts[1].target = "azure/gpt".into();
+        row.attempts.to_mut()[1].target = "azure/gpt".into();
         let told = texts(&row);
         assert_eq!((told[6].as_str(), told[7].as_str()), ("azure", "gpt"));
         assert_eq!((told[8].as_str(), told[9].as_str()), ("{}", "[]"));
@@ -305,7 +306,8 @@ mod tests {
             (told[12].as_str(), told[17].as_str(), told[18].as_str()),
             ("NULL", "not today", "server_error")
         );
-        (row.content, row.attempts) = (None, Vec::new());
+        row.content = None;
+        row.attempts = Cow::default();
         let told = texts(&row);
         assert_eq!(
             (told[6].as_str(), told[7].as_str(), told[17].as_str()),

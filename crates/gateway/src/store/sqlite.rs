@@ -2,7 +2,6 @@
 
 mod insert;
 
-use std::borrow::Borrow;
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,8 +14,9 @@ use super::findings::Row;
 use super::migrations::MIGRATIONS;
 use super::question::{DELETE, Query, REMEMBER};
 use super::{Value, request_log};
+use crate::ledger::columns::{ATTEMPT_COLUMNS, CONTENT_COLUMNS, OWN_COLUMNS, SHARED_COLUMNS};
 use crate::ledger::ids::{first_of, time_of};
-use crate::ledger::record::{ATTEMPT_COLUMNS, CONTENT_COLUMNS, REQUEST_COLUMNS, Record};
+use crate::ledger::rows::Rows;
 
 /// How long to wait for another process that writes.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -146,24 +146,26 @@ impl Sqlite {
     }
 
     /// Writes rows, all or none. Those that are there already stay as they are.
-    pub fn write<'r, R: Borrow<Record<'r>>>(&mut self, records: impl IntoIterator<Item = R>) -> Result<(), Error> {
+    pub fn write<'r>(&mut self, rows: impl Rows<'r>) -> Result<(), Error> {
         let transaction = self
             .connection
             .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         {
-            let mut requests = Insert::into(&transaction, "requests", &REQUEST_COLUMNS)?;
-            let mut attempts = Insert::into(&transaction, "attempts_apart", &ATTEMPT_COLUMNS)?;
-            let mut contents = Insert::into(&transaction, "contents", &CONTENT_COLUMNS)?;
+            let mut requests = Insert::into(&transaction, "requests", &SHARED_COLUMNS, &OWN_COLUMNS)?;
+            let mut attempts = Insert::into(&transaction, "attempts_apart", &[], &ATTEMPT_COLUMNS)?;
+            let mut contents = Insert::into(&transaction, "contents", &[], &CONTENT_COLUMNS)?;
             let mut logs = if self.contents.request_logs {
                 Some(transaction.prepare_cached(request_log::INSERT)?)
             } else {
                 None
             };
-            for record in records {
-                let record = record.borrow();
-                if !requests.write(record.values())? {
+            rows.try_each(|record, is_alike| {
+                if !is_alike {
+                    requests.share(&record.shared_values())?;
+                }
+                if !requests.write(record.own_values())? {
                     // So is all that belongs to it.
-                    continue;
+                    return Ok::<_, Error>(());
                 }
                 for attempt in record.attempt_values() {
                     attempts.write(attempt)?;
@@ -176,7 +178,8 @@ impl Sqlite {
                 if let Some(content) = record.content_values().filter(|_| self.contents.ledger) {
                     contents.write(content)?;
                 }
-            }
+                Ok(())
+            })?;
         }
         transaction.commit()
     }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::ledger::ids::Ids;
-use crate::ledger::record::{ANSWERED, Attempt, Tokens};
+use crate::ledger::record::{ANSWERED, Attempt, Record, Tokens};
 use crate::store::findings::{Spent, Tried};
 use crate::store::question;
 
@@ -22,7 +22,7 @@ fn record(id: i64, time: u64) -> Record<'static> {
             ..Tokens::default()
         }),
         cost: Some(1500),
-        attempts: vec![Attempt::default(), Attempt::default()],
+        attempts: vec![Attempt::default(), Attempt::default()].into(),
         ..Record::default()
     }
 }
@@ -68,7 +68,8 @@ fn answered(id: i64) -> Record<'static> {
             latency: Some(900),
             dialect: "openai".into(),
             begun: Some(70),
-        }],
+        }]
+        .into(),
         ..record(id, DAY)
     }
 }
@@ -78,9 +79,10 @@ fn every_attempt_is_told_wherever_it_stands() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = Sqlite::open(&directory.path().join("m.db"), false, Contents::LEDGER).unwrap();
     let (mut faulty, mut changed, mut second) = (answered(2), answered(3), answered(4));
-    (faulty.attempts[0].outcome, faulty.attempts[0].status) = ("faulty".into(), None);
+    let asked = &mut faulty.attempts.to_mut()[0];
+    (asked.outcome, asked.status) = ("faulty".into(), None);
     changed.status = 500;
-    second.attempts.insert(0, faulty.attempts[0].clone());
+    second.attempts.to_mut().insert(0, faulty.attempts[0].clone());
     let records = [answered(1), faulty, changed, second];
     for _ in 0..2 {
         store.write(&records).unwrap();
@@ -141,18 +143,19 @@ fn a_row_has_nothing_of_the_one_before() {
     let records = [answered(1), bare(2), answered(3), other, bare(5)];
     store.write(&records[..2]).unwrap();
     store.write(&records[2..]).unwrap();
-    let columns = REQUEST_COLUMNS.join(", ");
+    let columns = [OWN_COLUMNS.as_slice(), &SHARED_COLUMNS].concat();
     for record in &records {
-        let sql = format!("SELECT {columns} FROM requests WHERE id = {}", record.id);
+        let sql = format!("SELECT {} FROM requests WHERE id = {}", columns.join(", "), record.id);
         let values = store
             .connection
             .query_row(&sql, (), |row| {
-                (0..REQUEST_COLUMNS.len())
+                (0..columns.len())
                     .map(|at| row.get(at))
                     .collect::<Result<Vec<Value<'static>>, _>>()
             })
             .unwrap();
-        assert_eq!(values, record.values());
+        let own_and_shared = record.own_values().into_iter().chain(record.shared_values());
+        assert_eq!(values, own_and_shared.collect::<Vec<_>>());
     }
 }
 
