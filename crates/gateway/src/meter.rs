@@ -10,6 +10,7 @@ use mynah_dialect::usage::{Body, Usage};
 use serde::Deserialize;
 
 use crate::app::App;
+use crate::ledger::Ledger;
 use crate::operation::{Operation, Speech};
 use crate::prices::{Counts, PerUnit, Price};
 use crate::route::Target;
@@ -65,6 +66,11 @@ impl Meter {
     /// Notes that somebody wants to know what it costs.
     pub fn prices(&mut self, app: &Arc<App>) {
         self.app.get_or_insert_with(|| app.clone());
+    }
+
+    /// The ledger, if there is one, where somebody wants to know what it costs.
+    pub fn ledger(&self) -> Option<&Ledger> {
+        self.app.as_ref()?.process.ledger.as_deref()
     }
 
     /// Notes what is asked.

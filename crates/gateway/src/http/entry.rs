@@ -77,7 +77,7 @@ impl Entry {
 
     /// The same for one that may cost something, with an account in the ledger if there is one.
     pub fn with_account(parts: &Parts, app: &Arc<App>, dialect: Dialect) -> Self {
-        let ledger = app.process.ledger.as_ref();
+        let ledger = app.process.ledger.as_deref();
         let mut entry = Self::kept_if(ledger.is_some() || telemetry::logs_requests(), parts);
         if let Some(kept) = &mut entry.kept {
             let meter = kept.meter.insert(Meter::default());
@@ -392,7 +392,8 @@ impl Kept {
             self.log(attempts, (taken, status), error, lost, &charge);
         }
         if let Some(account) = self.account {
-            account.close(Closing {
+            let ledger = self.meter.as_ref().and_then(Meter::ledger);
+            let closing = Closing {
                 taken,
                 request: &self.id,
                 path: &self.path,
@@ -404,7 +405,8 @@ impl Kept {
                 charge,
                 blame: self.blame,
                 lost,
-            });
+            };
+            account.close(ledger, closing);
         }
     }
 }

@@ -1,7 +1,6 @@
 //! What is noted of a request while it is under way.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::request::Parts;
@@ -29,8 +28,10 @@ use crate::prices::Counts;
 /// The account of one request. It becomes a row when it is closed.
 #[derive(Debug)]
 pub struct Account {
-    /// `None` when only limits want to know.
-    ledger: Option<Arc<Ledger>>,
+    /// It becomes a row; else only limits want to know.
+    is_kept: bool,
+    /// How much is kept of each body, in bytes, where that is wanted.
+    most_content: Option<usize>,
     /// In milliseconds since 1970.
     time: u64,
     method: Cow<'static, str>,
@@ -79,15 +80,16 @@ pub struct Begun {
 }
 
 impl Account {
-    /// Opens the account of a request.
-    pub fn open(ledger: Option<&Arc<Ledger>>, parts: &Parts, dialect: Dialect) -> Self {
+    /// Opens the account of a request, which becomes a row where there is a ledger.
+    pub fn open(ledger: Option<&Ledger>, parts: &Parts, dialect: Dialect) -> Self {
         let tags = parts
             .headers
             .get_all(&TAGS)
             .iter()
             .filter_map(|tags| tags.to_str().ok());
         Self {
-            ledger: ledger.cloned(),
+            is_kept: ledger.is_some(),
+            most_content: ledger.and_then(|ledger| Some(ledger.config().content.as_ref()?.most)),
             time: unix_milliseconds(),
             method: match parts.method {
                 Method::POST => "POST".into(),
@@ -142,9 +144,8 @@ impl Account {
 
     /// Keeps the body of the request, if that is wanted.
     pub fn asked(&mut self, body: &[u8]) {
-        let kept = self.ledger.as_ref().and_then(|ledger| ledger.config().content.as_ref());
-        if let Some(kept) = kept {
-            let mut capture = Capture::new(kept.most);
+        if let Some(most) = self.most_content {
+            let mut capture = Capture::new(most);
             capture.asked(body);
             self.capture = Some(Box::new(capture));
         }
@@ -183,8 +184,8 @@ impl Account {
         (self.own, self.waited) = (Some(microseconds(answer.ours)), Some(microseconds(answer.waited)));
     }
 
-    /// Hands the row over to the ledger.
-    pub fn close(self, closing: Closing<'_>) {
+    /// Settles what the request was admitted with, and hands the row over to the ledger.
+    pub fn close(self, ledger: Option<&Ledger>, closing: Closing<'_>) {
         let usage = closing.charge.usage;
         let mut record = Record {
             request: closing.request.into(),
@@ -218,7 +219,7 @@ impl Account {
             let now = permit.now();
             permit.settle(used(&record), now);
         }
-        if let Some(ledger) = self.ledger {
+        if let Some(ledger) = ledger.filter(|_| self.is_kept) {
             ledger.push(&record, self.capture);
         }
     }
