@@ -127,6 +127,19 @@ fn a_join_with_attempts_reads_no_more_than_it_has_to() {
     assert_eq!(whole, Vec::<String>::new());
 }
 
+/// Rows that tell what they have in common with the one before.
+struct Compared<'a>(&'a [Record<'static>]);
+
+impl Rows<'static> for Compared<'_> {
+    fn try_each<E>(self, mut each: impl FnMut(&Record<'static>, bool) -> Result<(), E>) -> Result<(), E> {
+        let mut before = None;
+        self.0.iter().try_for_each(|record| {
+            let is_alike = before.replace(record.shared_values()) == Some(record.shared_values());
+            each(record, is_alike)
+        })
+    }
+}
+
 #[test]
 fn a_row_has_nothing_of_the_one_before() {
     let directory = tempfile::tempdir().unwrap();
@@ -140,9 +153,13 @@ fn a_row_has_nothing_of_the_one_before() {
         cost: None,
         ..answered(4)
     };
-    let records = [answered(1), bare(2), answered(3), other, bare(5)];
+    let dearer = Record {
+        cost: Some(9),
+        ..answered(6)
+    };
+    let records = [answered(1), bare(2), answered(3), dearer, other, bare(5), bare(7)];
     store.write(&records[..2]).unwrap();
-    store.write(&records[2..]).unwrap();
+    store.write(Compared(&records[2..])).unwrap();
     let columns = [OWN_COLUMNS.as_slice(), &SHARED_COLUMNS].concat();
     for record in &records {
         let sql = format!("SELECT {} FROM requests WHERE id = {}", columns.join(", "), record.id);
