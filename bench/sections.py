@@ -38,8 +38,8 @@ class Bench:
         return report
 
     def in_turn(self, row, ways, measure, turns=1):
-        """Every round measures all ways, one after another, so that they are compared under the same conditions; and that so
-        many times."""
+        """Every turn measures all ways, one after another, so that they are compared under the same conditions. A round has so
+        many turns."""
         results = {way.name: [] for way in ways}
         for number in range(self.rounds * turns):
             for way in ways:
