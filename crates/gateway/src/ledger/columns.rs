@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::ids::soon_after;
 use super::record::{ANSWERED, Attempt, Record, Tokens, part};
 use crate::store::Value;
 
@@ -10,7 +11,7 @@ use crate::store::Value;
 const MOST: u64 = 1_000_000_000_000;
 
 /// The columns in which requests differ, in the order of [`Record::own_values`].
-pub const OWN_COLUMNS: [&str; 18] = [
+pub const OWN_COLUMNS: [&str; 19] = [
     "id",
     "request",
     "time",
@@ -29,6 +30,7 @@ pub const OWN_COLUMNS: [&str; 18] = [
     "total",
     "attempt_latency",
     "attempt_begun",
+    "found_by_time",
 ];
 
 /// The columns that many requests have in common, in the order of [`Record::shared_values`].
@@ -106,7 +108,13 @@ impl<'a> Record<'a> {
             Value::count(self.total),
             Value::counted(only.and_then(|only| only.latency)),
             Value::counted(only.and_then(|only| only.begun)),
+            Value::count(self.is_found_by_time().into()),
         ]
+    }
+
+    /// Whether the id of the request tells where the row is.
+    fn is_found_by_time(&self) -> bool {
+        soon_after(&self.request).is_some_and(|rows| rows.contains(&self.id))
     }
 
     /// What it may have in common with others.

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Value, legible};
-use crate::ledger::ids::first_of;
+use crate::ledger::ids::{first_of, soon_after};
 
 /// The most groups that usage is told of. The tags are the caller's, who may send other ones with each request.
 const GROUPS: u64 = 10_000;
@@ -153,7 +153,7 @@ pub fn search(search: &Search) -> Query {
         query.and("fault = ", text(fault));
     }
     if let Some(request) = &search.request {
-        query.and("request = ", text(request));
+        query.called(request);
     }
     if let Some(before) = search.before {
         query.and("id < ", Value::Integer(before));
@@ -168,20 +168,20 @@ pub fn search(search: &Search) -> Query {
 
 /// All of a request whose row has this id.
 pub fn row(id: i64) -> Query {
-    one("id = ", Value::Integer(id))
+    one(|query| query.and("id = ", Value::Integer(id)))
 }
 
 /// All of the last request with an id in `x-request-id`.
 pub fn request(id: &str) -> Query {
-    one("request = ", text(id))
+    one(|query| query.called(id))
 }
 
-fn one(column: &str, value: Value<'static>) -> Query {
+fn one(which: impl FnOnce(&mut Query)) -> Query {
     let mut query = Query::new(format!(
         "SELECT {BRIEF}, method, input, cached, cache_write, audio_input, image_input, output, reasoning, audio_output, images
          FROM requests WHERE id >= 0"
     ));
-    query.and(column, value);
+    which(&mut query);
     query.sql += " ORDER BY id DESC LIMIT 1";
     query
 }
@@ -283,6 +283,23 @@ impl Query {
     fn and(&mut self, condition: &str, value: Value<'static>) {
         let place = self.place(value);
         let _ = write!(self.sql, " AND {condition}{place}");
+    }
+
+    /// Adds the condition that the id in `x-request-id` is this one. Each of its halves says where to look.
+    fn called(&mut self, request: &str) {
+        let place = self.place(text(request));
+        let _ = write!(self.sql, " AND (found_by_time = 0 AND request = {place}");
+        if let Some(rows) = soon_after(request) {
+            let (first, end) = (
+                self.place(Value::Integer(rows.start)),
+                self.place(Value::Integer(rows.end)),
+            );
+            let _ = write!(
+                self.sql,
+                " OR found_by_time = 1 AND id >= {first} AND id < {end} AND request = {place}"
+            );
+        }
+        self.sql += ")";
     }
 
     fn only(&mut self, scope: &Scope) {

@@ -120,11 +120,69 @@ fn a_join_with_attempts_reads_no_more_than_it_has_to() {
     let directory = tempfile::tempdir().unwrap();
     let store = Sqlite::open(&directory.path().join("m.db"), false, Contents::LEDGER).unwrap();
     let join = "EXPLAIN QUERY PLAN SELECT outcome FROM attempts JOIN requests ON requests.id = attempts.request
-        WHERE requests.request = 'abc'";
-    let mut plan = store.connection.prepare(join).unwrap();
-    let steps = plan.query_map((), |row| row.get::<_, String>("detail")).unwrap();
-    let whole: Vec<String> = steps.map(Result::unwrap).filter(|step| step.contains("SCAN")).collect();
-    assert_eq!(whole, Vec::<String>::new());
+        WHERE requests.id BETWEEN 5 AND 7";
+    assert!(plan(&store, join, &[]).iter().all(|step| !step.contains("SCAN")));
+}
+
+/// How a query is answered, step by step.
+fn plan(store: &Sqlite, sql: &str, values: &[Value<'_>]) -> Vec<String> {
+    let mut plan = store.connection.prepare(&sql.replace('$', "?")).unwrap();
+    let steps = plan
+        .query_map(params_from_iter(values), |row| row.get("detail"))
+        .unwrap();
+    steps.map(Result::unwrap).collect()
+}
+
+#[test]
+fn a_request_is_found_by_its_own_id() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = Sqlite::open(&directory.path().join("m.db"), false, Contents::LEDGER).unwrap();
+    // They tell that they were made an hour before that day, at its beginning, and at its end.
+    let [before, soon, later] = [DAY - 3_600_000, DAY, DAY + 86_400_000].map(|made| {
+        uuid::Builder::from_unix_timestamp_millis(made, &[7; 10])
+            .into_uuid()
+            .to_string()
+    });
+    let requests = [&before, &soon, &later, "job", &soon, "job", &later, "other"];
+    let mut ids = Ids::new(0);
+    let rows = requests.map(|request| Record {
+        request: request.to_owned().into(),
+        ..record(ids.next(DAY + 100), DAY)
+    });
+    let again = Record {
+        request: before.clone().into(),
+        ..record(ids.next(DAY + 60_000), DAY)
+    };
+    store.write(&rows).unwrap();
+    store.write([&again]).unwrap();
+    let last = [
+        (before.as_str(), again.id),
+        (&soon, rows[4].id),
+        (&later, rows[6].id),
+        ("job", rows[5].id),
+    ];
+    for (request, id) in last {
+        let found = store.select(&question::request(request)).unwrap();
+        assert_eq!(found[0].0["id"], Value::Integer(id), "{request}");
+    }
+    let indexed = "SELECT count(*) FROM requests WHERE found_by_time = 0";
+    let indexed: u64 = store.connection.query_row(indexed, (), |row| row.get(0)).unwrap();
+    assert_eq!(indexed, 7, "all but two");
+    let search = |request: &str| question::Search {
+        request: Some(request.to_owned()),
+        limit: 10,
+        ..question::Search::default()
+    };
+    assert_eq!(store.select(&question::search(&search(&soon))).unwrap().len(), 2);
+    assert!(store.select(&question::request("nobody's")).unwrap().is_empty());
+    for request in [soon.as_str(), "job"] {
+        for query in [question::request(request), question::search(&search(request))] {
+            let explained = format!("EXPLAIN QUERY PLAN {}", query.sql);
+            let steps = plan(&store, &explained, &query.values).join("\n");
+            assert!(steps.contains("INDEX requests_by_request (request=?"), "{steps}");
+            assert!(!steps.contains("SCAN"), "{steps}");
+        }
+    }
 }
 
 /// Rows that tell what they have in common with the one before.
