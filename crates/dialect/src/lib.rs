@@ -13,6 +13,7 @@ mod complaint;
 mod date;
 mod gemini_address;
 mod json;
+mod openai_models;
 mod stream_error;
 
 pub mod anthropic;

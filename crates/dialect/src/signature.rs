@@ -18,6 +18,10 @@ pub const PREFIX: &str = "mynah1.";
 /// What [`Signature::item`] says of a proof that is a whole block of hidden thoughts (Anthropic `redacted_thinking`).
 pub const REDACTED: &str = "redacted";
 
+/// What [`Signature::item`] says of a proof that there is none: the thoughts were told in the clear, and the provider wants them back
+/// under the name that is the proof's data (`reasoning_content` of DeepSeek, Moonshot and others).
+pub const PLAIN: &str = "plain";
+
 /// How an envelope begins when it was put in base64 once more, as Gemini's clients want it.
 const PREFIX_IN_BASE64: &str = "bXluYWgxL";
 

@@ -38,7 +38,7 @@ pub(super) fn read_contents(contents: &Node<'_>) -> Result<Vec<Message>, Malform
         match messages.last_mut() {
             // Google's own chat keeps every chunk of a streamed answer as a content of its own.
             Some(last) if last.role == Role::Assistant && message.role == Role::Assistant => {
-                message.parts.into_iter().for_each(|part| add(&mut last.parts, part));
+                message.parts.into_iter().for_each(|part| add(last, part));
                 last.extra.0.extend(message.extra.0);
             }
             _ => messages.push(message),
@@ -82,7 +82,7 @@ fn read_content(node: &Node<'_>, place: Place, calls: &mut Calls) -> Result<Opti
             ..place
         };
         if let Some(part) = read_part(part, place, calls)? {
-            add(&mut message.parts, part);
+            add(&mut message, part);
         }
     }
     fields.keep_rest("", &mut message.extra);
@@ -95,24 +95,40 @@ fn read_content(node: &Node<'_>, place: Place, calls: &mut Calls) -> Result<Opti
     Ok(Some(message))
 }
 
-/// Adds a part. Thoughts that were streamed in pieces are one again: a proof is of all of them.
-fn add(parts: &mut Vec<Part>, part: Part) {
-    if let Content::Reasoning { text: more, style, .. } = &part.content
-        && *style == ReasoningStyle::Summary
-        && part.extra.is_empty()
-        && let Some(last) = parts.last_mut()
+/// Adds a part. What the model said or thought in pieces, as it was streamed, is one again: a proof is of all of them.
+fn add(message: &mut Message, part: Part) {
+    let is_model = message.role == Role::Assistant;
+    if let Some(last) = message.parts.last_mut()
         && last.signature.is_none()
-        && let Content::Reasoning {
-            text,
-            style: ReasoningStyle::Summary,
-            ..
-        } = &mut last.content
+        && last.extra.is_empty()
+        && part.extra.is_empty()
+        && goes_on(&mut last.content, &part.content, is_model)
     {
-        text.push_str(more);
         last.signature = part.signature;
         return;
     }
-    parts.push(part);
+    message.parts.push(part);
+}
+
+/// Adds a text to the one that it goes on with, if it does.
+fn goes_on(last: &mut Content, next: &Content, is_model: bool) -> bool {
+    use ReasoningStyle::Summary;
+    let (text, more) = match (last, next) {
+        (
+            Content::Reasoning {
+                text, style: Summary, ..
+            },
+            Content::Reasoning {
+                text: more,
+                style: Summary,
+                ..
+            },
+        ) => (text, more),
+        (Content::Text { text, .. }, Content::Text { text: more, .. }) if is_model => (text, more),
+        _ => return false,
+    };
+    text.push_str(more);
+    true
 }
 
 /// Reads a part; `None` for an empty text, as a stream ends with one.

@@ -8,6 +8,7 @@ use crate::Protocol;
 use crate::assembly::{Assembly, Call};
 use crate::ir::{Citation, Class, Content, Error, Media, Part, ReasoningStyle, Signature};
 use crate::media;
+use crate::signature::PLAIN;
 use crate::tree::{Halves, Node, Value};
 
 /// The most bytes of sound that are collected.
@@ -16,6 +17,9 @@ const MAX_SOUND: usize = 64 * 1024 * 1024;
 /// The key of the one call that `function_call` makes.
 const LEGACY_KEY: u64 = u64::MAX;
 
+/// The names under which thoughts are told.
+pub(super) const THOUGHTS: [&str; 3] = ["reasoning_content", "reasoning", "thinking"];
+
 /// Listens to one choice.
 #[derive(Debug, Default)]
 pub(super) struct Speech {
@@ -23,6 +27,8 @@ pub(super) struct Speech {
     provider: String,
     content: Halves,
     thoughts: Halves,
+    /// The name under which thoughts were told in the clear, for which there is no proof yet.
+    unproved: Option<&'static str>,
     refusal: Halves,
     legacy: Halves,
     calls: Vec<KnownCall>,
@@ -57,6 +63,9 @@ impl Speech {
     /// Reports what a message or a delta says.
     pub(super) fn hear(&mut self, said: &Node<'_>, assembly: &mut Assembly) {
         self.think(said, assembly);
+        if says_more(said) {
+            self.stop_thinking(assembly);
+        }
         self.hear_content(said.get("content"), assembly);
         if let Some(text) = self.refusal.text(said.get("refusal")) {
             assembly.refusal(self.candidate, text);
@@ -80,6 +89,7 @@ impl Speech {
 
     /// The choice is over: what was collected is told.
     pub(super) fn end(&mut self, assembly: &mut Assembly) {
+        self.stop_thinking(assembly);
         if let Some(sound) = self.sound.take() {
             assembly.whole(self.candidate, sound.into_part());
         }
@@ -87,22 +97,34 @@ impl Speech {
 
     /// Thoughts. Servers that say them under two names say the same under both, so the first that is there counts.
     fn think(&mut self, said: &Node<'_>, assembly: &mut Assembly) {
-        let told = ["reasoning_content", "reasoning", "thinking"]
-            .iter()
-            .map(|key| said.get(key))
-            .find(|node| node.text().is_some_and(|text| !text.is_empty()));
-        if let Some(text) = told.and_then(|node| self.thoughts.text(node)) {
+        let told = THOUGHTS
+            .into_iter()
+            .find(|key| said.get(key).text().is_some_and(|text| !text.is_empty()));
+        if let Some(text) = told.and_then(|key| self.thoughts.text(said.get(key))) {
             assembly.reasoning(self.candidate, ReasoningStyle::Full, text);
+            self.unproved = told;
         }
         for detail in said.any(&["reasoning_details", "thinking_blocks"]).items() {
             let text = self.thoughts.text(details::text_in(detail)).filter(|_| told.is_none());
             let detail = details::read_made(detail, &self.provider);
+            self.unproved = None;
             if let Some(text) = text {
                 assembly.reasoning(self.candidate, detail.style, text);
             }
             if let Some(signature) = detail.signature {
                 assembly.signature(self.candidate, signature);
             }
+        }
+    }
+
+    /// Thoughts that were told in the clear are over. Who told them may want them back.
+    fn stop_thinking(&mut self, assembly: &mut Assembly) {
+        if let Some(name) = self.unproved.take() {
+            let proof = Signature {
+                item: Some(PLAIN.to_owned()),
+                ..self.proof(name.to_owned())
+            };
+            assembly.signature(self.candidate, proof);
         }
     }
 
@@ -247,6 +269,17 @@ impl Speech {
             assembly.arguments(self.candidate, LEGACY_KEY, text);
         }
     }
+}
+
+/// Whether there is more in it than thoughts.
+fn says_more(said: &Node<'_>) -> bool {
+    let has = |key| {
+        let node = said.get(key);
+        node.is_object() || !node.items().is_empty() || !node.text_or_empty().is_empty()
+    };
+    ["content", "refusal", "images", "audio", "tool_calls", "function_call"]
+        .into_iter()
+        .any(has)
 }
 
 fn is_other(known: &str, id: &str) -> bool {

@@ -5,7 +5,6 @@ mod choice;
 mod details;
 pub mod error;
 mod logprobs;
-mod models;
 mod read_content;
 mod read_error;
 mod read_message;

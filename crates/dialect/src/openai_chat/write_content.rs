@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::models;
 use super::write_request::Scribe;
 use crate::field::Field;
 use crate::ir::{CacheMark, Content, Media, Part};
 use crate::media;
+use crate::openai_models;
 use crate::raw::Raw;
 use crate::writer::{self, Object};
 use crate::{Dialect, Protocol};
@@ -126,7 +126,7 @@ impl Scribe<'_> {
     }
 
     fn mark_style(&self, on_text: bool) -> Option<MarkStyle> {
-        if models::takes_cache_marks(self.target.model) {
+        if openai_models::takes_cache_marks(self.target.model) {
             // OpenAI refuses marks on pictures.
             return on_text.then_some(MarkStyle::Breakpoint);
         }

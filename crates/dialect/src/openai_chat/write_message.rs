@@ -2,14 +2,16 @@
 
 use std::borrow::Cow;
 
+use super::answer::THOUGHTS;
 use super::details;
-use super::models;
 use super::write_content::{Piece, write_members, write_pieces};
 use super::write_request::Scribe;
 use crate::Protocol;
 use crate::field::Field;
 use crate::ir::{Content, Message, Part, Request, Role, Signature, ToolInput};
+use crate::openai_models;
 use crate::quirks::Prefill;
+use crate::signature::PLAIN;
 use crate::tool_names::portable_id;
 use crate::writer::{Array, Object};
 
@@ -130,7 +132,12 @@ impl Scribe<'_> {
             if let Some(id) = said.sound {
                 it.object("audio", |it| it.text("id", id));
             }
-            write_thoughts(it, &said);
+            // DeepSeek insists on those before a call of a tool, and has no use for others.
+            // https://api-docs.deepseek.com/guides/thinking_mode
+            if self.own || !said.calls.is_empty() {
+                write_plain_thoughts(it, &said);
+            }
+            write_proved_thoughts(it, &said);
             write_pictures(it, &said);
             if !said.calls.is_empty() {
                 it.array("tool_calls", |items| {
@@ -159,7 +166,7 @@ impl Scribe<'_> {
                     said.texts.extend(self.piece(part));
                 }
             }
-            Content::Refusal { text } if self.own || models::is_openai(self.target.model) => {
+            Content::Refusal { text } if self.own || openai_models::is_openai(self.target.model) => {
                 let refusal = said.refusal.get_or_insert_default();
                 if !refusal.is_empty() {
                     refusal.push('\n');
@@ -187,17 +194,21 @@ impl Scribe<'_> {
         }
     }
 
-    /// Thoughts go back with their proof to who made it, and as text only where the caller speaks this protocol itself.
+    /// Thoughts go back with their proof to who made it, and as text to who told them in the clear, or where the caller speaks this
+    /// protocol itself.
     fn think<'p>(&mut self, part: &'p Part, said: &mut Said<'p>) {
         let Content::Reasoning { text, redacted, .. } = &part.content else {
             return;
         };
         let proof = part.signature.as_ref();
-        match proof {
-            Some(proof) if proof.belongs_to(Protocol::OpenaiChat, self.target.provider) => {
-                said.proved.push((text, proof));
+        let own_proof = proof.filter(|proof| proof.belongs_to(Protocol::OpenaiChat, self.target.provider));
+        match own_proof {
+            Some(proof) if proof.item.as_deref() == Some(PLAIN) => {
+                said.thoughts.push_str(text);
+                said.thoughts_name = THOUGHTS.into_iter().find(|name| *name == proof.data);
             }
-            None if self.own && redacted.is_none() && !text.is_empty() => said.thoughts.push_str(text),
+            Some(proof) => said.proved.push((text, proof)),
+            None if self.own && proof.is_none() && redacted.is_none() => said.thoughts.push_str(text),
             _ => self.lost.note(Field::ReasoningHistory, "not supported"),
         }
     }
@@ -274,15 +285,20 @@ struct Said<'p> {
     refusal: Option<String>,
     sound: Option<&'p str>,
     thoughts: String,
+    /// Under which name these were told.
+    thoughts_name: Option<&'static str>,
     proved: Vec<(&'p str, &'p Signature)>,
     pictures: Vec<&'p Part>,
     calls: Vec<&'p Part>,
 }
 
-fn write_thoughts(it: &mut Object<'_>, said: &Said<'_>) {
+fn write_plain_thoughts(it: &mut Object<'_>, said: &Said<'_>) {
     if !said.thoughts.is_empty() {
-        it.text("reasoning_content", &said.thoughts);
+        it.text(said.thoughts_name.unwrap_or("reasoning_content"), &said.thoughts);
     }
+}
+
+fn write_proved_thoughts(it: &mut Object<'_>, said: &Said<'_>) {
     for (key, blocks) in [("reasoning_details", false), ("thinking_blocks", true)] {
         let mut proved = said
             .proved

@@ -1,6 +1,5 @@
 //! Writes requests.
 
-use super::models;
 use super::read_request::LEGACY;
 use super::write_content::write_members;
 use crate::Protocol;
@@ -8,6 +7,7 @@ use crate::codec::{Memo, Outgoing, Target};
 use crate::field::Field;
 use crate::ir::{Effort, Format, Reasoning, Request, Show};
 use crate::loss::{Losses, Unsayable};
+use crate::openai_models;
 use crate::quirks::{MaxTokensName, Prefill};
 use crate::raw::Raw;
 use crate::tool_names::{NameRule, ToolNames};
@@ -22,9 +22,12 @@ const NAMES: NameRule = NameRule {
 
 /// Writes a request for a provider.
 pub(super) fn write(request: &Request, target: &Target<'_>, lost: &mut Losses) -> Result<Outgoing, Unsayable> {
+    let own = request.from == Protocol::OpenaiChat;
     let mut scribe = Scribe {
         target: *target,
-        own: request.from == Protocol::OpenaiChat,
+        own,
+        // A caller of the same protocol knows its model.
+        free: own || !openai_models::has_fixed_sampling(target.model, effort(request, target)),
         lost,
         names: ToolNames::new(NAMES),
         memo: Memo {
@@ -46,11 +49,26 @@ pub(super) fn write(request: &Request, target: &Target<'_>, lost: &mut Losses) -
     }
 }
 
+/// How hard the model is told to think.
+fn effort(request: &Request, target: &Target<'_>) -> Option<Effort> {
+    let effort = request.reasoning.as_ref()?.wanted_effort()?;
+    if !openai_models::is_openai(target.model) {
+        return Some(effort);
+    }
+    if !request.tools.is_empty() && !openai_models::thinks_with_tools(target.model) {
+        return None;
+    }
+    // `max` is for the Responses API.
+    Some(openai_models::fitted(effort, target.model).min(Effort::XHigh))
+}
+
 /// Writes one request.
 pub(super) struct Scribe<'s> {
     pub(super) target: Target<'s>,
     /// The caller speaks this protocol itself.
     pub(super) own: bool,
+    /// The model can be told how to draw tokens.
+    pub(super) free: bool,
     pub(super) lost: &'s mut Losses,
     names: ToolNames,
     memo: Memo,
@@ -133,7 +151,7 @@ impl Scribe<'_> {
         let newer = match self.target.quirks.max_tokens {
             Some(MaxTokensName::MaxTokens) => false,
             Some(MaxTokensName::MaxCompletionTokens) => true,
-            None => models::wants_max_completion_tokens(self.target.model),
+            None => openai_models::wants_max_completion_tokens(self.target.model),
         };
         it.number(if newer { "max_completion_tokens" } else { "max_tokens" }, limit);
     }
@@ -195,21 +213,23 @@ impl Scribe<'_> {
         if reasoning.show != Show::Default {
             self.lost.note(Field::ReasoningShow, "not supported");
         }
-        let Some(effort) = reasoning.wanted_effort() else {
+        let Some(wanted) = reasoning.wanted_effort() else {
             return;
         };
-        if !models::may_reason(self.target.model) {
-            return match effort {
+        if !openai_models::may_reason(self.target.model) {
+            return match wanted {
                 Effort::None => {}
                 _ => self.lost.note(Field::Reasoning, "the model does not reason"),
             };
         }
-        if !request.tools.is_empty() && !models::thinks_with_tools(self.target.model) {
+        let Some(effort) = effort(request, &self.target) else {
             return self.lost.note(Field::Reasoning, "not supported together with tools");
-        }
+        };
         if self.allows("reasoning_effort", Field::Reasoning) {
             if reasoning.effort.is_none() && reasoning.budget.is_some() && effort != Effort::None {
                 self.lost.note(Field::ReasoningBudget, "told as the nearest effort");
+            } else if effort != wanted {
+                self.lost.note(Field::Reasoning, "told as the nearest effort");
             }
             it.text("reasoning_effort", effort.name());
         }
@@ -304,7 +324,7 @@ impl Scribe<'_> {
     /// Who the end user is. OpenAI wants the new name; the servers that imitate it know the old one.
     fn end_user(&mut self, it: &mut Object<'_>, request: &Request) {
         let Some(user) = &request.user else { return };
-        let newer = models::is_openai(self.target.model);
+        let newer = openai_models::is_openai(self.target.model);
         let name = if newer { "safety_identifier" } else { "user" };
         let allowed = !self.is_unsupported(name) && !self.is_unsupported("user");
         if !self.allows_if(allowed, Field::User) {

@@ -1,17 +1,21 @@
 //! Writes how tokens are drawn.
 
-use super::models;
 use super::write_request::Scribe;
 use crate::field::Field;
 use crate::ir::Request;
+use crate::openai_models;
 use crate::writer::Object;
 
 impl Scribe<'_> {
     /// Writes how tokens are drawn, and how many answers of them.
     pub(super) fn sampling(&mut self, it: &mut Object<'_>, request: &Request) {
         let sampling = &request.sampling;
-        self.float(it, "temperature", Field::Temperature, sampling.temperature, (0.0, 2.0));
-        self.float(it, "top_p", Field::TopP, sampling.top_p, (0.0, 1.0));
+        let free = self.free;
+        let is_told = |value: &f64| free || !openai_models::is_default(value);
+        let temperature = sampling.temperature.filter(is_told);
+        self.float(it, "temperature", Field::Temperature, temperature, (0.0, 2.0));
+        let top_p = sampling.top_p.filter(is_told);
+        self.float(it, "top_p", Field::TopP, top_p, (0.0, 1.0));
         let bounds = (-2.0, 2.0);
         self.float(
             it,
@@ -81,13 +85,12 @@ impl Scribe<'_> {
         it.float(name, clamped);
     }
 
-    /// Whether the model can be told how to draw tokens. A caller of the same protocol knows its model.
+    /// Whether the model can be told how to draw tokens.
     fn is_free(&mut self, field: Field) -> bool {
-        let free = self.own || !models::has_fixed_sampling(self.target.model);
-        if !free {
+        if !self.free {
             self.lost.note(field, "fixed in reasoning models");
         }
-        free
+        self.free
     }
 
     fn stop(&mut self, it: &mut Object<'_>, request: &Request) {

@@ -1,12 +1,12 @@
 //! Writes tools and the choice among them.
 
-use super::models;
 use super::read_tools::BESIDE;
 use super::write_content::write_control;
 use super::write_request::Scribe;
 use crate::Protocol;
 use crate::field::Field;
 use crate::ir::{Function, Request, Tool, ToolChoice};
+use crate::openai_models;
 use crate::raw::Raw;
 use crate::writer::{Array, Object};
 
@@ -124,7 +124,7 @@ impl Scribe<'_> {
 
     /// Whether the target can be told to choose among some of the tools.
     fn knows_allowed(&self) -> bool {
-        self.own || models::is_openai(self.target.model)
+        self.own || openai_models::is_openai(self.target.model)
     }
 
     /// Writes the choice of a tool. OpenAI refuses it where there are no tools.

@@ -185,14 +185,16 @@ impl Items<'_, '_> {
         };
         let own = self.scribe.own;
         let summary = part.extra.get("summary").filter(|_| own);
+        // With a proof of OpenAI's, other clients were shown the summary; content of its own is refused.
+        let is_content = own && *style == ReasoningStyle::Full;
         self.written.push(raw_object(|it| {
             it.text("type", "reasoning");
             it.some_text("id", proof.item.as_deref().filter(|id| id.starts_with("rs")));
             match summary {
                 Some(summary) => it.raw("summary", summary),
-                None => write_texts(it, "summary", "summary_text", text, *style == ReasoningStyle::Summary),
+                None => write_texts(it, "summary", "summary_text", text, !is_content),
             }
-            if *style == ReasoningStyle::Full && !text.is_empty() {
+            if is_content && !text.is_empty() {
                 write_texts(it, "content", "reasoning_text", text, true);
             }
             it.text("encrypted_content", &proof.data);

@@ -9,7 +9,8 @@ use super::tools;
 use super::words::{INCLUDE_LOGPROBS, INCLUDE_REASONING, summary_of};
 use super::write_request::Scribe;
 use crate::field::Field;
-use crate::ir::{Content, Format, Part, ToolChoice};
+use crate::ir::{Content, Effort, Format, Part, ToolChoice};
+use crate::openai_models;
 use crate::raw::Raw;
 use crate::writer::{Object, raw_text};
 
@@ -72,16 +73,20 @@ impl<'a> Scribe<'a> {
             }
             it.number("max_output_tokens", tokens.max(LEAST_TOKENS));
         }
-        if let Some(temperature) = request.sampling.temperature
+        let free = self.free();
+        let is_told = |value: &f64| free || !openai_models::is_default(value);
+        if let Some(temperature) = request.sampling.temperature.filter(is_told)
             && self.takes("temperature", Field::Temperature)
+            && self.is_free(Field::Temperature)
         {
             if !(0.0..=2.0).contains(&temperature) {
                 self.lost.note(Field::Temperature, "clamped to 0 to 2");
             }
             it.float("temperature", temperature.clamp(0.0, 2.0));
         }
-        if let Some(top_p) = request.sampling.top_p
+        if let Some(top_p) = request.sampling.top_p.filter(is_told)
             && self.takes("top_p", Field::TopP)
+            && self.is_free(Field::TopP)
         {
             it.float("top_p", top_p);
         }
@@ -100,7 +105,31 @@ impl<'a> Scribe<'a> {
             self.lost.note(Field::Logprobs, "not supported by the provider");
             return false;
         }
-        self.takes("top_logprobs", Field::Logprobs)
+        self.takes("top_logprobs", Field::Logprobs) && self.is_free(Field::Logprobs)
+    }
+
+    /// Whether the model can be told how to draw tokens. A caller of the same protocol knows its model.
+    fn free(&self) -> bool {
+        self.own || !openai_models::has_fixed_sampling(self.target.model, self.effort())
+    }
+
+    /// The same; if it cannot, that is noted.
+    fn is_free(&mut self, field: Field) -> bool {
+        let free = self.free();
+        if !free {
+            self.lost.note(field, "fixed in reasoning models");
+        }
+        free
+    }
+
+    /// How hard the model is told to think.
+    fn effort(&self) -> Option<Effort> {
+        let effort = self.request.reasoning.as_ref()?.wanted_effort()?;
+        Some(if self.own {
+            effort
+        } else {
+            openai_models::fitted(effort, self.target.model)
+        })
     }
 
     pub(super) fn text_options(&mut self, it: &mut Object<'_>) {
@@ -137,16 +166,25 @@ impl<'a> Scribe<'a> {
         let Some(reasoning) = &request.reasoning else {
             return;
         };
+        let effort = self.effort();
+        if !self.own && !openai_models::may_reason(self.target.model) {
+            if effort.is_some_and(|effort| effort != Effort::None) || reasoning.enabled == Some(true) {
+                self.lost.note(Field::Reasoning, "the model does not reason");
+            }
+            return;
+        }
+        if effort != reasoning.wanted_effort() {
+            self.lost.note(Field::Reasoning, "told as the nearest effort");
+        }
         if reasoning.budget.is_some() && reasoning.effort.is_none() {
             self.lost.note(Field::ReasoningBudget, "told as the nearest effort");
         }
-        let effort = reasoning.wanted_effort();
         let summary = summary_of(&reasoning.show);
         if (effort.is_none() && summary.is_none() && extra.is_empty()) || !self.takes("reasoning", Field::Reasoning) {
             return;
         }
         it.object("reasoning", |it| {
-            it.some_text("effort", effort.map(crate::ir::Effort::name));
+            it.some_text("effort", effort.map(Effort::name));
             it.some_text("summary", summary);
             for (name, value) in extra {
                 it.raw(name, value);
@@ -161,7 +199,8 @@ impl<'a> Scribe<'a> {
             .collect()
     }
 
-    /// Proofs of reasoning are asked for wherever there may be any: what is not stored must be sent back.
+    /// Proofs of reasoning are asked for where the caller knows of reasoning: what is not stored must be sent back. OpenAI's models
+    /// that do not reason refuse to be asked.
     pub(super) fn include(&mut self, it: &mut Object<'_>) {
         let request = self.request;
         let mut include: Vec<Raw> = Vec::new();
@@ -174,7 +213,8 @@ impl<'a> Scribe<'a> {
         let thought = |part: &Part| matches!(part.content, Content::Reasoning { .. });
         let thinks = asked.is_some_and(|asked| asked.enabled != Some(false))
             || request.messages.iter().flat_map(|message| &message.parts).any(thought);
-        if asked.is_some_and(|asked| asked.encrypted) || (thinks && !self.store()) {
+        let wants = asked.is_some_and(|asked| asked.encrypted) || (thinks && !self.store());
+        if wants && (self.own || openai_models::may_reason(self.target.model)) {
             include.push(raw_text(INCLUDE_REASONING));
         }
         if request.logprobs.is_some() && self.tells_logprobs() {

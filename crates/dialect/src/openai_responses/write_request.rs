@@ -8,6 +8,7 @@ use crate::codec::{Memo, Outgoing, Target};
 use crate::field::Field;
 use crate::ir::{Content, Format, Part, Request, Role};
 use crate::loss::{Losses, Unsayable};
+use crate::openai_models;
 use crate::raw::Raw;
 use crate::tool_names::{NameRule, ToolNames};
 use crate::writer::{self, Object};
@@ -38,7 +39,7 @@ pub(super) fn write(request: &Request, target: &Target<'_>, lost: &mut Losses) -
         request,
         target,
         own,
-        breakpoints: own || has_breakpoints(target.model),
+        breakpoints: own || openai_models::takes_cache_marks(target.model),
         lost,
         names: ToolNames::new(NAMES),
         memo: Memo {
@@ -213,42 +214,4 @@ impl<'a> Scribe<'a> {
 
 fn ends_in_call(parts: &[Part]) -> bool {
     matches!(parts.last().map(|part| &part.content), Some(Content::ToolCall { .. }))
-}
-
-/// Whether a model takes `prompt_cache_breakpoint`: GPT-5.6 and later do, all others refuse it.
-fn has_breakpoints(model: &str) -> bool {
-    let name = model.rsplit('/').next().unwrap_or(model);
-    let Some(version) = name.strip_prefix("gpt-") else {
-        return false;
-    };
-    let mut numbers = version
-        .split(|letter: char| !letter.is_ascii_digit())
-        .map(|digits| digits.parse::<u32>().unwrap_or(0));
-    let (major, minor) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    let is_dotted = version
-        .trim_start_matches(|letter: char| letter.is_ascii_digit())
-        .starts_with('.');
-    major > 5 || (major == 5 && is_dotted && minor >= 6)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_new_models_take_marks() {
-        for (model, takes) in [
-            ("gpt-5.6", true),
-            ("openai/gpt-5.6-terra", true),
-            ("gpt-6", true),
-            ("gpt-5", false),
-            ("gpt-5-2026-08-07", false),
-            ("gpt-5.1", false),
-            ("gpt-4.1", false),
-            ("gpt-oss-120b", false),
-            ("o3", false),
-        ] {
-            assert_eq!(has_breakpoints(model), takes, "{model}");
-        }
-    }
 }

@@ -161,3 +161,23 @@ fn what_cannot_be_meant_is_malformed() {
         Err(Malformed::NotJson(_))
     ));
 }
+
+#[test]
+fn what_the_model_said_in_pieces_is_one_again() {
+    // As Google's own chat sends back what it streamed.
+    let request = read(
+        br#"{"contents":[{"role":"user","parts":[{"text":"a"},{"text":"b"}]},{"role":"model","parts":[{"text":"Hel"}]},
+            {"role":"model","parts":[{"text":"lo"}]},{"role":"model","parts":[{"text":"\n\n"}]},
+            {"role":"model","parts":[{"text":"World","thoughtSignature":"c2ln"}]},{"role":"user","parts":[{"text":"c"}]}]}"#,
+    );
+    let texts = |message: &crate::ir::Message| -> Vec<String> {
+        let text = |part: &Part| match &part.content {
+            Content::Text { text, .. } => text.clone(),
+            other => panic!("{other:?}"),
+        };
+        message.parts.iter().map(text).collect()
+    };
+    let all: Vec<_> = request.messages.iter().map(texts).collect();
+    assert_eq!(all, [vec!["a", "b"], vec!["Hello\n\nWorld"], vec!["c"]]);
+    assert!(request.messages[1].parts[0].signature.is_some());
+}

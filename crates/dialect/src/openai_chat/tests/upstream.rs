@@ -291,7 +291,7 @@ fn effort_is_told_in_words() {
                 ..Reasoning::default()
             },
             "gpt-5.2",
-            Some("max"),
+            Some("xhigh"),
         ),
         (
             Reasoning {
@@ -309,6 +309,14 @@ fn effort_is_told_in_words() {
             },
             "qwen3",
             Some("none"),
+        ),
+        (
+            Reasoning {
+                enabled: Some(false),
+                ..Reasoning::default()
+            },
+            "gpt-5",
+            Some("minimal"),
         ),
         (
             Reasoning {
@@ -467,4 +475,43 @@ fn a_choice_among_some_tools_is_made_by_leaving_out_the_others() {
     );
     let native = write(&request, "gpt-5", &Quirks::default()).unwrap().body;
     assert!(native.contains(r#""tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"required","tools":[{"type":"function","function":{"name":"g"}}]}}"#), "{native}");
+}
+
+#[test]
+fn thoughts_go_back_to_who_told_them_in_the_clear() {
+    let thought = |provider: &str, name: &str| Part {
+        signature: Some(Signature {
+            item: Some(crate::signature::PLAIN.to_owned()),
+            ..Signature::made_by(Protocol::OpenaiChat, provider, name)
+        }),
+        ..Content::Reasoning {
+            text: "hm".into(),
+            style: ReasoningStyle::Full,
+            redacted: None,
+        }
+        .into()
+    };
+    let called = || vec![call("1", "f", ToolInput::Json("{}".into()))];
+    let said = || vec![Part::text("a")];
+    // who told them, under which name, what comes after them, what is sent
+    let cases = [
+        ("up", "reasoning_content", called(), Some(r#""reasoning_content":"hm""#)),
+        ("up", "reasoning", called(), Some(r#""reasoning":"hm""#)),
+        // Not a name that thoughts are told under, whoever says so.
+        ("up", "role", called(), Some(r#""reasoning_content":"hm""#)),
+        ("up", "reasoning_content", said(), None),
+        ("other", "reasoning_content", called(), None),
+    ];
+    for (provider, name, after, sent) in cases {
+        let mut request = foreign();
+        let mut parts = vec![thought(provider, name)];
+        parts.extend(after);
+        request.messages.push(Message::new(Role::Assistant, parts));
+        request.messages.push(Message::new(Role::User, vec![Part::text("on")]));
+        let written = write(&request, "m", &Quirks::default()).unwrap();
+        assert_eq!(written.body.contains("\"hm\""), sent.is_some(), "{}", written.body);
+        assert!(sent.is_none_or(|sent| written.body.contains(sent)), "{}", written.body);
+        let is_lost = written.losses.iter().any(|loss| loss.contains("[thinking]"));
+        assert_eq!(is_lost, provider != "up", "{:?}", written.losses);
+    }
 }

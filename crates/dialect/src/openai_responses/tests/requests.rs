@@ -411,6 +411,57 @@ fn proofs_of_others_are_not_sent() {
 }
 
 #[test]
+fn thoughts_of_the_provider_go_back_as_their_summary() {
+    let mut request = from_elsewhere(vec![Part::text("q")]);
+    // As Anthropic's clients bring them back, who do not know of summaries.
+    let thought = Part {
+        signature: Some(Signature::made_by(Protocol::OpenaiResponses, "openai", "mine")),
+        ..Content::Reasoning {
+            text: "t".into(),
+            style: ReasoningStyle::Full,
+            redacted: None,
+        }
+        .into()
+    };
+    request.messages.push(Message::new(Role::Assistant, vec![thought]));
+    request.messages.push(Message::new(Role::User, vec![Part::text("on")]));
+    assert_eq!(
+        sent(&request).0["input"][1].to_string(),
+        r#"{"type":"reasoning","summary":[{"type":"summary_text","text":"t"}],"encrypted_content":"mine"}"#
+    );
+}
+
+#[test]
+fn a_model_is_asked_for_what_it_takes() {
+    // name, effort, effort that is told, whether the temperature is, how many losses are declared
+    let cases = [
+        ("gpt-4.1", Some(Effort::High), None, true, 1),
+        ("gpt-4.1", Some(Effort::None), None, true, 0),
+        ("gpt-5", None, None, false, 1),
+        ("gpt-5", Some(Effort::None), Some("minimal"), false, 2),
+        ("o3", Some(Effort::Minimal), Some("low"), false, 2),
+        ("gpt-5.1", Some(Effort::Minimal), Some("low"), false, 2),
+        ("gpt-5.1", Some(Effort::None), Some("none"), true, 0),
+        ("gpt-5.6", Some(Effort::Max), Some("max"), false, 1),
+        ("qwen3", Some(Effort::Max), Some("max"), true, 0),
+    ];
+    for (model, effort, told, is_free, losses) in cases {
+        let mut request = from_elsewhere(vec![Part::text("q")]);
+        request.model = model.to_owned();
+        request.sampling.temperature = Some(0.5);
+        request.reasoning = effort.map(|effort| Reasoning {
+            effort: Some(effort),
+            ..Reasoning::default()
+        });
+        let (body, lost) = sent(&request);
+        assert_eq!(body["reasoning"]["effort"].as_str(), told, "{model} {effort:?}");
+        assert_eq!(body.get("temperature").is_some(), is_free, "{model} {effort:?}");
+        assert_eq!(body.get("include").is_some(), told.is_some(), "{model} {effort:?}");
+        assert_eq!(lost.len(), losses, "{model} {effort:?} {lost:?}");
+    }
+}
+
+#[test]
 fn providers_that_can_do_less_get_less() {
     let quirks = Quirks {
         json_schema: false,
