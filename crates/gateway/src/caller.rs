@@ -26,6 +26,8 @@ pub type KeyHash = [u8; 32];
 pub struct Caller {
     /// The name in the log.
     pub name: String,
+    /// The group that it belongs to itself; empty for none.
+    pub group: String,
     /// The hash of its key; `None` where it came without one.
     pub key: Option<KeyHash>,
     /// Patterns of the models that may be asked for; `None` for all.
@@ -57,6 +59,7 @@ impl Caller {
     fn new(client: &ClientConfig, key: Option<KeyHash>, scopes: &Scopes) -> Arc<Self> {
         Arc::new(Self {
             name: client.name.clone(),
+            group: client.group.clone().unwrap_or_default(),
             key,
             models: client.models.clone(),
             routes: client.routes.clone(),

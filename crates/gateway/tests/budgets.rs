@@ -41,11 +41,15 @@ fn config(understudy: &Understudy, database: &Path, budget: &str) -> String {
 
 /// A request of gpt-4o that is thought to need somewhat more than [`completion`] says that it did.
 fn chat(more: &str) -> Request {
+    chat_of("key-a", more)
+}
+
+fn chat_of(key: &str, more: &str) -> Request {
     let words = "Somewhat more than ten tokens of a prompt, which is answered by two letters.";
     let body = format!(
         r#"{{"model":"openai/gpt-4o","max_tokens":10,"messages":[{{"role":"user","content":"{words}"}}]{more}}}"#
     );
-    Request::chat(&body).header("authorization", "Bearer key-a")
+    Request::chat(&body).header("authorization", &format!("Bearer {key}"))
 }
 
 fn query(database: &Path, query: &str) -> u64 {
@@ -270,6 +274,39 @@ async fn what_was_spent_is_known_after_its_rows_are_deleted() {
     assert_eq!(gateway.send(&chat("")).await.status, 402);
     assert_eq!(query(&database, "SELECT sum(cost) FROM deleted"), spent);
     assert!(spent > COST);
+}
+
+#[tokio::test]
+async fn a_group_has_spent_what_those_spent_who_have_left_it() {
+    let understudy = Understudy::start(completion()).await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("kept.db");
+    let groups = "[[groups]]\nname = 'above'\nbudget = { usd = 0.0004, per = 'total' }\n\
+        [[groups]]\nname = 'team'\ngroup = 'above'\n\
+        [[groups]]\nname = 'others'\nbudget = { usd = 0.0004, per = 'month' }\n\
+        [[clients]]\nname = 'b'\nkey = 'key-b'\ngroup = 'team'";
+    let with = |client: &str| config(&understudy, &database, client);
+    let before = with(&format!("group = 'team'\n{groups}"));
+    let mut gateway = Gateway::start(&before);
+    while gateway.send(&chat("")).await.status == 200 {}
+    gateway.signal("TERM");
+    gateway.ended().await;
+    // One has moved to another group; the other stays, and so does what both have spent, with their rows or without.
+    let moved = with(&format!("group = 'others'\n{groups}"));
+    let forgetful = moved.replace("[store]", "[store]\nmax_age = '1ms'");
+    for config in [&moved, &forgetful, &moved] {
+        let mut gateway = Gateway::start(config);
+        assert_eq!(gateway.send(&chat_of("key-b", "")).await.status, 402);
+        assert_eq!(gateway.send(&chat("")).await.status, 200);
+        let is_empty = || query(&database, "SELECT count(*) FROM requests WHERE client_group = 'team'") == 0;
+        if config == &forgetful {
+            support::until(is_empty, || "old rows are still there".to_owned()).await;
+        }
+        gateway.signal("TERM");
+        gateway.ended().await;
+    }
+    let of_team = "SELECT sum(cost) FROM deleted WHERE client = 'a' AND client_group = 'team'";
+    assert!(query(&database, of_team) > COST);
 }
 
 #[test]

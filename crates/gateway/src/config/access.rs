@@ -24,7 +24,7 @@ pub struct AccessConfig {
     pub allow_anonymous: bool,
     /// There may be others with keys who are not known yet.
     pub is_incomplete: bool,
-    /// The groups, for clients that are not in the file.
+    /// The groups, also for clients that are not in the file.
     pub groups: Vec<Group>,
 }
 
@@ -33,6 +33,8 @@ pub struct AccessConfig {
 pub struct ClientConfig {
     /// The name.
     pub name: String,
+    /// The group that it belongs to itself.
+    pub group: Option<String>,
     /// Patterns of the models that may be asked for; `None` for all.
     pub models: Option<Vec<String>>,
     /// What may be asked of them; `None` for everything.
@@ -70,6 +72,12 @@ impl AccessConfig {
         self.all().flat_map(|client| &client.levels).map(|level| &level.limits)
     }
 
+    /// The scopes of a group and of those above it.
+    pub fn scopes_of(&self, group: &Group) -> Vec<String> {
+        let chain = chain(Some(&group.name), &self.groups).unwrap_or_default();
+        chain.into_iter().map(group_scope).collect()
+    }
+
     /// Whether nobody is limited.
     pub fn is_unlimited(&self) -> bool {
         self.limits().all(Limits::is_empty)
@@ -94,13 +102,14 @@ impl ClientConfig {
             limits: own,
         }];
         levels.extend(chain.iter().map(|group| LevelConfig {
-            scope: format!("group:{}", group.name),
+            scope: group_scope(group),
             // What is wrong with them is told where they are checked themselves.
             limits: limits(Said::from(*group), &mut Vec::new()),
         }));
         let from_group = chain.iter();
         Ok(Self {
             name: client.name.clone(),
+            group: client.group.clone(),
             models: client
                 .models
                 .clone()
@@ -122,6 +131,10 @@ impl ClientConfig {
             levels,
         })
     }
+}
+
+fn group_scope(group: &Group) -> String {
+    format!("group:{}", group.name)
 }
 
 /// The groups of a client, from its own to the one above all.

@@ -137,8 +137,7 @@ impl Entry {
             kept.client.clone_from(&caller.name);
         }
         if let Some(account) = self.account() {
-            account.called_with(caller.key);
-            account.tagged(&caller.tags);
+            account.called_by(caller);
         }
     }
 

@@ -13,7 +13,7 @@ use super::record::{ANSWERED, Attempt, Attempts, Record, Tokens};
 use super::{Ledger, unix_milliseconds};
 use crate::answer::Answer;
 use crate::ask::{Ask, Way};
-use crate::caller::KeyHash;
+use crate::caller::{Caller, KeyHash};
 use crate::course::{Outcome, Turn};
 use crate::failure::Blame;
 use crate::keys::Reason;
@@ -38,6 +38,7 @@ pub struct Account {
     dialect: Dialect,
     streamed: bool,
     route: String,
+    group: String,
     tags: String,
     client_key: Option<KeyHash>,
     waited: Option<u64>,
@@ -99,6 +100,7 @@ impl Account {
             dialect,
             streamed: false,
             route: String::new(),
+            group: String::new(),
             tags: tags.collect::<Vec<_>>().join(","),
             client_key: None,
             waited: None,
@@ -110,9 +112,11 @@ impl Account {
         }
     }
 
-    /// Notes the key that the request came with.
-    pub fn called_with(&mut self, key: Option<KeyHash>) {
-        self.client_key = key;
+    /// Notes who calls.
+    pub fn called_by(&mut self, caller: &Caller) {
+        self.client_key = caller.key;
+        self.group.clone_from(&caller.group);
+        self.tagged(&caller.tags);
     }
 
     /// Notes words of the caller's.
@@ -191,6 +195,7 @@ impl Account {
             request: closing.request.into(),
             time: self.time,
             client: closing.client.into(),
+            client_group: self.group.as_str().into(),
             method: self.method,
             path: closing.path.into(),
             dialect: self.dialect.name().into(),

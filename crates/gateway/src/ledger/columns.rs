@@ -34,8 +34,9 @@ pub const OWN_COLUMNS: [&str; 19] = [
 ];
 
 /// The columns that many requests have in common, in the order of [`Record::shared_values`].
-pub const SHARED_COLUMNS: [&str; 19] = [
+pub const SHARED_COLUMNS: [&str; 20] = [
     "client",
+    "client_group",
     "method",
     "path",
     "dialect",
@@ -122,6 +123,7 @@ impl<'a> Record<'a> {
         let text = |text: &Cow<'a, str>| Value::text(text.clone());
         [
             text(&self.client),
+            text(&self.client_group),
             text(&self.method),
             text(&self.path),
             text(&self.dialect),

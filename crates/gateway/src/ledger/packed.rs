@@ -62,7 +62,7 @@ struct Shared {
 /// Of that, all but the texts and the attempts: there are the lengths of the texts, in their order.
 #[derive(Debug, PartialEq)]
 struct Shape {
-    texts: [Length; 10],
+    texts: [Length; 11],
     error: Option<Length>,
     streamed: bool,
     estimated: bool,
@@ -192,7 +192,20 @@ impl Packed {
         let mut texts = self.texts.get(shared.texts.clone()).unwrap_or_default();
         let mut next = |length| first_of(&mut texts, length);
         let Shape {
-            texts: [client, method, path, dialect, asked, model, lost, tags, route, fault],
+            texts:
+                [
+                    client,
+                    client_group,
+                    method,
+                    path,
+                    dialect,
+                    asked,
+                    model,
+                    lost,
+                    tags,
+                    route,
+                    fault,
+                ],
             error,
             streamed,
             estimated,
@@ -202,6 +215,7 @@ impl Packed {
         } = shared.shape;
         for (text, length) in [
             (&mut record.client, client),
+            (&mut record.client_group, client_group),
             (&mut record.method, method),
             (&mut record.path, path),
             (&mut record.dialect, dialect),
@@ -258,9 +272,10 @@ impl Asked {
     }
 }
 
-fn texts_of_request<'t>(record: &'t Record<'_>) -> [&'t str; 10] {
+fn texts_of_request<'t>(record: &'t Record<'_>) -> [&'t str; 11] {
     [
         &record.client,
+        &record.client_group,
         &record.method,
         &record.path,
         &record.dialect,
@@ -314,7 +329,7 @@ mod tests {
     }
 
     fn record() -> impl Strategy<Value = Record<'static>> {
-        let texts = any::<[String; 11]>();
+        let texts = any::<[String; 12]>();
         let truths = any::<[bool; 3]>();
         let numbers = any::<(u64, u16, u64, [Option<u64>; 3])>();
         let rest = any::<(Option<String>, Option<u64>, Option<[u8; 32]>)>();
@@ -323,6 +338,7 @@ mod tests {
             let [
                 request,
                 client,
+                client_group,
                 method,
                 path,
                 dialect,
@@ -339,6 +355,7 @@ mod tests {
             Record {
                 request,
                 client,
+                client_group,
                 method,
                 path,
                 dialect,

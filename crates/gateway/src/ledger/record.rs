@@ -27,6 +27,7 @@ pub struct Record<'a> {
     pub request: Cow<'a, str>,
     pub time: u64,
     pub client: Cow<'a, str>,
+    pub client_group: Cow<'a, str>,
     pub method: Cow<'a, str>,
     pub path: Cow<'a, str>,
     pub dialect: Cow<'a, str>,
@@ -101,6 +102,7 @@ impl Record<'_> {
         let texts = [
             &mut self.request,
             &mut self.client,
+            &mut self.client_group,
             &mut self.path,
             &mut self.asked,
             &mut self.model,

@@ -66,24 +66,20 @@ impl Past {
 
     /// Notes all of it where it counts: with each client, and with its groups.
     pub fn restore(&self, scopes: &Scopes, access: &AccessConfig, now: Now) {
-        let by_name = levels_by_name(access);
-        let levels = |client: &str| by_name.get(client).copied().unwrap_or_default().iter();
+        let places = Places::of(access);
         for (length, pieces) in &self.windows {
             for piece in pieces {
                 let time = (piece.first, piece.last.max(piece.first));
-                for level in levels(&piece.client) {
-                    let scope = scopes.scope(&level.scope);
+                for scope in places.scopes(&piece.client, &piece.group) {
+                    let scope = scopes.scope(scope);
                     scope.lock().restore_window(*length, piece.requests, piece.tokens, time);
                 }
             }
         }
         for (period, clients) in &self.spent {
-            for Spent { client, cost } in clients {
-                for level in levels(client) {
-                    scopes
-                        .scope(&level.scope)
-                        .lock()
-                        .restore_spent(*period, *cost, now.unix);
+            for Spent { client, group, cost } in clients {
+                for scope in places.scopes(client, group) {
+                    scopes.scope(scope).lock().restore_spent(*period, *cost, now.unix);
                 }
             }
         }
@@ -91,12 +87,12 @@ impl Past {
 
     /// What was spent, with each client and with its groups.
     pub fn totals(&self, access: &AccessConfig) -> Vec<Total> {
-        let by_name = levels_by_name(access);
+        let places = Places::of(access);
         let mut totals: HashMap<(&str, Period), u64> = HashMap::new();
         for (period, clients) in &self.spent {
-            for Spent { client, cost } in clients {
-                for level in by_name.get(client.as_str()).copied().unwrap_or_default() {
-                    let total = totals.entry((&level.scope, *period)).or_default();
+            for Spent { client, group, cost } in clients {
+                for scope in places.scopes(client, group) {
+                    let total = totals.entry((scope, *period)).or_default();
                     *total = total.saturating_add(*cost);
                 }
             }
@@ -112,10 +108,35 @@ impl Past {
     }
 }
 
-/// Where what a client consumed is counted. Several keys of one name are one client.
-fn levels_by_name(access: &AccessConfig) -> HashMap<&str, &[LevelConfig]> {
-    access
-        .all()
-        .map(|client| (client.name.as_str(), client.levels.as_slice()))
-        .collect()
+/// Where what clients consumed is counted now.
+struct Places<'a> {
+    /// Several keys of one name are one client.
+    clients: HashMap<&'a str, &'a [LevelConfig]>,
+    /// The scopes of each group, and of those above it.
+    groups: HashMap<&'a str, Vec<String>>,
+}
+
+impl<'a> Places<'a> {
+    fn of(access: &'a AccessConfig) -> Self {
+        let clients = access.all();
+        let groups = access.groups.iter();
+        Self {
+            clients: clients
+                .map(|client| (client.name.as_str(), client.levels.as_slice()))
+                .collect(),
+            groups: groups
+                .map(|group| (group.name.as_str(), access.scopes_of(group)))
+                .collect(),
+        }
+    }
+
+    /// The scopes of what a client consumed as a member of a group: its own, if there is still such a client, and those of the
+    /// group, whoever belongs to it now. What has no group counts where the client belongs now.
+    fn scopes(&self, client: &str, group: &str) -> impl Iterator<Item = &str> {
+        let levels = self.clients.get(client).copied().unwrap_or_default();
+        let levels = levels.iter().map(|level| level.scope.as_str());
+        let count = if group.is_empty() { usize::MAX } else { 1 };
+        let groups = self.groups.get(group).into_iter().flatten();
+        levels.take(count).chain(groups.map(String::as_str))
+    }
 }

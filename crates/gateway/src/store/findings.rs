@@ -54,6 +54,8 @@ pub struct Usage {
 pub struct Consumed {
     /// The client.
     pub client: String,
+    /// The group that it belonged to; empty for none, or for one that was not written down.
+    pub group: String,
     /// Requests that somebody was asked.
     pub requests: u64,
     /// Tokens of their prompts and answers.
@@ -69,6 +71,8 @@ pub struct Consumed {
 pub struct Spent {
     /// The client.
     pub client: String,
+    /// The group that it belonged to; empty for none, or for one that was not written down.
+    pub group: String,
     /// In nano-dollars.
     pub cost: u64,
 }
@@ -328,6 +332,7 @@ impl From<&Row> for Consumed {
     fn from(row: &Row) -> Self {
         Self {
             client: row.text("client"),
+            group: row.text("client_group"),
             requests: row.count("requests"),
             tokens: row.count("tokens"),
             first: row.count("first"),
@@ -340,6 +345,7 @@ impl From<&Row> for Spent {
     fn from(row: &Row) -> Self {
         Self {
             client: row.text("client"),
+            group: row.text("client_group"),
             cost: row.count("cost"),
         }
     }

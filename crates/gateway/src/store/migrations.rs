@@ -5,7 +5,7 @@
 ///
 /// Ids are made here, not by the database (`crate::ledger::ids`): a row that is written again is known by its id. They
 /// grow with time, so that they serve as the index by time.
-pub const MIGRATIONS: [Migration; 11] = [
+pub const MIGRATIONS: [Migration; 12] = [
     Migration::Both(LEDGER),
     Migration::Both(MORE_OF_REQUESTS),
     Migration::Postgres(NODES),
@@ -17,6 +17,7 @@ pub const MIGRATIONS: [Migration; 11] = [
     Migration::Both(ATTEMPTS_IN_REQUESTS),
     Migration::Postgres(NODES_OF_ATTEMPTS),
     Migration::Both(FOUND_BY_TIME),
+    Migration::Both(GROUPS),
 ];
 
 /// A step. Databases that it is not for count it too.
@@ -192,4 +193,19 @@ const FOUND_BY_TIME: &str = "
     ALTER TABLE requests ADD COLUMN found_by_time INTEGER NOT NULL DEFAULT 0; -- whether that is so; else the index has the row
     DROP INDEX requests_by_request;
     CREATE INDEX requests_by_request ON requests (request) WHERE found_by_time = 0;
+";
+
+/// The group that a client belonged to then: its budget is spent also by those who have left it, or are no more.
+const GROUPS: &str = "
+    ALTER TABLE requests ADD COLUMN client_group TEXT;
+    ALTER TABLE deleted RENAME TO deleted_by_client;
+    CREATE TABLE deleted (
+        client       TEXT NOT NULL,
+        client_group TEXT NOT NULL,
+        day          INTEGER NOT NULL, -- in days since 1970, in UTC; 0 for all that are no longer of any month that it may be
+        cost         INTEGER NOT NULL, -- in nano-dollars
+        PRIMARY KEY (client, client_group, day)
+    ) WITHOUT ROWID;
+    INSERT INTO deleted SELECT client, '', day, cost FROM deleted_by_client;
+    DROP TABLE deleted_by_client;
 ";

@@ -202,11 +202,11 @@ pub fn content(id: i64) -> Query {
     query
 }
 
-/// What each client consumed after a moment, in pieces of so many milliseconds, the oldest first. Only requests count that
+/// What each client consumed after a moment, as a member of each of its groups, in pieces of so many milliseconds, the oldest first. Only requests count that
 /// somebody was asked, now or when their answer was kept.
 pub fn consumed(since: u64, piece: u64) -> Query {
     let mut query = Query::new(
-        "SELECT client, count(*) AS requests, min(time) AS first, max(time) AS last,
+        "SELECT client, coalesce(client_group, '') AS client_group, count(*) AS requests, min(time) AS first, max(time) AS last,
             CAST(coalesce(sum(input + cached + cache_write + audio_input + image_input + output + reasoning + audio_output), 0)
                 AS BIGINT) AS tokens
          FROM requests WHERE (attempts > 0 OR from_cache = 1) AND client IS NOT NULL"
@@ -217,14 +217,14 @@ pub fn consumed(since: u64, piece: u64) -> Query {
         ..Scope::default()
     });
     let piece = query.place(Value::count(piece.max(1)));
-    let _ = write!(query.sql, " GROUP BY client, time / {piece} ORDER BY first");
+    let _ = write!(query.sql, " GROUP BY 1, 2, time / {piece} ORDER BY first");
     query
 }
 
-/// What each client spent since a moment, in nano-dollars. Of what was deleted only whole days are known.
+/// What each client spent since a moment, as a member of each of its groups, in nano-dollars. Of what was deleted only whole days are known.
 pub fn spent(since: u64) -> Query {
-    let sum = "SELECT client, CAST(sum(cost) AS BIGINT) AS cost FROM (
-            SELECT client, cost FROM requests WHERE cost > 0 AND client IS NOT NULL";
+    let sum = "SELECT client, client_group, CAST(sum(cost) AS BIGINT) AS cost FROM (
+            SELECT client, coalesce(client_group, '') AS client_group, cost FROM requests WHERE cost > 0 AND client IS NOT NULL";
     let mut query = Query::new(sum.to_owned());
     query.only(&Scope {
         since: Some(since),
@@ -233,21 +233,21 @@ pub fn spent(since: u64) -> Query {
     let day = query.place(Value::count(since.div_ceil(DAY)));
     let _ = write!(
         query.sql,
-        " UNION ALL SELECT client, cost FROM deleted WHERE day >= {day}) AS spent GROUP BY client"
+        " UNION ALL SELECT client, client_group, cost FROM deleted WHERE day >= {day}) AS spent GROUP BY 1, 2"
     );
     query
 }
 
-/// What is done before rows up to an id, `$1`, are deleted: their costs are added up by client and day, and those of days that
-/// are no longer of the same month as the last of these rows, by client alone. So there are few sums, and budgets of all periods
+/// What is done before rows up to an id, `$1`, are deleted: their costs are added up by client, group and day, and those of
+/// days that are no longer of the same month as the last of these rows, by client and group alone. So there are few sums, and budgets of all periods
 /// of a day or more find theirs.
 pub const REMEMBER: [&str; 3] = [
-    "INSERT INTO deleted SELECT client, time / 86400000, CAST(sum(cost) AS BIGINT) FROM requests
-     WHERE id <= $1 AND cost > 0 AND client IS NOT NULL GROUP BY 1, 2
-     ON CONFLICT (client, day) DO UPDATE SET cost = deleted.cost + excluded.cost",
-    "INSERT INTO deleted SELECT client, 0, CAST(sum(cost) AS BIGINT) FROM deleted
-     WHERE day > 0 AND day < (SELECT max(time) / 86400000 - 31 FROM requests WHERE id <= $1) GROUP BY client
-     ON CONFLICT (client, day) DO UPDATE SET cost = deleted.cost + excluded.cost",
+    "INSERT INTO deleted SELECT client, coalesce(client_group, ''), time / 86400000, CAST(sum(cost) AS BIGINT) FROM requests
+     WHERE id <= $1 AND cost > 0 AND client IS NOT NULL GROUP BY 1, 2, 3
+     ON CONFLICT (client, client_group, day) DO UPDATE SET cost = deleted.cost + excluded.cost",
+    "INSERT INTO deleted SELECT client, client_group, 0, CAST(sum(cost) AS BIGINT) FROM deleted
+     WHERE day > 0 AND day < (SELECT max(time) / 86400000 - 31 FROM requests WHERE id <= $1) GROUP BY 1, 2
+     ON CONFLICT (client, client_group, day) DO UPDATE SET cost = deleted.cost + excluded.cost",
     "DELETE FROM deleted
      WHERE day > 0 AND day < (SELECT max(time) / 86400000 - 31 FROM requests WHERE id <= $1)",
 ];
