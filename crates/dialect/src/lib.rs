@@ -11,7 +11,6 @@
 
 mod complaint;
 mod date;
-mod gemini_address;
 mod json;
 mod openai_models;
 mod stream_error;
@@ -34,6 +33,8 @@ pub mod field;
 pub mod frame;
 pub mod gauge;
 pub mod gemini;
+pub mod gemini_address;
+pub mod gemini_names;
 pub mod generated;
 pub mod handle;
 pub mod images;

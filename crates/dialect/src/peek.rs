@@ -217,6 +217,13 @@ impl Model<'_> {
     }
 }
 
+impl Name {
+    /// The name as a JSON string.
+    pub(crate) fn literal(&self) -> &[u8] {
+        &self.literal
+    }
+}
+
 impl From<&str> for Name {
     fn from(plain: &str) -> Self {
         Self {

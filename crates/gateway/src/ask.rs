@@ -10,9 +10,9 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Method};
 use bytes::Bytes;
 use mynah_dialect::codec::Address;
-use mynah_dialect::peek::{Gist, Model};
+use mynah_dialect::peek::{Gist, Model, Name};
 use mynah_dialect::splice::{Edit, splice};
-use mynah_dialect::{Dialect, Protocol, continuation, multipart};
+use mynah_dialect::{Dialect, Protocol, continuation, gemini_address, gemini_names, multipart};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::time::Instant;
 
@@ -253,7 +253,7 @@ impl Ask<'_> {
     /// The path and query of this at a target.
     pub fn path_for(&self, target: &Target, base: &BaseUrl, credential: &Credential) -> Result<CallPath, Failure> {
         if self.model_in_path.is_some() {
-            let path = format!("/models/{}:{}", utf8_percent_encode(&target.model, SEGMENT), self.path);
+            let path = gemini_address::method(&target.model, self.path);
             return at(target, base, credential, &path, self.query);
         }
         at(target, base, credential, self.path, self.query)
@@ -352,8 +352,7 @@ impl<'a> AskBody<'a> {
             Self::Json(bytes, gist) => {
                 // Few bodies need more.
                 let mut edits: Vec<Edit> = Vec::with_capacity(2);
-                let model = gist.model.as_ref();
-                edits.extend(model.and_then(|model| model.replaced_by(&target.name_on_the_wire())));
+                edits.extend(renamed(bytes, gist, target, operation));
                 if operation.is_some_and(|operation| operation.streamed && operation.dialect() != Dialect::Gemini) {
                     edits.extend(gist.streamed());
                 }
@@ -379,6 +378,19 @@ impl<'a> AskBody<'a> {
             Self::Opaque(bytes) => (CallBody::Held(vec![(*bytes).clone()]), false),
             Self::Streamed(body) => (CallBody::Streamed(lock(body).take()), false),
         }
+    }
+}
+
+/// The edit that names the model as a target knows it.
+fn renamed(bytes: &[u8], gist: &Gist<'_>, target: &Target, operation: Option<Operation>) -> Option<Edit> {
+    let (model, name) = (gist.model.as_ref(), target.name_on_the_wire());
+    if operation.is_none_or(|operation| operation.dialect() != Dialect::Gemini) {
+        return model?.replaced_by(&name);
+    }
+    let name = Name::from(gemini_address::resource(&name.plain).as_str());
+    match operation?.speech {
+        Speech::Count(_) | Speech::Embeddings(_) => gemini_names::renamed(bytes, model, &name),
+        _ => model?.replaced_by(&name),
     }
 }
 

@@ -59,6 +59,41 @@ async fn geminis_paths_are_understood_however_they_are_written() {
 }
 
 #[tokio::test]
+async fn a_body_of_geminis_names_the_model_that_its_path_names() {
+    let up = Understudy::start(Reply::json(&json!({}))).await.unwrap();
+    let config = provider("up", "gemini", &up.url()) + "[models.emb]\ntargets = ['up/gemini-embedding-001']\n";
+    let gateway = Gateway::start(&config);
+    let (batch, one) = (
+        r#"{"requests": [{"model":"MODEL","content":{}},{"content":{}}, {"model":"MODEL"}]}"#,
+        r#"{"content":{"parts":[{"text":"x"}]}, "model" : "MODEL" }"#,
+    );
+    let count = r#"{"generateContentRequest":{"contents":[],"model":"MODEL"}}"#;
+    for (asked, sent) in [
+        ("up/gemini-embedding-001", "models/gemini-embedding-001"),
+        ("emb", "models/gemini-embedding-001"),
+        ("up/tunedModels/mine", "tunedModels/mine"),
+    ] {
+        for (verb, body) in [
+            ("batchEmbedContents", batch),
+            ("embedContent", one),
+            ("countTokens", count),
+            ("generateContent", one),
+        ] {
+            // As the SDKs say it, and as it is right already.
+            for said in [format!("models/{asked}"), sent.to_owned()] {
+                up.clear();
+                let body = |model: &str| body.replace("MODEL", model);
+                let request = Request::post(&format!("/v1beta/models/{asked}:{verb}"), &body(&said));
+                assert_eq!(gateway.send(&request).await.status, 200, "{asked} {verb}");
+                let received = up.wait_received(1).await;
+                assert_eq!(received[0].target, format!("/v1beta/{sent}:{verb}"));
+                assert_eq!(received[0].text(), body(sent));
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_key_in_the_query_goes_nowhere() {
     let up = strict(Script::new()).await;
     let mut config = format!("[log]\nlevel = 'debug'\nrequests = true\n{CLIENT}");

@@ -173,7 +173,7 @@ fn joined(pieces: &[Piece]) -> String {
 }
 
 fn gemini(request: &Request, inputs: &[Input], model: &str, it: &mut Object<'_>) {
-    let model = format!("models/{}", gemini_address::bare(model));
+    let model = gemini_address::resource(model);
     it.array("requests", |it| {
         for input in inputs {
             it.object(|it| {

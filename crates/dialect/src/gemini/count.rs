@@ -2,8 +2,9 @@
 
 use super::read_request;
 use super::spelling::{count, member};
-use super::write_request::{self, Draft};
+use super::write_request::Draft;
 use crate::codec::{Address, Malformed, Outgoing, Target};
+use crate::gemini_address;
 use crate::ir::Request;
 use crate::loss::{Losses, Unsayable};
 use crate::tree::Node;
@@ -25,16 +26,15 @@ pub(super) fn write_count_request(
     lost: &mut Losses,
 ) -> Result<Outgoing, Unsayable> {
     let draft = Draft::of(request, target, lost)?;
-    let model = target.model.strip_prefix("models/").unwrap_or(target.model);
     let mut body = Vec::new();
     writer::object(&mut body, |it| {
         it.object("generateContentRequest", |it| {
-            it.text("model", &format!("models/{model}"));
+            it.text("model", &gemini_address::resource(target.model));
             draft.write(it);
         });
     });
     Ok(Outgoing {
-        path: write_request::path(target.model, "countTokens"),
+        path: gemini_address::method(target.model, "countTokens"),
         headers: Vec::new(),
         body,
         memo: draft.into_memo(),

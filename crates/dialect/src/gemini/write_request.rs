@@ -1,7 +1,5 @@
 //! Writes a request.
 
-use std::fmt::Write as _;
-
 use super::models::Model;
 use super::spelling::under;
 use super::turns::{self, Turn};
@@ -9,6 +7,7 @@ use super::write_tools::{NAMES, Tools};
 use super::{words, write_config, write_content};
 use crate::codec::{Memo, Outgoing, Target};
 use crate::field::Field;
+use crate::gemini_address;
 use crate::ir::{Content, Extra, Format, Request};
 use crate::loss::{Losses, Unsayable};
 use crate::protocol::Protocol;
@@ -28,31 +27,11 @@ pub(super) fn write_request(request: &Request, target: &Target<'_>, lost: &mut L
         "generateContent"
     };
     Ok(Outgoing {
-        path: path(target.model, method),
+        path: gemini_address::method(target.model, method),
         headers: Vec::new(),
         body,
         memo: draft.into_memo(),
     })
-}
-
-/// The path of a method of a model.
-pub(super) fn path(model: &str, method: &str) -> String {
-    let (collection, name) = match model.strip_prefix("tunedModels/") {
-        Some(name) => ("tunedModels", name),
-        None => ("models", model.strip_prefix("models/").unwrap_or(model)),
-    };
-    let mut path = format!("/{collection}/");
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~@".contains(&byte) {
-            path.push(char::from(byte));
-        } else {
-            // Writing to a string does not fail.
-            let _ = write!(path, "%{byte:02X}");
-        }
-    }
-    path.push(':');
-    path.push_str(method);
-    path
 }
 
 /// A request that is laid out.
