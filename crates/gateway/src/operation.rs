@@ -105,12 +105,15 @@ impl Operation {
     }
 }
 
-/// What a path of Gemini's asks for: `/v1beta/models/MODEL:VERB`. The colon may be encoded, the model have slashes.
+/// What a path of Gemini's asks for: `/v1beta/models/MODEL:VERB`. The colon may be encoded, the model have slashes; Vercel's
+/// SDK leaves `models/` out where it has.
 fn gemini(path: &str) -> Option<(Operation, Cow<'_, str>)> {
-    let below = path.strip_prefix("/v1beta/").or_else(|| path.strip_prefix("/v1/"))?;
-    if !below.starts_with("models/") && !below.starts_with("tunedModels/") {
-        return None;
-    }
+    let below = path.strip_prefix("/v1beta/").or_else(|| {
+        // Below `/v1` are also the routes of others.
+        let path = path.strip_prefix("/v1")?;
+        let is_geminis = path.starts_with("/models/") || Kind::of(path).is_none();
+        path.strip_prefix('/').filter(|_| is_geminis)
+    })?;
     let decoded = percent_decode_str(below).decode_utf8().ok()?;
     let (model, verb) = decoded.rsplit_once(':')?;
     let operation = GEMINI.into_iter().find(|operation| operation.path == verb)?;
@@ -224,12 +227,33 @@ mod tests {
                 "generateContent",
                 "llama3:8b",
             ),
+            (
+                "/v1beta/openai/gpt-5:generateContent",
+                "generateContent",
+                "openai/gpt-5",
+            ),
+            (
+                "/v1/openai%2Fgpt-5:streamGenerateContent",
+                "streamGenerateContent",
+                "openai/gpt-5",
+            ),
+            ("/v1/tunedModels/t:predict", "predict", "tunedModels/t"),
         ] {
             let (operation, named) = Operation::at(path).unwrap();
             assert_eq!((operation.path, named.as_deref()), (verb, Some(model)), "{path}");
         }
         assert_eq!(Operation::at("/v1beta/models/a:unheardOf"), None);
         assert_eq!(Operation::at("/v1/models/gemini-3-pro"), None);
+        assert_eq!(Operation::at("/v1beta/openai/gpt-5:unheardOf"), None);
+        assert_eq!(Operation::at("/v2/openai/gpt-5:generateContent"), None);
+    }
+
+    #[test]
+    fn no_path_of_geminis_lies_below_another_route() {
+        for family in FAMILIES {
+            assert_eq!(Operation::at(&format!("/v1{family}/a:predict")), None, "{family}");
+        }
+        assert_eq!(Operation::at("/v1/messages/batches/a:predict"), None);
     }
 
     #[test]

@@ -28,6 +28,8 @@ async fn geminis_paths_are_understood_however_they_are_written() {
         "/v1beta/models/up%2Fgemini-3-pro:generateContent",
         "/v1beta/models/up/gemini-3-pro%3AgenerateContent",
         "/v1/models/models%2Fup%2Fgemini-3-pro%3AgenerateContent",
+        "/v1beta/up/gemini-3-pro:generateContent",
+        "/v1/up/gemini-3-pro:generateContent",
         "/v1beta/models/gemini-3-pro:generateContent",
     ] {
         let request = Request::post(asked, &body).header("x-mynah-provider", "up");
@@ -43,8 +45,12 @@ async fn geminis_paths_are_understood_however_they_are_written() {
             "/v1beta/models/gemini-3-pro:generateContent"
         );
     }
+    // Web pages take another way to the same place.
+    let page = Request::post("/v1beta/up/gemini-3-pro:generateContent", &body).header("origin", "http://localhost");
+    assert_eq!(gateway.send(&page).await.status, 200);
     for asked in [
         "/v1beta/models/up/m:unheardOf",
+        "/v1beta/up/m:unheardOf",
         "/v1beta/models/up/m",
         "/v1beta/models/up/%ff:generateContent",
     ] {
@@ -55,7 +61,7 @@ async fn geminis_paths_are_understood_however_they_are_written() {
             "{asked}"
         );
     }
-    assert_eq!(up.received().len(), 7);
+    assert_eq!(up.received().len(), 10);
 }
 
 #[tokio::test]

@@ -198,8 +198,11 @@ async fn pass_through(State(app): State<Arc<App>>, request: Request<Body>) -> Re
     passing::pass_through(app, below, request).await
 }
 
-/// A path that is unknown here.
+/// A path that the router does not know: one of Gemini's that has only the model in it, or one that is unknown here.
 async fn other_path(state: State<Arc<App>>, request: Request<Body>) -> Response {
+    if request.method() == Method::POST && Operation::at(request.uri().path()).is_some() {
+        return operate(state, request).await;
+    }
     if is_passed_on(&state, &request) {
         return pass_through(state, request).await;
     }
