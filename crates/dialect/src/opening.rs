@@ -97,10 +97,7 @@ fn judge(block: &[u8]) -> Opening {
     };
     let named_error = || (frame.event == b"error").then(|| status_of(&event));
     if let Some(status) = error_status(&event).or_else(named_error) {
-        return Opening::Error(StreamError {
-            status,
-            body: data.into_owned(),
-        });
+        return Opening::Error(StreamError::of_event(status, &event, data.into_owned()));
     }
     if !event.is_object() && !event.is_array() {
         Opening::Malformed("an event that is no object")

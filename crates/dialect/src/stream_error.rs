@@ -2,6 +2,9 @@
 
 use serde_json::Value;
 
+use crate::codec::{ClientSide as _, UpstreamSide as _};
+use crate::openai_responses::OpenaiResponses;
+
 /// An error that arrived in place of an answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StreamError {
@@ -11,6 +14,30 @@ pub struct StreamError {
     pub body: Vec<u8>,
 }
 
+impl StreamError {
+    /// The error that an event tells of; `data` is the event.
+    pub(crate) fn of_event(status: u16, event: &Value, data: Vec<u8>) -> Self {
+        let body = match responses_error(event) {
+            Some(error) => {
+                let error = OpenaiResponses.read_error(status, error.to_string().as_bytes());
+                OpenaiResponses.write_error(&error, "").1
+            }
+            None => data,
+        };
+        Self { status, body }
+    }
+}
+
+/// The error in an event of the Responses API, which outside of streams is told in another form
+/// (<https://platform.openai.com/docs/api-reference/responses-streaming>).
+fn responses_error(event: &Value) -> Option<&Value> {
+    match event["type"].as_str() {
+        Some("error") if event["error"].is_null() => Some(event),
+        Some("response.failed") => Some(&event["response"]["error"]),
+        _ => None,
+    }
+}
+
 /// What an error is whose kind is not told.
 pub(crate) const UNEXPLAINED: u16 = 502;
 
@@ -18,12 +45,11 @@ pub(crate) const UNEXPLAINED: u16 = 502;
 pub(crate) fn error_status(event: &Value) -> Option<u16> {
     // Google's endpoints put it into an array.
     let event = event.get(0).unwrap_or(event);
-    let error = match event["type"].as_str() {
-        Some("error") if event["error"].is_null() => event,
-        Some("response.failed") => &event["response"]["error"],
+    let error = match responses_error(event) {
+        Some(error) => error,
         // vLLM
-        _ if event["object"] == "error" => event,
-        _ => &event["error"],
+        None if event["object"] == "error" => event,
+        None => &event["error"],
     };
     if error.is_null() || error == false || error == "" {
         return None;

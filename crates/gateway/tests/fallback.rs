@@ -145,6 +145,23 @@ async fn an_error_in_place_of_a_stream_has_its_true_status() {
 }
 
 #[tokio::test]
+async fn a_response_that_fails_at_once_is_an_error_of_openais() {
+    let events = [
+        r#"{"type":"response.created","response":{"id":"resp_1","error":null}}"#,
+        r#"{"type":"response.failed","response":{"id":"resp_1","error":{"code":"rate_limit_exceeded","message":"slow down"}}}"#,
+    ];
+    let up = Understudy::start(Reply::stream(events.map(|event| format!("data: {event}\n\n"))))
+        .await
+        .unwrap();
+    let gateway = Gateway::start(&format!("[providers.up]\nkind = 'openai'\nbase_url = '{}'\n", up.url()));
+    let request = Request::post("/v1/responses", r#"{"model":"up/m","input":"hello","stream":true}"#);
+    let reply = gateway.send(&request).await;
+    let expected =
+        r#"{"error":{"message":"slow down","type":"rate_limit_error","param":null,"code":"rate_limit_exceeded"}}"#;
+    assert_eq!((reply.status, reply.text()), (429, expected));
+}
+
+#[tokio::test]
 async fn keys_are_used_in_turn_and_a_bad_one_is_passed_over() {
     let script = Script::new()
         .rule(Rule::any().key("sk-bad").reply(Reply::status(401)))

@@ -89,6 +89,38 @@ fn an_error_that_comes_first_has_a_status() {
     }
 }
 
+/// An error of the Responses API has another form in an event than in a reply; all others have the same.
+#[test]
+fn an_error_that_comes_first_is_told_as_a_reply_tells_it() {
+    for (data, expected) in [
+        (
+            r#"{"type":"response.failed","response":{"status":"failed","error":{"code":"rate_limit_exceeded","message":"m"}}}"#,
+            r#"{"error":{"message":"m","type":"rate_limit_error","param":null,"code":"rate_limit_exceeded"}}"#,
+        ),
+        (
+            r#"{"type":"response.failed","response":{"error":{"code":"server_error","message":"m"}}}"#,
+            r#"{"error":{"message":"m","type":"server_error","param":null,"code":"server_error"}}"#,
+        ),
+        (
+            r#"{"type":"error","code":"invalid_prompt","message":"m","param":"input","sequence_number":1}"#,
+            r#"{"error":{"message":"m","type":"invalid_request_error","param":"input","code":"invalid_prompt"}}"#,
+        ),
+        (
+            r#"{"type":"error", "error":{"type":"overloaded_error","message":"m"}}"#,
+            r#"{"type":"error", "error":{"type":"overloaded_error","message":"m"}}"#,
+        ),
+        (
+            r#"{"error": {"code":503,"message":"m"}}"#,
+            r#"{"error": {"code":503,"message":"m"}}"#,
+        ),
+    ] {
+        match opening(&format!("data: {data}\n\n")) {
+            Opening::Error(error) => assert_eq!(String::from_utf8(error.body).unwrap(), expected),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
 #[test]
 fn an_error_may_be_told_by_the_name_of_the_event_alone() {
     assert_eq!(
