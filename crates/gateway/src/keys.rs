@@ -320,6 +320,10 @@ impl Lease {
         let cooldown = self
             .cooldown
             .filter(|cooldown| reason != Reason::Exhausted || cooldown.is_zero());
+        // Who says how much a key may be used accepts it.
+        if matches!(reason, Reason::Throttled | Reason::Exhausted) {
+            self.key.recognised(self.taken);
+        }
         self.key.rest(model, reason, asked, cooldown, now);
     }
 

@@ -241,6 +241,30 @@ async fn a_rejected_key_is_not_asked_while_another_one_is_only_throttled() {
     assert_eq!(used(&understudy), (1, 1));
 }
 
+/// Which of two refusals comes first makes no difference: the caller is told when to come back.
+#[tokio::test]
+async fn a_key_that_is_both_rejected_and_throttled_is_known_to_rest() {
+    let throttled = || Reply::status(429).header("retry-after", "60");
+    let slow = Reply::status(401).first_after(Duration::from_millis(300));
+    for (rejected, together) in [(Reply::status(401), false), (slow, true)] {
+        let (understudy, gateway) = up([rejected, throttled()], "'key-one'", "max_wait = '1ms'").await;
+        let mut first = gateway.connect().await;
+        first.write_all(&chat("m").bytes()).await.unwrap();
+        understudy.wait_received(1).await;
+        if !together {
+            assert_eq!(read_reply(&mut first).await.unwrap().status, 401);
+        }
+        assert_eq!(gateway.send(&chat("m")).await.status, 429);
+        if together {
+            assert_eq!(read_reply(&mut first).await.unwrap().status, 401);
+        }
+        let reply = gateway.send(&chat("m")).await;
+        let left: u32 = reply.header("retry-after").unwrap_or("0").parse().unwrap();
+        assert!(reply.status == 429 && (20..=60).contains(&left), "{}", reply.text());
+        assert_eq!(understudy.counters().requests, 2);
+    }
+}
+
 #[tokio::test]
 async fn a_provider_that_says_now_is_not_asked_in_a_loop() {
     for name in ["retry-after", "retry-after-ms"] {

@@ -187,7 +187,10 @@ impl Key {
             };
             // That its call failed is the least reason, and the last one here.
             let is_outdone = rest.reason == Reason::Failed && matches!(stands, Stands::Resting(_));
-            if until > latest && !is_outdone {
+            // A key that is not accepted is tried for want of another, but not before its provider has said.
+            let is_said = rest.told.is_some_and(|told| told > now)
+                && matches!(stands, Stands::Resting(before) if before.reason == Reason::Rejected);
+            if is_said || until > latest && !is_outdone {
                 latest = until;
                 stands = Stands::Resting(AllResting {
                     until,
@@ -238,6 +241,14 @@ impl Key {
         if rests.by_model.get(model).is_some_and(|rest| rest.begun <= by) {
             rests.by_model.remove(model);
         }
+        self.may_rest.store(!rests.is_empty(), Ordering::Relaxed);
+    }
+
+    /// Ends the rest of a key that is accepted after all, if it had begun by this time.
+    pub(super) fn recognised(&self, by: Instant) {
+        let mut rests = self.lock();
+        let goes_on = |rest: &Rest| rest.reason != Reason::Rejected || rest.begun > by;
+        rests.everywhere = rests.everywhere.filter(goes_on);
         self.may_rest.store(!rests.is_empty(), Ordering::Relaxed);
     }
 

@@ -147,6 +147,38 @@ fn a_probe_of_two_rests_settles_both() {
 }
 
 #[test]
+fn who_throttles_a_key_accepts_it() {
+    let (pool, now) = (pool(1), Instant::now());
+    pool.lease("m", NONE, now)
+        .unwrap()
+        .rest("m", Reason::Rejected, None, now);
+    let later = now + second(1);
+    pool.lease_at_a_guess("m", later)
+        .unwrap()
+        .rest("m", Reason::Throttled, Some(second(20)), later);
+    let resting = pool.lease("m", NONE, later).unwrap_err();
+    assert_eq!((resting.until, resting.reason), (later + second(20), Reason::Throttled));
+    assert!(pool.lease("other", NONE, later).is_ok());
+}
+
+#[test]
+fn an_earlier_answer_does_not_end_the_rest_of_a_key_that_is_refused() {
+    let (pool, now) = (pool(1), Instant::now());
+    let mut early = pool.lease("m", NONE, now).unwrap();
+    let later = now + second(1);
+    pool.lease("m", NONE, later)
+        .unwrap()
+        .rest("m", Reason::Rejected, None, later);
+    early.rest("m", Reason::Throttled, Some(second(20)), later);
+    assert_eq!(pool.lease("other", NONE, later).unwrap_err().reason, Reason::Rejected);
+    // It is not tried before the provider has said, and then it is.
+    let resting = pool.lease("m", NONE, later).unwrap_err();
+    assert_eq!((resting.until, resting.reason), (later + second(20), Reason::Throttled));
+    assert!(resting.is_worth_waiting() && pool.lease_at_a_guess("m", later).is_none());
+    assert!(pool.lease_at_a_guess("m", later + second(20)).is_some());
+}
+
+#[test]
 fn a_key_that_gives_hope_is_named_before_one_that_is_refused() {
     let (pool, now) = (pool(2), Instant::now());
     let mut leases = [pool.lease("m", NONE, now).unwrap(), pool.lease("m", NONE, now).unwrap()];
