@@ -38,6 +38,10 @@ fn responses_error(event: &Value) -> Option<&Value> {
     }
 }
 
+/// Anthropic's status for being overloaded, which its streams tell as an error without one
+/// (<https://platform.claude.com/docs/en/api/errors>).
+const ANTHROPIC_OVERLOADED: u16 = 529;
+
 /// What an error is whose kind is not told.
 pub(crate) const UNEXPLAINED: u16 = 502;
 
@@ -53,6 +57,9 @@ pub(crate) fn error_status(event: &Value) -> Option<u16> {
     };
     if error.is_null() || error == false || error == "" {
         return None;
+    }
+    if event["type"] == "error" && error["type"] == "overloaded_error" {
+        return Some(ANTHROPIC_OVERLOADED);
     }
     Some(status_of(error))
 }

@@ -190,7 +190,7 @@ mod tests {
                 r#"{"error":{"message":"m","type":"authentication_error"},"choices":null}"#,
                 401,
             ),
-            (r#"{"type":"error","error":{"type":"overloaded_error"}}"#, 503),
+            (r#"{"type":"error","error":{"type":"overloaded_error"}}"#, 529),
             (r#"{"object":"error","message":"m","code":400}"#, 400),
             (r#"{"error":"ERROR: out of memory"}"#, 502),
             (r#"[{"error":{"code":503,"status":"UNAVAILABLE"}}]"#, 503),

@@ -144,6 +144,23 @@ async fn an_error_in_place_of_a_stream_has_its_true_status() {
     assert_eq!(reply.header("content-type"), Some("application/json"));
 }
 
+/// As a reply of Anthropic's has it.
+#[tokio::test]
+async fn an_overload_in_place_of_anthropics_stream_is_529() {
+    let error = r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#;
+    let up = Understudy::start(Reply::stream([format!("event: error\ndata: {error}\n\n")]))
+        .await
+        .unwrap();
+    let config = format!(
+        "[routing]\nretries = 0\n[providers.up]\nkind = 'anthropic'\nbase_url = '{}'\n",
+        up.url()
+    );
+    let gateway = Gateway::start(&config);
+    let body = r#"{"model":"up/m","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"hello"}]}"#;
+    let reply = gateway.send(&Request::post("/v1/messages", body)).await;
+    assert_eq!((reply.status, reply.text()), (529, error));
+}
+
 #[tokio::test]
 async fn a_response_that_fails_at_once_is_an_error_of_openais() {
     let events = [

@@ -68,7 +68,7 @@ fn an_error_that_comes_first_has_a_status() {
         (r#"{"error":"overloaded"}"#, 502),
         (
             r#"{"type":"error","error":{"type":"overloaded_error","message":"m"}}"#,
-            503,
+            529,
         ),
         (
             r#"{"type":"error","error":{"type":"not_found_error","message":"m"}}"#,
