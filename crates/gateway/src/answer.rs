@@ -226,6 +226,10 @@ impl AnswerBody {
         (max_held, envelope): (usize, Option<&str>),
     ) -> Result<Option<StreamError>, NoContent> {
         let error = match expects {
+            Expects::Json if is_events(headers) => {
+                let error = self.hold_opening(expects).await?;
+                Some(error.ok_or(NoContent::Malformed("a stream in place of an answer"))?)
+            }
             _ if is_events(headers) => self.hold_opening(expects).await?,
             Expects::Json => self.hold_whole(headers, max_held, envelope).await?,
             // It was compressed without our asking, and cannot be looked into.

@@ -94,6 +94,32 @@ async fn what_is_no_stream_hands_over() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Who did not ask for a stream cannot read one, whatever it tells.
+#[tokio::test]
+async fn a_stream_in_place_of_an_answer_hands_over() {
+    for kind in CALLERS {
+        let events = told(kind);
+        let text = (events.text)("hello");
+        let whole = stream([&events.opening, &text, &events.ending]);
+        let (first, second) = (strict(whole).await, strict(Script::new()).await);
+        let reply = two(kind, &first, &second).send(&ask(kind, "m", "hello", false)).await;
+        let seen = (reply.status, reply.header("x-mynah-attempts"));
+        assert_eq!(seen, (200, Some("2")), "{kind}: {}", reply.text());
+        assert_eq!(reply.header("content-type"), Some("application/json"), "{kind}");
+
+        let config = format!("[routing]\nretries = 0\n{}", provider("up", kind, &first.url()));
+        let alone = Gateway::start(&config);
+        let asked = ask(kind, &format!("up/{}", model(kind)), "hello", false);
+        let reply = alone.send(&asked).await;
+        assert_eq!(reply.status, 502, "{kind}: {}", reply.text());
+        // An error in it is still an error.
+        first.set_script(stream([&events.error]));
+        let reply = alone.send(&asked).await;
+        let is_told = reply.status >= 500 && reply.text().contains("overloaded");
+        assert!(is_told, "{kind}: {} {}", reply.status, reply.text());
+    }
+}
+
 /// The providers' types are not always right, and what is a stream is one, however it is cut.
 #[tokio::test]
 async fn a_stream_of_another_type_is_a_stream() {
