@@ -75,6 +75,26 @@ pub fn ended_well(stream: &[u8]) -> bool {
     }
 }
 
+/// The same of Gemini's streams that are one JSON array, with a piece in each item. An array of something else is no stream,
+/// and all there when it can be read.
+pub fn array_ended_well(array: &[u8]) -> bool {
+    let Ok(items) = serde_json::from_slice::<Vec<Value>>(array) else {
+        return false;
+    };
+    let endings = || items.iter().map(ending_by);
+    if endings().any(|ending| ending == Some(Ending::Error)) {
+        return false;
+    }
+    endings().any(|ending| ending == Some(Ending::Proper)) || !items.iter().any(is_piece)
+}
+
+/// Whether it is a piece of a stream of Gemini's.
+fn is_piece(item: &Value) -> bool {
+    ["candidates", "promptFeedback", "usageMetadata"]
+        .iter()
+        .any(|member| !item[member].is_null())
+}
+
 /// What an event says about the end of its stream.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ending {
@@ -163,6 +183,11 @@ fn ending(block: &[u8]) -> Option<Ending> {
     let Ok(event) = serde_json::from_slice::<Value>(&data) else {
         return (data.trim_ascii() == b"[DONE]").then_some(Ending::Proper);
     };
+    ending_by(&event)
+}
+
+/// What the data of an event says about the end of its stream.
+fn ending_by(event: &Value) -> Option<Ending> {
     let any_has = |list: &str, reason: &str| {
         let finished = |one: &Value| !one[reason].is_null();
         event[list].as_array().is_some_and(|many| many.iter().any(finished))
@@ -259,6 +284,36 @@ mod tests {
             ("data: {\"candidates\":[{\"finishReason\":\"STOP\"}]}\n\n", true),
         ] {
             assert_eq!(ended_well(format!("{content}{rest}").as_bytes()), well, "{rest}");
+        }
+    }
+
+    #[test]
+    fn an_array_ends_well_like_a_stream() {
+        let content = r#"{"candidates":[{"content":{"parts":[{"text":"finishReason"}]}}]}"#;
+        for (rest, well) in [
+            ("", false),
+            (r#",{"usageMetadata":{}}"#, false),
+            (r#",{"candidates":[{"finishReason":"STOP"}]}"#, true),
+            (
+                r#",{"candidates":[{"finishReason":"STOP"}]},{"usageMetadata":{}}"#,
+                true,
+            ),
+            (r#",{"promptFeedback":{"blockReason":"SAFETY"}}"#, true),
+            (r#",{"error":{"code":503}}"#, false),
+            (
+                r#",{"candidates":[{"finishReason":"STOP"}]},{"error":{"code":503}}"#,
+                false,
+            ),
+            (",", false),
+        ] {
+            assert_eq!(
+                array_ended_well(format!("[{content}{rest}]").as_bytes()),
+                well,
+                "{rest}"
+            );
+        }
+        for other in ["[[0.1,0.2]]", r#"[{"index":0,"score":0.9}]"#] {
+            assert!(array_ended_well(other.as_bytes()), "{other}");
         }
     }
 

@@ -117,9 +117,15 @@ fn is_good(headers: &HeaderMap, body: &[u8]) -> bool {
     if whole::judge(kind, body) != Whole::Fine {
         return false;
     }
-    if !body.trim_ascii_start().starts_with(b"{") {
-        return true;
+    match body.trim_ascii_start().first() {
+        Some(b'{') => is_done(body),
+        Some(b'[') => closing::array_ended_well(body),
+        _ => true,
     }
+}
+
+/// Whether an answer that is one JSON object is ready, and tells of no error.
+fn is_done(body: &[u8]) -> bool {
     serde_json::from_slice(body).is_ok_and(|outcome: Outcome<'_>| {
         let failed = |choice: &Choice<'_>| choice.finish_reason.as_deref() == Some("error");
         outcome.error.is_none()
@@ -148,6 +154,7 @@ mod tests {
             r#"{"object":"list","data":[{"embedding":[0.1]}]}"#,
             r#"{"input_tokens":7}"#,
             "[[0.1,0.2]]",
+            r#"[{"candidates":[{}]},{"candidates":[{"finishReason":"STOP"}]}]"#,
         ] {
             assert!(kept("application/json", body), "{body}");
         }
@@ -166,6 +173,9 @@ mod tests {
             r#"{"status":"queued","output":[]}"#,
             r#"{"status":"in_progress","output":[]}"#,
             r#"{"status":"failed","error":{"code":"server_error"},"output":[]}"#,
+            r#"[{"candidates":[{}]},{"error":{"code":503}}]"#,
+            r#"[{"candidates":[{}]}]"#,
+            r#"[{"candidates":[{"finishReason":"STOP"}]}"#,
         ] {
             assert!(!kept("application/json", body), "{body}");
         }
