@@ -1,4 +1,4 @@
-//! Finds the `model` field in a multipart form without decoding or re-encoding the form (RFC 7578).
+//! Finds the `model` field, and others, in a multipart form without decoding or re-encoding the form (RFC 7578).
 
 use std::borrow::Cow;
 
@@ -55,6 +55,19 @@ pub fn peek<'a>(content_type: &str, body: &'a [u8]) -> Result<Option<Model<'a>>,
         });
     }
     Ok(model)
+}
+
+/// The value of the first field of that name, if it is text; `None` as well when the form cannot be read.
+pub fn text<'a>(content_type: &str, body: &'a [u8], name: &str) -> Option<&'a str> {
+    let boundary = boundary(content_type)?;
+    for part in Parts::new(&boundary, body).ok()?.take(MAX_PARTS) {
+        let part = part.ok()?;
+        let (head, value_start) = head_of(body, &part).ok()?;
+        if is_field(head, name) {
+            return std::str::from_utf8(body.get(value_start..part.end)?).ok();
+        }
+    }
+    None
 }
 
 /// The edit that puts another model in a form, or `None` when it is the same one.
@@ -224,6 +237,15 @@ mod tests {
     }
 
     #[test]
+    fn other_fields_are_found_too() {
+        let body = form(&[(FILE, b"n"), ("content-disposition: form-data; name=\"n\"", b"3")]);
+        assert_eq!(text(TYPE, &body, "n"), Some("3"));
+        assert_eq!(text(TYPE, &body, "size"), None);
+        assert_eq!(text("multipart/form-data", &body, "n"), None);
+        assert_eq!(text(TYPE, &form(&[(MODEL, b"\xff")]), "model"), None);
+    }
+
+    #[test]
     fn a_form_without_a_model_is_no_error() {
         assert_eq!(peek(TYPE, &form(&[(FILE, b"x")])), Ok(None));
         assert_eq!(peek(TYPE, b"preamble\r\n--a b--"), Ok(None));
@@ -245,6 +267,7 @@ mod tests {
         fn arbitrary_bytes_never_panic(content_type in r#"multipart/form-data;? ?(boundary|x)?=?"?[a\\";= ]{0,5}"#,
             body in r#"(--a|\r\n|--|a|;|"|name=|content-disposition:|\\){0,30}"#) {
             let _ = peek(&content_type, body.as_bytes());
+            let _ = text(&content_type, body.as_bytes(), "n");
         }
     }
 }

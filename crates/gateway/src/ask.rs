@@ -321,14 +321,6 @@ impl<'a> AskBody<'a> {
         }
     }
 
-    /// The bytes, as far as they are held in memory.
-    pub fn held(&self) -> Option<&'a Bytes> {
-        match self {
-            Self::Json(bytes, _) | Self::Form(bytes, _) | Self::Opaque(bytes) => Some(bytes),
-            Self::Streamed(_) => None,
-        }
-    }
-
     /// The edits that name a model where none is named, and that ask for an answer in one piece.
     pub fn completed(&self, default_model: Option<&str>, in_one_piece: bool) -> Vec<Edit> {
         let Self::Json(_, gist) = self else {

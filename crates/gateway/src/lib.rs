@@ -43,6 +43,7 @@ pub mod meter;
 pub mod needs;
 pub mod openapi;
 pub mod operation;
+pub mod order;
 pub mod outlook;
 pub mod passing;
 pub mod pipeline;

@@ -7,12 +7,13 @@ use bytes::Bytes;
 use mynah_dialect::estimate::body_tokens;
 use mynah_dialect::gauge::Seen;
 use mynah_dialect::usage::{Body, Usage};
-use serde::Deserialize;
 
 use crate::app::App;
+use crate::ask::{Ask, AskBody};
 use crate::ledger::Ledger;
 use crate::operation::{Operation, Speech};
-use crate::prices::{Counts, PerUnit, Price};
+use crate::order::Order;
+use crate::prices::{Counts, Price};
 use crate::route::Target;
 
 /// A larger body is not kept until the end of a stream, which may be far, but counted when that begins.
@@ -40,6 +41,8 @@ enum Asked {
     Unknown,
     /// The body.
     Body(Bytes),
+    /// What a form orders, of which nothing else matters.
+    Form(Order),
     /// Its tokens, estimated.
     Tokens(u64),
 }
@@ -74,8 +77,13 @@ impl Meter {
     }
 
     /// Notes what is asked.
-    pub fn asks(&mut self, operation: Operation, body: &Bytes) {
-        (self.operation, self.asked) = (Some(operation), Asked::Body(body.clone()));
+    pub fn asks(&mut self, operation: Operation, ask: &Ask<'_>) {
+        self.operation = Some(operation);
+        self.asked = match &ask.body {
+            AskBody::Form(..) if operation.makes_pictures() => Asked::Form(Order::of(ask)),
+            AskBody::Json(body, _) | AskBody::Form(body, _) | AskBody::Opaque(body) => Asked::Body(Bytes::clone(body)),
+            AskBody::Streamed(_) => Asked::Unknown,
+        };
     }
 
     /// Notes who answers.
@@ -114,7 +122,7 @@ impl Meter {
         let operation = self.operation?;
         Some(match (operation.speech, operation.below) {
             (Speech::Conversation(_) | Speech::Completions, _) => Body::Text,
-            (Speech::Images, _) | (_, "/images/edits" | "/images/variations" | "predict") => Body::Pictures,
+            _ if operation.makes_pictures() => Body::Pictures,
             (_, "/audio/transcriptions" | "/audio/translations") => Body::Transcript,
             _ => Body::Data,
         })
@@ -164,32 +172,27 @@ impl Meter {
         let mut counts = Counts::from(usage);
         counts.input = counts.input.saturating_sub(usage.unbilled_input);
         counts.output = counts.output.saturating_sub(usage.unbilled_output);
-        if price.character.is_some() {
-            counts.characters = self.asked().input.map_or(0, |text| text.chars().count() as u64);
+        if !price.is_by_the_piece() {
+            return price.cost(&counts, None);
         }
-        price.cost(&counts, self.picture(price))
+        let order = self.order();
+        counts.characters = order.characters;
+        price.cost(&counts, order.picture(price))
     }
 
-    /// The price of a picture as it was asked for.
-    fn picture(&self, price: &Price) -> Option<PerUnit> {
-        if price.images.is_empty() {
-            return None;
-        }
-        let asked = self.asked();
-        price.picture(&asked.quality.unwrap_or_default(), &asked.size.unwrap_or_default())
-    }
-
-    fn asked(&self) -> Question {
+    /// What was ordered by the piece.
+    fn order(&self) -> Order {
         match &self.asked {
-            Asked::Body(body) => serde_json::from_slice(body).unwrap_or_default(),
-            Asked::Unknown | Asked::Tokens(_) => Question::default(),
+            Asked::Body(body) => Order::in_json(body),
+            Asked::Form(order) => order.clone(),
+            Asked::Unknown | Asked::Tokens(_) => Order::default(),
         }
     }
 
     /// The tokens of the prompt, estimated.
     fn prompt(&self) -> u64 {
         match &self.asked {
-            Asked::Unknown => 0,
+            Asked::Unknown | Asked::Form(_) => 0,
             Asked::Body(body) => body_tokens(body),
             Asked::Tokens(tokens) => *tokens,
         }
@@ -225,13 +228,4 @@ impl Charge {
             cost: cost.map(|(before, cost)| before.saturating_add(cost)),
         }
     }
-}
-
-/// What matters of a question for pictures or speech.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Question {
-    input: Option<String>,
-    quality: Option<String>,
-    size: Option<String>,
 }

@@ -75,6 +75,11 @@ impl Operation {
         matches!(self.speech, Speech::Conversation(_))
     }
 
+    /// Whether pictures are asked for, which are paid by the piece.
+    pub fn makes_pictures(self) -> bool {
+        self.speech == Speech::Images || matches!(self.below, "/images/edits" | "/images/variations" | "predict")
+    }
+
     /// Whether an answer in one piece says at its top which model gave it.
     pub fn names_model_in_answer(self) -> bool {
         match self.speech {

@@ -203,6 +203,11 @@ impl Price {
         price.copied()
     }
 
+    /// Whether it is for pictures or characters, of which a request says how many it is about.
+    pub fn is_by_the_piece(&self) -> bool {
+        self.image.is_some() || !self.images.is_empty() || self.character.is_some()
+    }
+
     /// Whether what was used has a price: what is counted in other units pays for the tokens too.
     fn covers(&self, counts: &Counts, image: Option<PerUnit>) -> bool {
         let by_unit = (counts.requests > 0 && self.request.is_some())

@@ -232,6 +232,55 @@ async fn who_hangs_up_leaves_no_reservation() {
 }
 
 #[tokio::test]
+async fn what_is_paid_by_the_piece_is_reserved_before_it_is_made() {
+    let understudy = Understudy::start(Reply::json(&json!({"created": 1, "data": [{"b64_json": "AAAA"}]})))
+        .await
+        .unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let prices = "[prices.'openai/draw']\nimage = 0.04\n[prices.'openai/paint']\nimages = { 'hd 1024x1792' = 0.12 }\n\
+         [prices.'openai/say']\ncharacter = 10000\n";
+    let config = config(
+        &understudy,
+        &directory.path().join("kept.db"),
+        &format!("budget = {{ usd = 0.2, per = 'day' }}\n{prices}"),
+    );
+    let gateway = Gateway::start(&config);
+    let send = async |path: &str, kind: &str, body: &str| {
+        let request = Request::new("POST", path).header("authorization", "Bearer key-a");
+        gateway
+            .send(&request.header("content-type", kind).body(body.as_bytes()))
+            .await
+    };
+    let form = |count: &str| {
+        let fields = [("model", "openai/draw"), ("n", count)]
+            .map(|(name, value)| format!("--b\r\ncontent-disposition: form-data; name={name}\r\n\r\n{value}\r\n"));
+        fields.concat() + "--b--\r\n"
+    };
+    let (images, json) = ("/v1/images/generations", "application/json");
+    let (variations, multipart) = ("/v1/images/variations", "multipart/form-data; boundary=b");
+    let spoken = format!(r#"{{"model":"openai/say","input":"{}"}}"#, "é".repeat(30));
+    let painted = r#"{"model":"openai/paint","n":2,"quality":"hd","size":"1024x1792"}"#;
+    for (path, kind, body, cost) in [
+        (images, json, r#"{"model":"openai/draw","n":100}"#, "$4.00"),
+        (images, json, painted, "$0.24"),
+        (variations, multipart, &form("6"), "$0.24"),
+        ("/v1/audio/speech", json, &spoken, "$0.30"),
+    ] {
+        let reply = send(path, kind, body).await;
+        assert_eq!(reply.status, 400, "{path}: {}", reply.text());
+        let expected =
+            format!("This request may cost {cost}, and the whole budget of the client `a` is $0.20 per day.");
+        assert!(reply.text().contains(&expected), "{path}: {}", reply.text());
+    }
+    assert!(understudy.received().is_empty());
+    let fits = send(variations, multipart, &form("5")).await;
+    assert_eq!(fits.status, 200, "{}", fits.text());
+    // One was made: of the others nothing is held any more.
+    let fits = send(images, json, r#"{"model":"openai/draw","n":4}"#).await;
+    assert_eq!(fits.status, 200, "{}", fits.text());
+}
+
+#[tokio::test]
 async fn what_has_no_price_counts_nothing() {
     let understudy = Understudy::start(completion()).await.unwrap();
     let directory = tempfile::tempdir().unwrap();

@@ -125,9 +125,9 @@ impl Entry {
     /// Notes what is asked.
     pub fn asks(&mut self, ask: &Ask<'_>) {
         if let Some(Kept { meter: Some(meter), .. }) = self.kept.as_deref_mut()
-            && let (Some(operation), Some(body)) = (ask.operation, ask.body.held())
+            && let Some(operation) = ask.operation
         {
-            meter.asks(operation, body);
+            meter.asks(operation, ask);
         }
     }
 

@@ -1,11 +1,14 @@
 //! What a request will probably come to, and what it came to.
 
+use std::cell::LazyCell;
+
 use mynah_dialect::estimate::body_tokens;
 
 use super::Allowance;
 use crate::ask::{Ask, AskBody};
 use crate::discovered::Discovered;
-use crate::operation::Speech;
+use crate::operation::{Operation, Speech};
+use crate::order::Order;
 use crate::prices::Counts;
 use crate::route::{Route, Target};
 
@@ -44,10 +47,22 @@ impl Demand {
             input: prompt,
             output: answer,
             requests: 1,
-            images: u64::from(matches!(ask.operation.map(|it| it.speech), Some(Speech::Images))),
             ..Counts::default()
         };
-        let cost = |target: &Target| target.price(discovered)?.cost(&counts, None);
+        let makes_pictures = ask.operation.is_some_and(Operation::makes_pictures);
+        let order = LazyCell::new(|| Order::of(ask));
+        let cost = |target: &Target| {
+            let price = target.price(discovered)?;
+            if !price.is_by_the_piece() {
+                return price.cost(&counts, None);
+            }
+            let counts = Counts {
+                images: if makes_pictures { order.pictures } else { 0 },
+                characters: order.characters,
+                ..counts
+            };
+            price.cost(&counts, order.picture(&price))
+        };
         // The dearest of those who may answer: what is not spent is given back.
         let dearest = || route.targets().filter_map(cost).max();
         Self::new(

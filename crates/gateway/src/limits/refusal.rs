@@ -180,7 +180,7 @@ impl Refused {
         };
         match wait {
             Wait::Forever if self.obstacle.is_money() => format!(
-                "This request may cost {}, and the whole budget of {whose} is {}{per}. Ask for less: a shorter prompt, or a smaller limit for the answer.",
+                "This request may cost {}, and the whole budget of {whose} is {}{per}. Ask for less: a shorter prompt, a smaller limit for the answer, or fewer pictures.",
                 sum(asked),
                 sum(limit),
             ),
