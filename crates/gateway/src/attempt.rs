@@ -20,7 +20,7 @@ use crate::course::{Course, Fit, Limits, Outcome, Past, Step, Turn};
 use crate::failure::Failure;
 use crate::hedge::Hedge;
 use crate::ledger::account::{self, Begun};
-use crate::ledger::record::Attempts;
+use crate::ledger::attempts::Attempts;
 use crate::line::{Asked, Line};
 use crate::needs::Needs;
 use crate::operation::Speech;

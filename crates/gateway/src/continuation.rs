@@ -21,7 +21,7 @@ use crate::attempt::rest_of;
 use crate::condition::Pending;
 use crate::course::Past;
 use crate::directions::Directions;
-use crate::ledger::record::Attempts;
+use crate::ledger::attempts::Attempts;
 use crate::operation::Operation;
 use crate::prices::Price;
 use crate::route::Route;
@@ -177,7 +177,7 @@ impl Means {
             until: self.until,
             conversation: OnceLock::from(self.conversation.take()),
         };
-        let mut noted = Attempts::new();
+        let mut noted = Attempts::default();
         let attempts = self.app.process.ledger.is_some().then_some(&mut noted);
         let answer = rest_of(&self.app, &route, &mut ask, &mut self.past, attempts).await;
         let rest = answer.and_then(|mut answer| {

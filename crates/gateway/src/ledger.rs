@@ -4,6 +4,7 @@
 //! or, while that cannot be written, to a file, the spool. No request ever waits for either, or fails because of them.
 
 pub mod account;
+pub mod attempts;
 mod batch;
 pub mod columns;
 pub mod content;

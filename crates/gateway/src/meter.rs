@@ -11,6 +11,7 @@ use mynah_dialect::usage::{Body, Usage};
 use crate::app::App;
 use crate::ask::{Ask, AskBody};
 use crate::ledger::Ledger;
+use crate::ledger::attempts::UnderWay;
 use crate::operation::{Operation, Speech};
 use crate::order::Order;
 use crate::prices::{Counts, Price};
@@ -61,8 +62,8 @@ pub struct Charge {
 pub enum Ending<'a> {
     /// With this status, and what was seen of the answer.
     Answered(StatusCode, Option<&'a Seen>),
-    /// The caller did not wait for an answer. Who was being asked, if somebody was: `provider/model`.
-    HungUp(Option<&'a str>),
+    /// The caller did not wait for an answer. Who was being asked, if somebody was.
+    HungUp(Option<UnderWay<'a>>),
 }
 
 impl Meter {
@@ -131,9 +132,10 @@ impl Meter {
     /// What the request comes to.
     pub fn close(&self, ending: Ending<'_>) -> Charge {
         match ending {
-            Ending::HungUp(Some(target)) if self.counts_prompts() => {
+            Ending::HungUp(Some(UnderWay { target, own_price })) if self.counts_prompts() => {
                 let usage = Usage::estimated(None, self.prompt(), 0);
-                let price = self.app.as_ref().and_then(|app| app.catalog.price_of(target));
+                let usual = || self.app.as_ref()?.catalog.price_of(target);
+                let price = own_price.cloned().or_else(usual);
                 Charge {
                     usage: Some(usage),
                     cost: price.and_then(|price| price.cost(&Counts::from(usage), None)),

@@ -312,7 +312,8 @@ async fn what_a_provider_does_not_tell_is_estimated() {
 async fn who_was_hung_up_on_before_an_answer_may_have_read_the_prompt() {
     let up = Understudy::start(Reply::hang()).await.unwrap();
     let gateway = Gateway::start(&format!(
-        "{STORE}{}[prices.'up/*']\ninput = 1\noutput = 1\n",
+        "{STORE}{}[prices.'up/*']\ninput = 1\noutput = 1\n\
+         [models.dear]\ntargets = [{{ target = 'up/m', price = {{ input = 1000, output = 1000 }} }}]\n",
         provider("up", "chat", &up.url())
     ));
     for (at, caller) in CALLERS.into_iter().enumerate() {
@@ -335,6 +336,15 @@ async fn who_was_hung_up_on_before_an_answer_may_have_read_the_prompt() {
         last(&gateway, CALLERS.len() + 1, "estimated, input, cost").await,
         "0 - -"
     );
+    let mut connection = gateway.connect().await;
+    connection
+        .write_all(&ask("chat", "dear", "hello", false).bytes())
+        .await
+        .unwrap();
+    up.wait_received(CALLERS.len() as u64 + 1).await;
+    drop(connection);
+    let own = last(&gateway, CALLERS.len() + 2, "status, cost = input * 1000000").await;
+    assert_eq!(own, "499 1", "the price is the target's own");
 }
 
 /// One question of another kind: what is asked, what is answered, and the row.

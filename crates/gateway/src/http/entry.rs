@@ -22,7 +22,7 @@ use crate::caller::Caller;
 use crate::continuation::Rest;
 use crate::failure::{Blame, Failure};
 use crate::ledger::account::{Account, Closing};
-use crate::ledger::record::Attempts;
+use crate::ledger::attempts::Attempts;
 use crate::limits::permit::Permit;
 use crate::meter::{Charge, Ending, Meter};
 use crate::pipeline::request_id;
@@ -263,7 +263,7 @@ impl Entry {
         let before = kept.continued.take().map(|before| before + ", ");
         kept.continued = Some(before.unwrap_or_default() + &rest.by);
         if let Some(account) = &mut kept.account {
-            account.attempts().append(&mut rest.noted);
+            account.attempts().append(std::mem::take(&mut rest.noted));
         }
     }
 

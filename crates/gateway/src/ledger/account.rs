@@ -8,8 +8,9 @@ use axum::http::{Method, StatusCode};
 use mynah_dialect::Dialect;
 use tokio::time::Instant;
 
+use super::attempts::{Attempts, UNDER_WAY, UnderWay};
 use super::content::Capture;
-use super::record::{ANSWERED, Attempt, Attempts, Record, Tokens};
+use super::record::{ANSWERED, Attempt, Record, Tokens};
 use super::{Ledger, unix_milliseconds};
 use crate::answer::Answer;
 use crate::ask::{Ask, Way};
@@ -50,9 +51,6 @@ pub struct Account {
     /// What the request was admitted with.
     permit: Option<Permit>,
 }
-
-/// The outcome of an attempt that is never noted as settled.
-const UNDER_WAY: &str = "hung_up";
 
 /// What the line of the log knows too, at the end of a request.
 #[derive(Clone, Copy, Debug)]
@@ -106,7 +104,7 @@ impl Account {
             waited: None,
             own: None,
             from_cache: false,
-            attempts: Attempts::new(),
+            attempts: Attempts::default(),
             capture: None,
             permit: None,
         }
@@ -178,9 +176,8 @@ impl Account {
     }
 
     /// Who is being asked now.
-    pub fn under_way(&self) -> Option<&str> {
-        let last = self.attempts.last()?;
-        (last.outcome == UNDER_WAY).then_some(&last.target)
+    pub fn under_way(&self) -> Option<UnderWay<'_>> {
+        self.attempts.under_way()
     }
 
     /// Notes how long it took until somebody answered.
@@ -216,7 +213,7 @@ impl Account {
             fault: fault(closing.status, closing.error, closing.blame).into(),
             from_cache: self.from_cache,
             client_key: self.client_key,
-            attempts: self.attempts.as_slice().into(),
+            attempts: self.attempts.rows().into(),
             ..Record::default()
         };
         record.shorten();
@@ -235,16 +232,16 @@ pub fn begin(attempts: Option<&mut Attempts>, turn: &Turn<'_>, ask: &Ask<'_>, no
     let Some(attempts) = attempts else {
         return Begun { at: now, place: 0 };
     };
-    let place = attempts.len();
     let secret = turn.key().and_then(|key| turn.target.provider.secrets.get(key));
-    attempts.push(Attempt {
+    let attempt = Attempt {
         target: turn.target.name.clone().into(),
         key: secret.map(crate::config::secret::Secret::fingerprint_number),
         outcome: UNDER_WAY.into(),
         dialect: dialect(turn, ask),
         begun: Some(microseconds(now.saturating_duration_since(ask.begun))),
         ..Attempt::default()
-    });
+    };
+    let place = attempts.push(attempt, turn.target.own_price.clone());
     Begun { at: now, place }
 }
 

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use smallvec::SmallVec;
 
 use super::content::Content;
 use crate::caller::KeyHash;
@@ -54,9 +53,6 @@ pub struct Record<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content: Option<Cow<'a, Content>>,
 }
-
-/// Those who were asked, mostly one, while a request is under way.
-pub type Attempts = SmallVec<[Attempt<'static>; 1]>;
 
 /// What was used, in buckets of which none includes another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
