@@ -3,6 +3,7 @@
 //! What it says is read from YAML with places (`yaml`), gathered (`deployments`, `settings`), and written
 //! (`written`). Whatever has no counterpart is noted with its place: nothing is passed over in silence.
 
+mod cache;
 pub mod command;
 mod deployments;
 mod fields;

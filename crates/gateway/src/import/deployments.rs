@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use mynah_dialect::Dialect;
+
 use super::kinds::{Kind, kind};
 use super::yaml::Node;
 use super::{Fields, Notes};
@@ -19,6 +21,9 @@ const SILENT: [&str; 9] = [
     "custom_llm_provider",
     "litellm_credential_name",
 ];
+
+/// What is told of a key that is copied as it is.
+const IN_CLEAR: &str = "a key in clear, which is now in mynah.toml too; better write `${NAME}` and set NAME";
 
 /// A model at a provider, under a name for clients.
 #[derive(Clone, Debug)]
@@ -58,6 +63,8 @@ pub(super) struct At {
     pub(super) api_version: Option<String>,
     /// Headers of every call.
     pub(super) headers: BTreeMap<String, String>,
+    /// What conversations are given that have none of their own, as numbers of `mynah.toml`.
+    pub(super) defaults: BTreeMap<&'static str, String>,
     /// How long to wait for content, in milliseconds.
     pub(super) patience: Option<u64>,
 }
@@ -172,8 +179,11 @@ impl<'n> Params<'n> {
         }
         for name in ["extra_headers", "headers", "default_headers"] {
             for (header, value) in self.take(name).map(Node::members).unwrap_or_default() {
-                at.headers
-                    .insert(header.to_ascii_lowercase(), variables(value.text().unwrap_or_default()));
+                let text = variables(value.text().unwrap_or_default());
+                if may_be_credential(header) && is_in_clear(&text) {
+                    notes.add(value, &format!("{}.{header}", self.fields.path(name)), IN_CLEAR);
+                }
+                at.headers.insert(header.to_ascii_lowercase(), text);
             }
         }
         if let Some(organization) = self.take("organization") {
@@ -188,6 +198,7 @@ impl<'n> Params<'n> {
                 );
             }
         }
+        at.defaults = self.defaults(kind);
         let (timeout, streams) = (self.take("timeout"), self.take("stream_timeout"));
         at.patience = timeout.or(streams).and_then(Node::number).map(milliseconds);
         if let (Some(_), Some(streams)) = (timeout, streams) {
@@ -199,6 +210,17 @@ impl<'n> Params<'n> {
             );
         }
         at
+    }
+
+    /// The parameters that mean the same at all routes of a provider, and so can stand in its `defaults`.
+    fn defaults(&mut self, kind: &str) -> BTreeMap<&'static str, String> {
+        let names: &[&'static str] = match KNOWN.get(kind).map(|known| known.dialect) {
+            Some(Dialect::OpenAi) => &["temperature", "top_p"],
+            Some(Dialect::Anthropic) => &["temperature", "top_p", "max_tokens"],
+            _ => &[],
+        };
+        let number = |name: &&'static str| Some((*name, self.take(name)?.number()?.to_string()));
+        names.iter().filter_map(number).collect()
     }
 
     /// The share of the load. Limits are taken for shares, as LiteLLM does it too.
@@ -232,17 +254,25 @@ fn credential<'n>(credentials: &'n Node, name: &str) -> Option<&'n Node> {
 
 /// A key as it is written in `mynah.toml`. One in clear works as it is, and is told.
 pub(super) fn literal_key(node: &Node, path: &str, notes: &mut Notes) -> Option<String> {
-    let text = node.text()?;
-    let key = variables(text);
-    if !key.starts_with("${") && text.len() >= 12 {
-        let path = format!("{path}.{}", path_of_key(path));
-        notes.add(
-            node,
-            &path,
-            "a key in clear, which is now in mynah.toml too; better write `${NAME}` and set NAME",
-        );
+    let key = variables(node.text()?);
+    if is_in_clear(&key) {
+        notes.add(node, &format!("{path}.{}", path_of_key(path)), IN_CLEAR);
     }
     Some(key)
+}
+
+/// Whether a text, as `mynah.toml` has it, is a key: neither a variable nor a word for none.
+fn is_in_clear(text: &str) -> bool {
+    let words = ["", "any", "dummy", "empty", "none", "no-key", "not-needed", "null"];
+    !text.starts_with("${") && !words.contains(&text.to_ascii_lowercase().as_str())
+}
+
+/// Whether what a header says may be a credential, by its name.
+fn may_be_credential(header: &str) -> bool {
+    let header = header.to_ascii_lowercase();
+    ["auth", "key", "token", "secret", "password", "cookie", "credential"]
+        .iter()
+        .any(|part| header.contains(part))
 }
 
 /// The variable in which the key of a provider is that has none, as `mynah.toml` has it. A server of one's own needs none.
@@ -322,6 +352,15 @@ mod tests {
         ] {
             assert_eq!(address(given, kind), (base.to_owned(), version.map(str::to_owned)));
         }
+    }
+
+    #[test]
+    fn credentials_are_known_by_their_headers() {
+        for header in ["Authorization", "X-Api-Key", "cookie", "x-auth-token"] {
+            assert!(may_be_credential(header), "{header}");
+        }
+        assert!(!may_be_credential("X-Team"));
+        assert!(is_in_clear("sk-1234") && !is_in_clear("${A_KEY}") && !is_in_clear("EMPTY"));
     }
 
     #[test]

@@ -76,7 +76,12 @@ fn reason(key: &str) -> &'static str {
         | "response_format"
         | "default_litellm_params"
         | "extra_body"
-        | "dimensions" => "no counterpart: parameters are those that the client sends",
+        | "dimensions" => {
+            "no exact counterpart: parameters are those that the client sends, and the `defaults` of the provider for all of its conversations"
+        }
+        "host" | "port" | "password" | "url" | "namespace" | "redis_startup_nodes" => {
+            "no counterpart in this file: answers are shared through the Redis of a table [cluster]"
+        }
         "redis_host" | "redis_port" | "redis_password" | "redis_url" | "redis_db" => {
             "no counterpart in this file: the state of targets and keys is that of one process"
         }

@@ -2,13 +2,10 @@
 
 use super::deployments::{literal_key, milliseconds, variables};
 use super::yaml::Node;
-use super::{Fields, Notes};
+use super::{Fields, Notes, cache};
 
 /// More rounds than this are refused by the check of a configuration.
 const MAX_RETRIES: u64 = 10;
-
-/// How long LiteLLM keeps answers, in seconds, where nothing is said.
-const CACHED: f64 = 600.0;
 
 /// What `litellm_settings` and `router_settings` have that says nothing about routing here, or is as it is here.
 const SILENT: [&str; 13] = [
@@ -127,38 +124,10 @@ impl<'n> Settings<'n> {
                 "no counterpart: a refusal for its content is an answer, and is passed on",
             );
         }
-        self.read_cache(&mut fields, notes);
+        self.cache = cache::read(&mut fields, notes).or(self.cache);
         self.read_budget(&mut fields, notes);
         self.logs_json |= fields.take("json_logs").is_some_and(Node::is_true);
         fields.rest(&SILENT, notes);
-    }
-
-    fn read_cache(&mut self, fields: &mut Fields<'n>, notes: &mut Notes) {
-        let (cache, params) = (fields.take("cache"), fields.take("cache_params"));
-        let Some(cache) = cache.filter(|cache| cache.is_true()) else {
-            return;
-        };
-        let param = |name: &str| params.and_then(|params| params.get(name));
-        let path = fields.path("cache");
-        if param("mode").and_then(Node::text) == Some("default_off") {
-            notes.add(
-                cache,
-                &path,
-                "left out: here models keep answers, not requests. Add `cache` to those that should",
-            );
-            return;
-        }
-        self.cache = Some(milliseconds(param("ttl").and_then(Node::number).unwrap_or(CACHED)));
-        let message = match param("type").and_then(Node::text) {
-            None | Some("local") => {
-                "answers are kept for all clients, as before; leave `shared` out to keep them apart"
-            }
-            Some(_) => {
-                "answers are kept in the memory of one process, in Redis too with a table [cluster], and for exactly equal requests only; \
-                 for all clients, as before: leave `shared` out to keep them apart"
-            }
-        };
-        notes.add(cache, &path, message);
     }
 
     fn read_budget(&mut self, fields: &mut Fields<'n>, notes: &mut Notes) {

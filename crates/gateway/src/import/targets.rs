@@ -31,6 +31,8 @@ pub(super) struct Model {
     pub(super) name: String,
     pub(super) targets: Vec<Target>,
     pub(super) fallback: Vec<String>,
+    /// It can be asked for, but is not listed.
+    pub(super) is_hidden: bool,
 }
 
 /// Where a model is found.
@@ -137,6 +139,7 @@ impl Plan {
                 name: name.to_owned(),
                 targets: vec![target],
                 fallback: Vec::new(),
+                is_hidden: false,
             }),
         }
     }
@@ -181,7 +184,8 @@ impl Plan {
             let path = format!("model_group_alias.{alias}");
             let mut fields = Fields::of(node, &path);
             let named = fields.take("model").and_then(Node::text);
-            fields.rest(&["hidden"], notes);
+            let is_hidden = fields.take("hidden").is_some_and(Node::is_true);
+            fields.rest(&[], notes);
             let of = named.or(node.text()).unwrap_or_default();
             let found = self.models.iter().find(|model| model.name == of).cloned();
             match found {
@@ -189,6 +193,7 @@ impl Plan {
                     aliases.push((*alias, model.name.clone()));
                     self.models.push(Model {
                         name: (*alias).to_owned(),
+                        is_hidden,
                         ..model
                     });
                 }

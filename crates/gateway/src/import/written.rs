@@ -91,6 +91,10 @@ fn provider(out: &mut String, provider: &Provider, settings: &Settings<'_>) {
             .map(|(name, value)| format!("{} = {}", quoted_key(name), quoted(value)));
         let _ = writeln!(out, "headers = {{ {} }}", headers.collect::<Vec<_>>().join(", "));
     }
+    if !at.defaults.is_empty() {
+        let defaults = at.defaults.iter().map(|(name, value)| format!("{name} = {value}"));
+        let _ = writeln!(out, "defaults = {{ {} }}", defaults.collect::<Vec<_>>().join(", "));
+    }
     if !provider.is_open {
         // Only the names of [models] are listed, as before.
         out.push_str("models = []\n");
@@ -125,6 +129,9 @@ fn model(out: &mut String, model: &Model, settings: &Settings<'_>) {
     }
     if !model.fallback.is_empty() {
         let _ = writeln!(out, "fallback = {}", list(&model.fallback));
+    }
+    if model.is_hidden {
+        out.push_str("listed = false\n");
     }
     if let Some(ttl) = settings.cache {
         let _ = writeln!(out, "cache = {{ ttl = {}, shared = true }}", quoted(&span(ttl)));
