@@ -464,7 +464,15 @@ async fn mistakes_are_refused_with_a_hint() {
     assert_eq!(send(&admin, &broken).await.error_code(), "invalid_body");
     let large = vec![b' '; 1024 * 1024 + 1];
     let large = with_key(raw("POST", "/api/rotation/drain").header("content-type", "application/json")).body(&large);
-    assert_eq!(send(&admin, &large).await.status, 413);
+    let refused = send(&admin, &large).await;
+    assert_eq!(refused.status, 413);
+    let bound = "larger than the 1048576 bytes that the admin API takes";
+    assert!(refused.text().contains(bound), "{}", refused.text());
+    let twice = br#"{"provider":"up","provider":"up"}"#;
+    let twice = with_key(raw("POST", "/api/rotation/drain").header("content-type", "application/json")).body(twice);
+    let refused = send(&admin, &twice).await;
+    assert_eq!((refused.status, refused.error_code().as_str()), (400, "invalid_field"));
+    assert!(refused.text().contains("there twice"), "{}", refused.text());
 }
 
 #[tokio::test]
@@ -547,6 +555,7 @@ async fn the_log_level_is_changed_until_the_next_start() {
     );
     leave_a_trace("not-heard").await;
     for (body, hint) in [
+        (json!({"level": ""}), "`` is not a log level"),
         (json!({"level": "loud"}), "`loud` is not a log level"),
         (json!({"level": "info,hyper=loud"}), "is not a log filter"),
         (json!({"levl": "info"}), "did you mean `level`"),

@@ -336,6 +336,18 @@ fn mistakes_in_clients_and_groups_are_told_with_their_places() {
             "[[groups]]\nname = 'g'\n[[groups]]\nname = 'g'",
             "there is another group `g`",
         ),
+        (
+            "tags = ['one', 'two words']",
+            "mynah.toml:4:1: `clients.0.tags`: `two words` is not a tag",
+        ),
+        (
+            "[[groups]]\nname = 'g'\ntags = ['a,b']",
+            "`groups.0.tags`: `a,b` is not a tag",
+        ),
+        (
+            "[models.m]\ntargets = [{ target = 'mynah/echo', tags = [' a'] }]",
+            "`models.m.targets.0.tags`: ` a` is not a tag",
+        ),
         ("[[clients]]\nname = 'b'", "only the client `anonymous` has none"),
         (
             "[[clients]]\nname = 'anonymous'\nkey = 'x'",

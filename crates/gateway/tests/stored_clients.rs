@@ -296,6 +296,7 @@ async fn what_contradicts_the_file_is_refused(store: Store) {
         (json!({"name": "anonymous"}), 400, "a matter of the file"),
         (json!({"name": ""}), 400, "`name` is empty"),
         (json!({"name": " x"}), 400, "without space"),
+        (json!({"name": "x", "tags": ["a b"]}), 400, "`a b` is not a tag"),
         (json!({"name": "x", "group": "teem"}), 400, "did you mean `team`"),
         (
             json!({"name": "x", "request_per_minute": 5}),

@@ -76,7 +76,8 @@ async fn find_and_call(admin: Arc<Admin>, app: Arc<App>, parts: Parts, body: Bod
     let named = named
         .map_err(|_| Failure::path_refused("The path is not UTF-8.".to_owned()))?
         .into_owned();
-    let body = read_whole(body, MAX_BODY, app.server.body_timeout).await?;
+    let body = read_whole(body, MAX_BODY, app.server.body_timeout).await;
+    let body = body.map_err(with_own_bound)?;
     let call = Call {
         admin,
         app,
@@ -87,6 +88,17 @@ async fn find_and_call(admin: Arc<Admin>, app: Arc<App>, parts: Parts, body: Bod
     match endpoint.handler {
         Now(handler) => handler(&call),
         Later(handler) => handler(call).await,
+    }
+}
+
+/// A failure to read a body, which names the bound of this listener.
+fn with_own_bound(failure: Failure) -> Failure {
+    if failure.status != StatusCode::PAYLOAD_TOO_LARGE {
+        return failure;
+    }
+    Failure {
+        message: format!("The request body is larger than the {MAX_BODY} bytes that the admin API takes.").into(),
+        ..failure
     }
 }
 

@@ -1,10 +1,12 @@
 //! What a handler of the admin API gets: a request that was let in, with its body and its query as types.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use bytes::Bytes;
+use mynah_dialect::tree::Node;
 use percent_encoding::percent_decode_str;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -42,6 +44,10 @@ impl Call {
         }
         let unreadable = |error| Failure::body_unreadable(format!("The body is not JSON: {error}."), None);
         let value: Value = serde_json::from_slice(&self.body).map_err(unreadable)?;
+        let body = Node::parse(&self.body).unwrap_or_default();
+        if let Some(name) = twice(&body) {
+            return Err(Failure::field_refused(name.to_owned(), "This field is there twice."));
+        }
         typed(value)
     }
 
@@ -61,6 +67,17 @@ impl Call {
         }
         typed(Value::Object(members))
     }
+}
+
+/// A name that an object has twice, if there is one: two readers might choose differently.
+fn twice<'n>(node: &'n Node<'_>) -> Option<&'n str> {
+    let mut seen = HashSet::new();
+    let mut names = node.members().iter().map(|(name, _)| name.as_ref());
+    let within = || {
+        let members = node.members().iter().map(|(_, member)| member);
+        members.chain(node.items()).find_map(twice)
+    };
+    names.find(|name| !seen.insert(*name)).or_else(within)
 }
 
 /// A text out of a URL.
@@ -134,6 +151,14 @@ mod tests {
             assert!(failure.message.contains(message), "{body}: {}", failure.message);
         }
         assert!(typed::<Body>(json!({"requests_per_minute": 5, "key": "sk-real"})).is_ok());
+    }
+
+    #[test]
+    fn a_name_that_is_there_twice_is_found() {
+        let found = |text: &str| twice(&Node::parse_text(text).unwrap()).map(str::to_owned);
+        assert_eq!(found(r#"{"a":1,"b":{"a":2}}"#), None);
+        assert_eq!(found(r#"{"a":1,"\u0061":2}"#).as_deref(), Some("a"));
+        assert_eq!(found(r#"{"a":[1,{"b":1,"c":2,"b":1}]}"#).as_deref(), Some("b"));
     }
 
     #[test]

@@ -179,10 +179,9 @@ impl RequestsQuery {
 
 /// A status, or a class of them.
 fn statuses(text: &str) -> Result<std::ops::Range<u16>, Failure> {
-    let class = text.strip_suffix("xx").and_then(|class| class.parse::<u16>().ok());
-    let (first, count) = match class {
-        Some(class) => (class.saturating_mul(100), 100),
-        None => (text.parse().unwrap_or(0), 1),
+    let (first, count) = match text.as_bytes() {
+        [class @ b'1'..=b'5', b'x', b'x'] => (u16::from(class - b'0') * 100, 100),
+        _ => (text.parse().unwrap_or(0), 1),
     };
     if !(100..1000).contains(&first) {
         let message = "`status` is a status such as 429, or a class of them such as 5xx.";
@@ -245,7 +244,7 @@ mod tests {
     fn a_status_may_be_a_class() {
         assert_eq!(statuses("429").unwrap(), 429..430);
         assert_eq!(statuses("5xx").unwrap(), 500..600);
-        for wrong in ["", "5", "xx", "ok", "99999", "-1", "70000xx"] {
+        for wrong in ["", "5", "xx", "ok", "99999", "-1", "70000xx", "9xx", "0xx", "05xx"] {
             assert!(statuses(wrong).is_err(), "{wrong}");
         }
     }

@@ -89,6 +89,7 @@ impl ClientConfig {
     pub fn of(client: &Client, groups: &[Group]) -> Result<Self, Vec<Wrong>> {
         let mut wrong = Vec::new();
         let own = limits(Said::from(client), &mut wrong);
+        wrong.extend(client.tags.iter().flatten().filter_map(|tag| wrong_tag(tag)));
         let chain = chain(client.group.as_deref(), groups).map_err(|message| wrong.push(("group", message)));
         let chain = chain.unwrap_or_default();
         if client.name.is_empty() {
@@ -135,6 +136,18 @@ impl ClientConfig {
 
 fn group_scope(group: &Group) -> String {
     format!("group:{}", group.name)
+}
+
+/// What is wrong with a tag, if something is. Tags are parted by commas wherever they are written, and spaces do not count there.
+pub(super) fn wrong_tag(tag: &str) -> Option<Wrong> {
+    let parts = |letter: char| letter == ',' || letter.is_whitespace();
+    let is_wrong = tag.is_empty() || tag.contains(parts);
+    is_wrong.then(|| {
+        (
+            "tags",
+            format!("`{tag}` is not a tag: write one word, without spaces and commas"),
+        )
+    })
 }
 
 /// The groups of a client, from its own to the one above all.
@@ -296,6 +309,7 @@ impl Check<'_> {
             let path = format!("groups.{index}");
             let mut wrong = Vec::new();
             limits(Said::from(group), &mut wrong);
+            wrong.extend(group.tags.iter().flatten().filter_map(|tag| wrong_tag(tag)));
             if let Err(message) = chain(Some(&group.name), groups) {
                 wrong.push(("group", message));
             }

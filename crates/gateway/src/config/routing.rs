@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::access::wrong_tag;
 use super::check::Check;
 use super::document::join;
 use super::file::BreakerTable;
@@ -97,6 +98,9 @@ impl Check<'_> {
             }
             (config.weight, config.context) = (weight, table.context);
             (config.abilities, config.tags) = (table.abilities.clone(), table.tags.clone());
+            for (field, message) in table.tags.iter().filter_map(|tag| wrong_tag(tag)) {
+                self.report(&join(path, field), message);
+            }
             config.routes.clone_from(&table.routes);
             let price = table.price.as_ref();
             config.price = price

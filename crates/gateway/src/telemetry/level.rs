@@ -32,7 +32,8 @@ pub struct Level {
 /// Reads a filter such as `info` or `info,hyper=debug`.
 pub fn filter(text: &str) -> Result<EnvFilter, String> {
     // To the parser, a word that is no level is a target, and nothing would be logged but for that.
-    let is_no_level = |part: &&str| !part.contains(['=', '[']) && LevelFilter::from_str(part).is_err();
+    let is_no_level =
+        |part: &&str| part.is_empty() || !part.contains(['=', '[']) && LevelFilter::from_str(part).is_err();
     if let Some(word) = text.split(',').find(is_no_level) {
         return Err(format!(
             "`{word}` is not a log level: write error, warn, info, debug, trace or off, or a filter such as \
@@ -100,6 +101,8 @@ mod tests {
         for (wrong, named) in [
             ("loud", "`loud`"),
             ("info,wran", "`wran`"),
+            ("", "``"),
+            ("info,", "``"),
             ("hyper=loud", "`hyper=loud`"),
         ] {
             assert!(filter(wrong).unwrap_err().starts_with(named), "{wrong}");
