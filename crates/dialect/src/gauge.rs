@@ -40,20 +40,23 @@ impl Gauge {
         }
     }
 
-    /// Looks for what the next piece tells. Returns whether it told something.
+    /// Looks for what the next piece tells. Returns whether it told how long the answer is.
     pub fn read(&mut self, piece: &[u8]) -> bool {
         self.tap.push(piece)
     }
 
     /// Counts the text of what is passed on: of a stream, whole events.
     pub fn count(&mut self, passed: &[u8], told: bool) {
+        if told && !self.is_stream {
+            // What an answer tells that is no stream is that of all of it, wherever it stands.
+            self.generated = None;
+        }
         let Some(generated) = &mut self.generated else {
             return;
         };
         if self.is_stream {
             generated.events(passed);
-        } else if !told {
-            // Mostly, an answer that is no stream comes in one piece, and what it tells is that of all of it.
+        } else {
             generated.json(passed);
         }
         if told {
@@ -64,12 +67,9 @@ impl Gauge {
     /// What was seen so far.
     pub fn seen(&self) -> Seen {
         let told = self.tap.usage();
-        // So it is wherever it stands.
-        let is_counted = told.is_some() && !self.is_stream;
-        let generated = self.generated.as_ref().filter(|_| !is_counted);
         Seen {
             told,
-            generated: generated.map_or(0, |generated| {
+            generated: self.generated.as_ref().map_or(0, |generated| {
                 generated.untold_tokens(told.map_or(0, |told| told.output))
             }),
         }
@@ -81,7 +81,7 @@ impl Seen {
     pub fn whole(body: Body, text: &[u8]) -> Self {
         // By far the most tell it where all look first, and there is nothing else to look for in them.
         if matches!(body, Body::Text | Body::Data)
-            && let Some(told) = told_by(text)
+            && let Some(told) = told_by(body, text)
         {
             return Self {
                 told: Some(told),
@@ -97,17 +97,17 @@ impl Seen {
     /// What a whole answer amounts to that is translated.
     pub fn of(events: &[Event]) -> Self {
         let told = events.iter().rev().find_map(|event| match event {
-            Event::Usage(usage) => Some(Usage::from(usage)),
+            Event::Usage(usage) => Some(usage),
             _ => None,
         });
         let mut generated = Generated::default();
-        if told.is_none() {
+        if told.is_none_or(|told| told.output.is_none()) {
             for event in events {
                 generated.event(event);
             }
         }
         Self {
-            told,
+            told: told.map(Usage::from),
             generated: generated.tokens(),
         }
     }

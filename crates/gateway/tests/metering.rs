@@ -730,6 +730,38 @@ async fn a_stream_of_gemini_s_that_is_an_array_is_metered() {
 }
 
 #[tokio::test]
+async fn what_gemini_tells_of_the_prompt_alone_is_no_count_of_the_answer() {
+    let event = json!({"candidates": [{"content": {"role": "model", "parts": [{"text": long()}]}}],
+        "usageMetadata": {"promptTokenCount": 9, "totalTokenCount": 9}})
+    .to_string();
+    let events = stream([&format!("data: {event}\n\n"), "data: "]).cut_at(event.len() + 10);
+    let events = Understudy::start(events).await.unwrap();
+    let array = Reply::bytes(format!("[{event},"))
+        .header("content-type", "application/json")
+        .chunked()
+        .cut_at(event.len() + 2);
+    let array = Understudy::start(array).await.unwrap();
+    let gateway = Gateway::start(&format!(
+        "{STORE}{}{}",
+        provider("events", "gemini", &events.url()),
+        provider("array", "gemini", &array.url())
+    ));
+    let body = body("gemini", "", "hello", true).to_string();
+    for (at, request) in [
+        ask("gemini", "events/m", "hello", true),
+        ask("chat", "events/m", "hello", true),
+        Request::post("/v1beta/models/array%2Fm:streamGenerateContent", &body),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        gateway.send(&request).await;
+        let row = last(&gateway, at + 1, "error, estimated, input, output").await;
+        assert_eq!(row, "upstream_broken 1 9 40", "request {at}");
+    }
+}
+
+#[tokio::test]
 async fn the_loser_of_a_hedge_is_not_charged_for_what_nobody_knows() {
     let slow = Understudy::start(Reply::hang()).await.unwrap();
     let quick = Understudy::start(answer("chat")).await.unwrap();

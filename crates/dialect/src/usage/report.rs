@@ -106,6 +106,11 @@ impl Report {
         self.stated == 0
     }
 
+    /// Whether it is stated how long the answer is. Gemini tells the prompt with every event, and the answer with the last.
+    pub(crate) fn states_output(&self) -> bool {
+        self.stated_output().is_some()
+    }
+
     /// Takes over what a later object states, zeros included: Anthropic tells the prompt at the beginning and the answer at
     /// the end. Sums count only together with what they are of, so those of the last object do: a cost that something
     /// earlier was made to state (a caller's schema, echoed in the answer) outlives no report.

@@ -81,7 +81,7 @@ impl UsageTap {
         }
     }
 
-    /// Looks at the next chunk. Returns whether it told something.
+    /// Looks at the next chunk. Returns whether it told how long the answer is.
     pub fn push(&mut self, chunk: &[u8]) -> bool {
         if let Some(pictures) = &mut self.pictures {
             pictures.push(chunk);
@@ -114,8 +114,8 @@ impl UsageTap {
 }
 
 /// What a body tells that is one JSON text and all there: the same as [`UsageTap::json`] finds under its first key, without the
-/// memory for what may be still to come. `None` when that is nothing, or stands elsewhere.
-pub fn told_by(text: &[u8]) -> Option<Usage> {
+/// memory for what may be still to come. `None` when that is nothing, stands elsewhere, or leaves out how long a text is.
+pub fn told_by(body: Body, text: &[u8]) -> Option<Usage> {
     let (mut window, mut last) = (text, None);
     while let Some(start) = USAGE_FINDER.find(window) {
         let (_, member) = window.split_at(start);
@@ -130,6 +130,7 @@ pub fn told_by(text: &[u8]) -> Option<Usage> {
         };
         window = member.get(passed..).unwrap_or_default();
     }
+    let last = last.filter(|report| body == Body::Data || report.states_output());
     last.map(|report| Usage::from(&report.counts()))
 }
 
@@ -167,7 +168,7 @@ impl Search {
         }
     }
 
-    /// Returns whether something was told.
+    /// Returns whether it was told how long the answer is.
     fn push(&mut self, chunk: &[u8]) -> bool {
         if self.held.is_empty() {
             return self.search(chunk);
@@ -192,10 +193,8 @@ impl Search {
             self.end_line_in(before);
             let passed = match self.key.value_in(member) {
                 Value::Report(report, length) => {
-                    if !report.is_empty() {
-                        self.line = Some(report);
-                        told = true;
-                    }
+                    told |= report.states_output();
+                    self.line = Some(report).filter(|report| !report.is_empty()).or(self.line);
                     length
                 }
                 Value::Unfinished if member.len() <= MAX_MEMBER => {
