@@ -148,7 +148,7 @@ fn may_end(events: &[u8]) -> bool {
 }
 
 /// Whether what follows a string shows that it is the key of a null.
-fn is_null(rest: &[u8]) -> bool {
+pub(crate) fn is_null(rest: &[u8]) -> bool {
     let value = rest.trim_ascii_start().strip_prefix(b":");
     value.is_some_and(|value| value.trim_ascii_start().starts_with(b"null"))
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::frame::{Frame, Splitter};
 use crate::json::is_well_formed;
 pub use crate::stream_error::StreamError;
-use crate::stream_error::{error_status, status_of};
+use crate::stream_error::{error_status, event_status};
 
 /// More than this is never held back.
 const MAX_HELD: usize = 64 * 1024;
@@ -95,8 +95,7 @@ fn judge(block: &[u8]) -> Opening {
             Opening::Malformed("an event that is not JSON")
         };
     };
-    let named_error = || (frame.event == b"error").then(|| status_of(&event));
-    if let Some(status) = error_status(&event).or_else(named_error) {
+    if let Some(status) = event_status(frame.event, &event) {
         return Opening::Error(StreamError::of_event(status, &event, data.into_owned()));
     }
     if !event.is_object() && !event.is_array() {

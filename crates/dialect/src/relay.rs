@@ -12,6 +12,8 @@ use memchr::memmem;
 
 use crate::frame::{Frame, Splitter};
 use crate::gauge::{Gauge, Seen};
+use crate::ir::Class;
+use crate::stream_error::error_among;
 use crate::usage::Body;
 
 /// A partial event larger than this is passed on rather than held.
@@ -22,6 +24,8 @@ const MAX_HELD: usize = 64 * 1024;
 pub struct Relay {
     gauge: Option<Box<Gauge>>,
     events: Option<Events>,
+    /// The error in which a stream of events has ended, until somebody asks.
+    failure: Option<Class>,
     /// Sees to the last event of a stream that may lack it.
     closing: Option<Closing>,
 }
@@ -80,6 +84,11 @@ impl Relay {
             Some(events) => events.push(chunk),
             None => chunk,
         };
+        if self.events.is_some()
+            && let Some(status) = error_among(&passed)
+        {
+            self.failure = Some(Class::of_status(status));
+        }
         if let Some(gauge) = &mut self.gauge {
             gauge.count(&passed, told);
         }
@@ -96,6 +105,11 @@ impl Relay {
             Some(closing) => closing.close(rest),
             None => rest,
         }
+    }
+
+    /// What kind of error was passed on, if one was and it was not asked for before.
+    pub fn take_failure(&mut self) -> Option<Class> {
+        self.failure.take()
     }
 
     /// Whether something is held back.

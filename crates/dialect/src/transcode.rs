@@ -176,6 +176,8 @@ pub struct Transcoder {
     thread: Option<Thread>,
     /// Why it was cut, until it goes on.
     cut: Option<Error>,
+    /// The error that the caller was told, until somebody asks.
+    failure: Option<Class>,
     generated: Generated,
 }
 
@@ -198,6 +200,7 @@ impl Transcoder {
             standing: Standing::Waiting,
             thread: None,
             cut: None,
+            failure: None,
             generated: Generated::default(),
         }
     }
@@ -260,6 +263,11 @@ impl Transcoder {
         Bytes::from(out)
     }
 
+    /// What kind of error the caller was told, if one was and it was not asked for before. An end that is missing is one too.
+    pub fn take_failure(&mut self) -> Option<Class> {
+        self.failure.take()
+    }
+
     /// What the caller would get of the answer so far amounts to.
     pub fn standing(&self) -> &Standing {
         &self.standing
@@ -311,6 +319,9 @@ impl Transcoder {
     }
 
     fn tell(&mut self, event: Event, out: &mut Vec<u8>) {
+        if let Event::Error(error) = &event {
+            self.failure = Some(error.class);
+        }
         let Some(thread) = &mut self.thread else {
             return self.writer.write(&event, out);
         };

@@ -82,13 +82,20 @@ async fn a_target_is_left_alone_when_too_large_a_share_fails() {
 async fn streams_that_break_off_are_failures() {
     let chat = told("chat");
     let text = (chat.text)("half");
-    let cut = Reply::stream([text.clone(), text.clone()]).cut_at(text.len() + 5);
-    let (first, second, gateway) = two("failures = 100, rate = 0.5, volume = 4, rest = '60s'", cut).await;
-    second.set_script(Reply::stream([text, chat.ending]));
-    for _ in 0..10 {
-        gateway.chat(r#"{"model":"m","stream":true}"#).await;
+    let refusal = "data: {\"error\":{\"message\":\"too long\",\"code\":\"context_length_exceeded\"}}\n\n".to_owned();
+    for (broken, asked) in [
+        (Reply::stream([text.clone(), text.clone()]).cut_at(text.len() + 5), 2),
+        (Reply::stream([text.clone(), chat.error]), 2),
+        // Which is the caller's fault.
+        (Reply::stream([text.clone(), refusal]), 10),
+    ] {
+        let (first, second, gateway) = two("failures = 100, rate = 0.5, volume = 4, rest = '60s'", broken).await;
+        second.set_script(Reply::stream([text.clone(), chat.ending.clone()]));
+        for _ in 0..10 {
+            gateway.chat(r#"{"model":"m","stream":true}"#).await;
+        }
+        assert_eq!(first.counters().requests, asked);
     }
-    assert_eq!(first.counters().requests, 2);
 }
 
 #[tokio::test]

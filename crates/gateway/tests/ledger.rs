@@ -13,7 +13,7 @@ use std::process::{Child, Stdio};
 
 use mynah_understudy::{Reply, Understudy};
 use serde_json::{Value, json};
-use support::dialects::{ask, provider, strict};
+use support::dialects::{CALLERS, ask, model, provider, stream, strict, told};
 use support::rows::{find, rows};
 use support::{Gateway, PATIENCE, Request, command, read_head};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -254,6 +254,51 @@ async fn who_hangs_up_has_a_row() {
             "200 caller_hung_up caller 1 up/m answered 1"
         ]
     );
+}
+
+#[tokio::test]
+async fn a_stream_that_fails_midway_has_failed() {
+    let responses = |kind: &str, status: &str| {
+        let response = json!({"id": "resp_1", "status": status, "error": null, "incomplete_details": {"reason": "max_output_tokens"}});
+        format!(
+            "event: {kind}\ndata: {}\n\n",
+            json!({"type": kind, "response": response})
+        )
+    };
+    let failed = responses("response.failed", "failed");
+    let incomplete = responses("response.incomplete", "incomplete");
+    let too_long = "data: {\"error\":{\"message\":\"too long\",\"code\":\"context_length_exceeded\"}}\n\n";
+    for kind in CALLERS {
+        let events = told(kind);
+        let one = (events.text)("one");
+        let end = |ending: &str| stream([&events.opening, &one, ending]);
+        let mut ends = vec![
+            (end(&events.error), "upstream_broken provider"),
+            (end(&events.ending), "- -"),
+            // Where that is translated: nobody tells why there is no more.
+            (end(""), "upstream_broken provider"),
+        ];
+        match kind {
+            "chat" => ends.push((end(too_long), "upstream_broken caller")),
+            "responses" => ends.extend([(end(&failed), "upstream_broken provider"), (end(&incomplete), "- -")]),
+            _ => {}
+        }
+        let up = Understudy::start(Reply::hang()).await.unwrap();
+        let gateway = Gateway::start(&format!("{STORE}{}", provider("up", kind, &up.url())));
+        let mut count = 0;
+        for (at, (reply, expected)) in ends.into_iter().enumerate() {
+            up.set_script(reply);
+            for caller in CALLERS.into_iter().filter(|caller| at != 2 || *caller != kind) {
+                gateway
+                    .send(&ask(caller, &format!("up/{}", model(kind)), "hello", true))
+                    .await;
+                count += 1;
+                let query = "SELECT error, fault FROM requests ORDER BY id";
+                let rows = rows(&gateway.directory.path().join("mynah.db"), query, count).await;
+                assert_eq!(rows[count - 1], expected, "end {at} of {kind} for {caller}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -298,10 +298,10 @@ impl Entry {
         }
     }
 
-    /// Notes that the provider broke off.
-    pub(super) fn broke_off(&mut self) {
+    /// Notes that the answer broke off, and whose fault that is.
+    pub(super) fn broke_off(&mut self, blame: Blame) {
         if let Some(kept) = &mut self.kept {
-            kept.error = Some("upstream_broken");
+            (kept.error, kept.blame) = (Some("upstream_broken"), Some(blame));
         }
     }
 

@@ -81,6 +81,15 @@ impl Passage {
         }
     }
 
+    /// What kind of error the answer has ended in, if it has and that was not asked for before.
+    pub fn take_failure(&mut self) -> Option<Class> {
+        match self {
+            Self::Plain => None,
+            Self::Relay(relay) => relay.take_failure(),
+            Self::Transcode(transcoder) => transcoder.take_failure(),
+        }
+    }
+
     /// What was seen so far, if somebody has looked.
     pub fn seen(&self) -> Option<Seen> {
         match self {

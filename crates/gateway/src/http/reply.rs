@@ -16,6 +16,7 @@ use mynah_dialect::Dialect;
 use mynah_dialect::closing::Finale;
 use mynah_dialect::gauge::Seen;
 use mynah_dialect::relay::Relay;
+use mynah_dialect::verdict::Verdict;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::entry::Entry;
@@ -23,7 +24,7 @@ use crate::answer::{Answer, AnswerBody, is_events};
 use crate::app::InFlight;
 use crate::condition::Pending;
 use crate::continuation::Continuation;
-use crate::failure::Failure;
+use crate::failure::{Blame, Failure};
 use crate::http::passage::Passage;
 use crate::upstream::send::{BodyError, UpstreamBody};
 
@@ -194,9 +195,25 @@ impl ReplyBody {
         if self.passage.cut().is_some() {
             return None;
         }
-        self.entry.broke_off();
+        self.entry.broke_off(Blame::Upstream);
         self.ends_in_error = last.is_some();
         Some(last.map(Frame::data).ok_or(error))
+    }
+
+    /// Notes that an error has taken the place of the rest, which came from the provider, or is told where an end is missing.
+    fn note_failure(&mut self) {
+        let failure = self.passage.take_failure().filter(|_| !self.ends_in_error);
+        let Some(class) = failure else { return };
+        let verdict = Verdict::of_status(class.status());
+        // As with a status: what a key is refused for, or a caller, says nothing of the target.
+        self.has_failed(
+            &format_args!("the stream ended in an error ({class:?})"),
+            verdict == Verdict::Faulty,
+        );
+        self.entry.broke_off(match verdict {
+            Verdict::CallersFault => Blame::Caller,
+            _ => Blame::Upstream,
+        });
     }
 
     /// Notes that the provider at hand has failed in the middle of its answer.
@@ -227,7 +244,7 @@ impl ReplyBody {
             None => None,
         };
         let Some(mut rest) = rest else {
-            self.entry.broke_off();
+            self.entry.broke_off(Blame::Upstream);
             self.ends_in_error = true;
             return Poll::Ready(self.passage.give_up());
         };
@@ -323,6 +340,7 @@ impl HttpBody for ReplyBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let frame = ready!(self.poll_piece(cx));
+        self.note_failure();
         self.entry.told(frame.as_ref());
         Poll::Ready(frame)
     }
@@ -388,7 +406,7 @@ impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for SharedBody<B> {
         self.ended = !matches!(frame, Some(Ok(_))) || self.body.is_end_stream();
         self.entry.told(frame.as_ref());
         if matches!(frame, Some(Err(_))) {
-            self.entry.broke_off();
+            self.entry.broke_off(Blame::Upstream);
         }
         Poll::Ready(frame)
     }
