@@ -269,7 +269,14 @@ impl<'a, 'p> Search<'a, 'p> {
                 None
             }
             Err(failure) => {
-                tracing::warn!(model = target.name, key, reason = %failure.message, milliseconds, id, "failed");
+                tracing::warn!(
+                    model = target.name,
+                    key,
+                    reason = &*failure.message,
+                    milliseconds,
+                    id,
+                    "failed"
+                );
                 self.refusals.failed(failure);
                 None
             }

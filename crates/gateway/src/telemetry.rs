@@ -1,6 +1,7 @@
 //! The log, on standard error.
 
 mod buffer;
+mod fields;
 pub mod level;
 mod line;
 
@@ -14,6 +15,7 @@ use tracing_subscriber::fmt::format::Format;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 use self::buffer::Buffer;
+use self::fields::PlainFields;
 use self::line::Line;
 pub use self::line::RequestLine;
 use crate::ask::since_1970;
@@ -79,7 +81,10 @@ pub fn start(log: &Log, env: &Env) -> Result<(), String> {
     match log.format {
         LogFormat::Text => {
             let text = Format::default().with_target(false).with_ansi(terminal);
-            let builder = builder.event_format(text).with_filter_reloading();
+            let builder = builder
+                .event_format(text)
+                .fmt_fields(PlainFields)
+                .with_filter_reloading();
             level::keep(level, builder.reload_handle());
             builder.try_init()
         }

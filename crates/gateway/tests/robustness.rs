@@ -401,3 +401,16 @@ async fn an_upload_is_not_read_faster_than_the_provider_takes_it() {
         "{taken} bytes were taken for a provider that reads nothing"
     );
 }
+
+#[tokio::test]
+async fn a_name_of_a_model_cannot_forge_a_line_of_the_log() {
+    let gateway =
+        Gateway::start("[routing]\nretries = 0\n[providers.up]\nbase_url = 'http://127.0.0.1:1'\nmodels = []\n");
+    let body = r#"{"model":"up/x\n2026-01-01T00:00:00Z  INFO client=\"admin\"\u001b[2J\u009b"}"#;
+    assert_eq!(gateway.chat(body).await.status, 502);
+    gateway.printed(" failed ").await;
+    let printed = gateway.printed.lock().unwrap();
+    let told = r#"reason="up/x\n2026-01-01T00:00:00Z  INFO client=\"admin\"\u{1b}[2J\u{9b} did not answer"#;
+    assert!(printed.contains(told), "{printed}");
+    assert!(printed.lines().all(|line| !line.starts_with("2026-01-01")), "{printed}");
+}
