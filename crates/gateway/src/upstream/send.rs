@@ -86,8 +86,8 @@ pub struct Patience {
 
 /// Sends a call and waits for the head of its answer.
 ///
-/// A request that meets a kept connection which the provider has just closed is sent again on a fresh one, if its body can
-/// be.
+/// A request that meets a kept connection which the provider has just closed, or that the provider says it has not looked
+/// at, is sent again on a fresh one, if its body can be.
 pub async fn send(pool: &Arc<Pool>, mut call: Call<'_>, patience: Patience) -> Result<Reply, SendError> {
     let mut given_up = None;
     loop {
@@ -115,7 +115,10 @@ pub async fn send(pool: &Arc<Pool>, mut call: Call<'_>, patience: Patience) -> R
             Ok(response) => return Ok(response),
             Err(Trouble::Late) => return Err(SendError::Late),
             Err(Trouble::Gone(reason)) if reused => given_up = Some(reason),
-            Err(Trouble::Gone(reason) | Trouble::Broken(reason)) => return Err(SendError::Broken(reason)),
+            Err(Trouble::Unprocessed(reason)) if given_up.is_none() => given_up = Some(reason),
+            Err(Trouble::Gone(reason) | Trouble::Unprocessed(reason) | Trouble::Broken(reason)) => {
+                return Err(SendError::Broken(reason));
+            }
             Err(Trouble::Callers(body)) => return Err(SendError::Callers(body)),
         }
     }
@@ -138,6 +141,8 @@ enum Trouble {
     Late,
     /// The other side had given the connection up: it ended before the first byte of an answer.
     Gone(String),
+    /// The other side guarantees that it has not processed the request (RFC 9113, section 8.7).
+    Unprocessed(String),
     /// It broke, or what came was not HTTP.
     Broken(String),
     /// The caller's own body ended early.
@@ -152,6 +157,23 @@ impl Trouble {
             None => Self::Broken(causes(error)),
         }
     }
+}
+
+/// What made an exchange over HTTP/2 fail.
+fn http2_trouble(error: &hyper::Error) -> Trouble {
+    let cause = std::error::Error::source(error);
+    if cause.and_then(|cause| cause.downcast_ref()).is_some_and(is_unprocessed) {
+        return Trouble::Unprocessed(causes(error));
+    }
+    let io = cause.and_then(|cause| cause.downcast_ref::<io::Error>());
+    let is_gone = error.is_canceled() || error.is_closed() || error.is_incomplete_message() || io.is_some_and(is_gone);
+    Trouble::of(error, is_gone)
+}
+
+/// Whether the other side refused the stream, or said goodbye with the number of an earlier one (RFC 9113, section 8.7): a
+/// stream that its goodbye includes does not end in it.
+fn is_unprocessed(error: &h2::Error) -> bool {
+    error.is_remote() && (error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM))
 }
 
 /// The caller's body, if it is what made an exchange fail.
@@ -225,12 +247,7 @@ async fn over_http2(call: &mut Call<'_>, mut stream: Http2, patience: Patience) 
     *request.headers_mut() = call.headers.to_map();
     let sending = stream.requests.send_request(request);
     let answered = in_time(sending, &mut stream.alarm, patience.deadline).await;
-    let response = answered.ok_or(Trouble::Late)?.map_err(|error| {
-        let io = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<io::Error>());
-        let is_gone =
-            error.is_canceled() || error.is_closed() || error.is_incomplete_message() || io.is_some_and(is_gone);
-        Trouble::of(&error, is_gone)
-    })?;
+    let response = answered.ok_or(Trouble::Late)?.map_err(|error| http2_trouble(&error))?;
     let (head, incoming) = response.into_parts();
     Ok(Reply {
         status: head.status,
@@ -292,10 +309,47 @@ mod tests {
                 });
             }
         });
+        let pool = pool(&base, HttpVersion::Http1);
+        (base, pool, events)
+    }
+
+    /// A provider that speaks HTTP/2 and answers the only request of each connection in turn with this frame.
+    async fn http2_provider(frames: Vec<Vec<u8>>) -> (BaseUrl, Arc<Pool>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = BaseUrl::parse(&format!("http://{}", listener.local_addr().unwrap()), "").unwrap();
+        tokio::spawn(async move {
+            for frame in frames {
+                let (mut tcp, _) = listener.accept().await.unwrap();
+                tcp.write_all(&http2_frame(4, 0, 0, &[])).await.unwrap();
+                tcp.read_exact(&mut [0; 24]).await.unwrap();
+                let mut kind = None;
+                // HEADERS come after what is about the connection.
+                while kind != Some(1) {
+                    let mut head = [0; 9];
+                    tcp.read_exact(&mut head).await.unwrap();
+                    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+                    tcp.read_exact(&mut vec![0; length as usize]).await.unwrap();
+                    kind = Some(head[3]);
+                }
+                tcp.write_all(&frame).await.unwrap();
+                tokio::spawn(async move { tcp.read_to_end(&mut Vec::new()).await });
+            }
+        });
+        let pool = pool(&base, HttpVersion::Http2);
+        (base, pool)
+    }
+
+    /// A frame (RFC 9113, section 4.1).
+    fn http2_frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+        let length = u8::try_from(payload.len()).unwrap();
+        [&[0, 0, length, kind, flags, 0, 0, 0, stream], payload].concat()
+    }
+
+    fn pool(base: &BaseUrl, version: HttpVersion) -> Arc<Pool> {
         let origin = Origin {
             scheme: Scheme::HTTP,
             authority: base.authority.clone(),
-            version: HttpVersion::Http1,
+            version,
         };
         let network = NetworkConfig {
             proxies: Proxies::default(),
@@ -303,7 +357,7 @@ mod tests {
             keep_alive: Duration::from_mins(1),
             max_idle: 8,
         };
-        (base, Pools::new(Network::new(network)).of(&origin), events)
+        Pools::new(Network::new(network)).of(&origin)
     }
 
     /// Reads a request with the body `{}`.
@@ -375,6 +429,27 @@ mod tests {
         let (base, pool, _events) = provider(vec![vec![]]).await;
         let sent = post(&base, &pool, held()).await;
         assert!(matches!(sent, Err(SendError::Broken(_))), "{sent:?}");
+    }
+
+    #[tokio::test]
+    async fn a_request_that_was_not_processed_is_sent_again_once() {
+        // `:status: 200` at index 8 of HPACK's static table, and the end of the stream.
+        let ok = || http2_frame(1, 5, 1, &[0x88]);
+        let goodbye = || http2_frame(7, 0, 0, &[0; 8]);
+        let refused = || http2_frame(3, 0, 1, &[0, 0, 0, 7]);
+        let internal_error = || http2_frame(3, 0, 1, &[0, 0, 0, 2]);
+        for (frames, is_answered) in [
+            (vec![goodbye(), ok()], true),
+            (vec![refused(), ok()], true),
+            (vec![refused(), goodbye(), ok()], false),
+            (vec![internal_error(), ok()], false),
+        ] {
+            let (base, pool) = http2_provider(frames).await;
+            match post(&base, &pool, held()).await {
+                Ok(reply) => assert!(is_answered && reply.status == 200),
+                Err(error) => assert!(!is_answered && matches!(error, SendError::Broken(_)), "{error}"),
+            }
+        }
     }
 
     #[tokio::test]
