@@ -6,7 +6,6 @@ use std::borrow::Cow;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::http::{HeaderMap, Method};
 use bytes::Bytes;
 use mynah_dialect::codec::Address;
@@ -90,8 +89,8 @@ pub enum AskBody<'a> {
     Form(&'a Bytes, Option<Model<'a>>),
     /// Held in memory, and nobody's business.
     Opaque(&'a Bytes),
-    /// Passed through as it comes; can be sent once.
-    Streamed(Mutex<Option<Body>>),
+    /// Passed through, and put to one target once: what it creates there should not be there twice.
+    Once(Mutex<Option<CallBody>>),
 }
 
 /// What an answer must look like to be one.
@@ -111,7 +110,7 @@ impl Ask<'_> {
     /// Whether somebody else can be asked the same.
     pub fn can_be_sent_again(&self) -> bool {
         match &self.body {
-            AskBody::Streamed(body) => lock(body).is_some(),
+            AskBody::Once(body) => lock(body).is_some(),
             AskBody::Json(..) | AskBody::Form(..) | AskBody::Opaque(_) => true,
         }
     }
@@ -317,7 +316,7 @@ impl<'a> AskBody<'a> {
         match self {
             Self::Json(_, gist) => gist.model.as_ref(),
             Self::Form(_, model) => model.as_ref(),
-            Self::Opaque(_) | Self::Streamed(_) => None,
+            Self::Opaque(_) | Self::Once(_) => None,
         }
     }
 
@@ -368,7 +367,7 @@ impl<'a> AskBody<'a> {
                 (CallBody::Held(splice(bytes, edit.into_iter().collect())), false)
             }
             Self::Opaque(bytes) => (CallBody::Held(vec![(*bytes).clone()]), false),
-            Self::Streamed(body) => (CallBody::Streamed(lock(body).take()), false),
+            Self::Once(body) => (lock(body).take().unwrap_or(CallBody::Streamed(None)), false),
         }
     }
 }
@@ -386,7 +385,7 @@ fn renamed(bytes: &[u8], gist: &Gist<'_>, target: &Target, operation: Option<Ope
     }
 }
 
-fn lock(body: &Mutex<Option<Body>>) -> MutexGuard<'_, Option<Body>> {
+fn lock(body: &Mutex<Option<CallBody>>) -> MutexGuard<'_, Option<CallBody>> {
     body.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

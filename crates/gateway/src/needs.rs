@@ -180,7 +180,7 @@ fn session(ask: &Ask<'_>) -> Option<u64> {
 fn length(ask: &Ask<'_>) -> u64 {
     match &ask.body {
         AskBody::Json(bytes, _) | AskBody::Form(bytes, _) | AskBody::Opaque(bytes) => bytes.len() as u64,
-        AskBody::Streamed(_) => 0,
+        AskBody::Once(_) => 0,
     }
 }
 

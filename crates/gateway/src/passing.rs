@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use axum::body::Body;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Request};
+use axum::http::{HeaderMap, HeaderName, Request};
 use axum::response::Response;
 use http_body::Body as _;
 use tokio::time::Instant;
@@ -16,11 +16,15 @@ use crate::attempt::first_success;
 use crate::caller::Caller;
 use crate::directions::Directions;
 use crate::failure::Failure;
-use crate::http::body::limited;
+use crate::http::body::{limited, read_whole};
 use crate::http::entry::Entry;
 use crate::limits::{self, demand::Demand};
 use crate::pipeline::{dialect_of, finish, identify, may_call, read_gist, read_plain, request_id, without_key};
 use crate::route::Route;
+use crate::upstream::call_body::CallBody;
+
+/// A body of up to this size is held, so that a connection that is just being closed does not lose it.
+const MAX_HELD: usize = 64 * 1024;
 
 /// Passes a request on. `path` is its path below the API's version.
 pub async fn pass_through(app: Arc<App>, path: &str, request: Request<Body>) -> Response {
@@ -48,9 +52,12 @@ async fn answer(
         held = read_plain(app, parts, body).await?;
         // What is neither JSON nor a form is for the provider to judge.
         read_gist(&parts.headers, &held).unwrap_or(AskBody::Opaque(&held))
+    } else if can_be_held(app, &parts.headers) {
+        let body = Box::pin(read_whole(body, MAX_HELD, app.server.body_timeout)).await?;
+        AskBody::Once(Mutex::new(Some(CallBody::Held(vec![body]))))
     } else {
         let body = limited(body, &parts.headers, app.server.max_upload, app.server.body_timeout)?;
-        AskBody::Streamed(Mutex::new(Some(body)))
+        AskBody::Once(Mutex::new(Some(CallBody::Streamed(Some(body)))))
     };
     let parts = &*parts;
     let directions = Directions::of(&parts.headers);
@@ -90,10 +97,21 @@ async fn answer(
 /// Whether a body is read for the model that it may name: where everything is passed on, one that is small enough to be
 /// held. Uploads of more than that name none.
 fn may_name_model(app: &App, headers: &HeaderMap) -> bool {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let is_json = || text(CONTENT_TYPE).is_some_and(|kind| kind.contains("json"));
-    let length: Option<usize> = text(CONTENT_LENGTH).and_then(|length| length.parse().ok());
-    app.server.pass_through && length.map_or_else(is_json, |length| length <= app.server.max_body)
+    let is_json = || text(headers, CONTENT_TYPE).is_some_and(|kind| kind.contains("json"));
+    app.server.pass_through && length(headers).map_or_else(is_json, |length| length <= app.server.max_body)
+}
+
+/// Whether a body that nobody looks into is held, and not passed on as it comes.
+fn can_be_held(app: &App, headers: &HeaderMap) -> bool {
+    length(headers).is_some_and(|length| length <= MAX_HELD && length as u64 <= app.server.max_upload)
+}
+
+fn length(headers: &HeaderMap) -> Option<usize> {
+    text(headers, CONTENT_LENGTH).and_then(|length| length.parse().ok())
+}
+
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
 }
 
 /// Where a request goes: to those who serve the model that it names, if anybody does, else to the default provider.

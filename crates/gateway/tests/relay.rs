@@ -236,6 +236,18 @@ async fn routes_without_a_model_are_passed_through() {
 }
 
 #[tokio::test]
+async fn what_is_passed_through_is_not_lost_to_a_connection_that_is_being_closed() {
+    let ok = || Reply::json(&serde_json::json!({"ok": 1}));
+    let (understudy, gateway) = up([ok(), Reply::hang_up(), ok()]).await;
+    for received in [1, 3] {
+        let reply = gateway.send(&Request::post("/v1/batches", "{\"a\": 1.0}")).await;
+        assert_eq!((reply.status, reply.header("x-mynah-attempts")), (200, Some("1")));
+        let received = understudy.wait_received(received).await;
+        assert!(received.iter().all(|received| received.text() == "{\"a\": 1.0}"));
+    }
+}
+
+#[tokio::test]
 async fn a_header_names_the_provider() {
     let first = Understudy::start(Reply::json(&serde_json::json!({"who": 1})))
         .await

@@ -123,10 +123,10 @@ impl Pools {
 // === impl Pool ===
 
 impl Pool {
-    /// A kept connection, if there is one.
-    pub fn kept(&self) -> Option<Leased> {
+    /// A kept connection, if there is one that has not been idle for longer than this.
+    pub fn kept(&self, longest_idle: Duration) -> Option<Leased> {
         let shared = || self.share().map(Leased::Http2);
-        self.take_idle().map(Leased::Http1).or_else(shared)
+        self.take_idle(longest_idle).map(Leased::Http1).or_else(shared)
     }
 
     /// A new connection.
@@ -153,11 +153,12 @@ impl Pool {
         }
     }
 
-    fn take_idle(&self) -> Option<Http1> {
-        let keep_alive = self.network.config().keep_alive;
+    fn take_idle(&self, longest: Duration) -> Option<Http1> {
+        let longest = longest.min(self.network.config().keep_alive);
         let mut idle = lock(&self.idle);
-        while let Some(Idle { mut connection, since }) = idle.pop() {
-            if since.elapsed() < keep_alive && connection.stream.is_quiet() {
+        // The last one was used last. Those that are too old for this request stay for another.
+        while let Some(Idle { mut connection, .. }) = idle.pop_if(|idle| idle.since.elapsed() < longest) {
+            if connection.stream.is_quiet() {
                 return Some(connection);
             }
         }

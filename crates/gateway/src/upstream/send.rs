@@ -25,6 +25,10 @@ use super::pool::{Http1, Http2, Leased, Pool};
 use crate::alarm::{Alarm, after};
 use crate::http::body::BrokenBody;
 
+/// A body that can be sent only once goes over a connection that was used just now, or a new one: one that has been idle for
+/// longer may be closed by its other side at any time, and the body would be lost.
+const JUST_NOW: Duration = Duration::from_secs(1);
+
 static PROXY: HeaderName = PROXY_AUTHORIZATION;
 
 /// What is asked of a provider, once.
@@ -91,7 +95,11 @@ pub struct Patience {
 pub async fn send(pool: &Arc<Pool>, mut call: Call<'_>, patience: Patience) -> Result<Reply, SendError> {
     let mut given_up = None;
     loop {
-        let kept = if given_up.is_none() { pool.kept() } else { None };
+        let kept = match call.body {
+            _ if given_up.is_some() => None,
+            CallBody::Held(_) => pool.kept(Duration::MAX),
+            CallBody::Streamed(_) => pool.kept(JUST_NOW),
+        };
         let reused = kept.is_some();
         let leased = match kept {
             Some(leased) => leased,
@@ -429,6 +437,21 @@ mod tests {
         let (base, pool, _events) = provider(vec![vec![]]).await;
         let sent = post(&base, &pool, held()).await;
         assert!(matches!(sent, Err(SendError::Broken(_))), "{sent:?}");
+    }
+
+    #[tokio::test]
+    async fn a_body_that_can_be_sent_once_goes_over_a_connection_that_was_used_just_now() {
+        for (milliseconds, connection) in [(10, 0), (2000, 1)] {
+            let (base, pool, mut events) = provider(vec![vec![OK, OK], vec![OK]]).await;
+            assert_eq!(text(post(&base, &pool, held()).await).await, "ok");
+            assert_eq!(events.recv().await, Some((0, "request")));
+            tokio::time::pause();
+            tokio::time::advance(Duration::from_millis(milliseconds)).await;
+            tokio::time::resume();
+            let streamed = CallBody::Streamed(Some(Body::from("{}")));
+            assert_eq!(text(post(&base, &pool, streamed).await).await, "ok");
+            assert_eq!(events.recv().await, Some((connection, "request")));
+        }
     }
 
     #[tokio::test]
