@@ -45,6 +45,7 @@ pub mod multipart;
 pub mod openai_chat;
 pub mod openai_responses;
 pub mod opening;
+pub mod page;
 pub mod peek;
 pub mod protocol;
 pub mod quirks;

@@ -1,6 +1,7 @@
 //! What an answer says about who failed.
 
 use crate::complaint::Complaint;
+use crate::page::is_page;
 
 /// A judgement of one answer, on which the choice of the next target rests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +74,12 @@ impl Verdict {
 /// the model says so with 503.
 pub fn lacks_model(status: u16, body: &[u8]) -> bool {
     matches!(status, 400 | 403 | 404 | 503) && Complaint::read(body).is_about_the_model(status)
+}
+
+/// Whether an error says that nobody is there to take the request: 404, 405 or 410 with a page or with nothing, as it comes
+/// from a proxy that does not know the address.
+pub fn lacks_route(status: u16, body: &[u8]) -> bool {
+    matches!(status, 404 | 405 | 410) && is_page(body)
 }
 
 /// Whether an error says that the request is too long for the model: a target with a larger context may answer it.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::{HeaderMap, StatusCode};
 use mynah_dialect::delay;
 use mynah_dialect::ir::{Class, Error};
-use mynah_dialect::verdict::{Verdict, exceeds_context, lacks_model};
+use mynah_dialect::verdict::{Verdict, exceeds_context, lacks_model, lacks_route};
 
 use crate::course::Outcome;
 use crate::keys::Reason;
@@ -17,7 +17,7 @@ pub struct Judgement {
     pub verdict: Verdict,
     /// How long the provider wants to be left alone.
     pub delay: Option<Duration>,
-    /// The provider does not have the model, or not enough room: another target may be better suited.
+    /// The provider does not have the model or its route, or not enough room: another target may be better suited.
     is_unsuited: bool,
     /// It makes no sense to ask the same again.
     is_final: bool,
@@ -32,8 +32,17 @@ impl Judgement {
         is_final: false,
     };
 
-    /// Judges an answer as it came. `now` is the time since 1970.
+    /// Judges an answer as it came, to a request that names a model. `now` is the time since 1970.
     pub fn of(status: StatusCode, headers: &HeaderMap, body: &[u8], now: Duration) -> Self {
+        let judgement = Self::of_passed(status, headers, body, now);
+        Self {
+            is_unsuited: judgement.is_unsuited || lacks_route(status.as_u16(), body),
+            ..judgement
+        }
+    }
+
+    /// The same to a request that is passed through: nobody else has what it is about.
+    pub fn of_passed(status: StatusCode, headers: &HeaderMap, body: &[u8], now: Duration) -> Self {
         let verdict = Verdict::of_answer(status.as_u16(), body);
         if verdict == Verdict::Healthy {
             return Self::HEALTHY;

@@ -79,7 +79,7 @@ impl<'a> Line<'a, '_> {
         let (reply, end) = self
             .put(endpoint, (&ask.method, path), headers, body, ask.until)
             .await?;
-        let mut answer = self.judge(reply, ask.expects(), withholds_usage).await?;
+        let mut answer = self.judge(reply, ask, withholds_usage).await?;
         if let Some(form) = ask.form.filter(|_| answer.status.is_success())
             && !bare::has(&answer.body.whole(), form)
         {
@@ -199,7 +199,7 @@ impl<'a> Line<'a, '_> {
     }
 
     /// Waits for the first content, or all of an answer that is not streamed, and judges it.
-    async fn judge(self, reply: Reply, expects: Expects, withholds_usage: bool) -> Asked<'a> {
+    async fn judge(self, reply: Reply, ask: &Ask<'_>, withholds_usage: bool) -> Asked<'a> {
         let Reply {
             status,
             mut headers,
@@ -216,7 +216,11 @@ impl<'a> Line<'a, '_> {
         if Verdict::of_status(status.as_u16()) != Verdict::Healthy {
             body.hold_error().await.map_err(failed)?;
             body.open(envelope);
-            let judgement = Judgement::of(status, &headers, &body.whole(), since_1970());
+            let (whole, now) = (body.whole(), since_1970());
+            let judgement = match ask.operation {
+                Some(_) => Judgement::of(status, &headers, &whole, now),
+                None => Judgement::of_passed(status, &headers, &whole, now),
+            };
             body.redact(&target.provider.secrets);
             let mut answer = Box::new(Answer::new(status, to_caller(headers), body, target));
             answer.judgement = judgement;
@@ -225,7 +229,7 @@ impl<'a> Line<'a, '_> {
         }
         // A redirect, or whatever else is neither an error nor an answer, is not for us to judge.
         let expects = if status.is_success() {
-            expects
+            ask.expects()
         } else {
             Expects::Anything
         };

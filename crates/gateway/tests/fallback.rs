@@ -33,6 +33,16 @@ async fn every_failure_before_content_hands_over() {
         ("401", Reply::status(401)),
         ("402", Reply::status(402)),
         ("403", Reply::status(403)),
+        (
+            "a page in place of the route",
+            Reply::status(404).body(b"<html>default backend</html>".to_vec()),
+        ),
+        ("nothing in place of the route", Reply::status(404)),
+        (
+            "a text in place of the route",
+            Reply::status(410).body(b"404 page not found".to_vec()),
+        ),
+        ("another method", Reply::status(405)),
         ("500", Reply::status(500)),
         ("502", Reply::status(502).body(b"<html>bad gateway</html>".to_vec())),
         ("529", Reply::status(529)),

@@ -196,6 +196,20 @@ fn a_model_that_is_missing_is_told_from_other_things_that_are() {
 }
 
 #[test]
+fn an_address_that_nobody_serves_is_told_from_a_provider_who_complains() {
+    for status in [404, 405, 410] {
+        for body in ["", "<html>default backend</html>", "404 page not found"] {
+            assert!(lacks_route(status, body.as_bytes()), "{status} {body}");
+        }
+        assert!(!lacks_route(
+            status,
+            br#"{"error":{"message":"No such File object: file-1"}}"#
+        ));
+    }
+    assert!(!lacks_route(400, b"<html>"));
+}
+
+#[test]
 fn a_request_that_is_too_long_is_known_in_everybodys_words() {
     let said = |message: &str| format!(r#"{{"error":{{"message":{message:?}}}}}"#);
     for message in [
