@@ -60,6 +60,9 @@ pub async fn first_success<'a>(
     outcome.map(|mut answer| {
         answer.attempts = ask.attempts;
         (answer.ours, answer.waited) = (started - ask.begun, search.settled - started);
+        if ask.operation.is_some() {
+            answer.say_in_json(ask.dialect, ask.id);
+        }
         answer.past = ask.goes_on().then(|| Box::new(search.course.past()));
         answer
     })

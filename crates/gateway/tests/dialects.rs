@@ -247,3 +247,42 @@ async fn the_built_in_model_answers_in_every_dialect() {
         }
     }
 }
+
+#[tokio::test]
+async fn an_error_that_is_no_json_is_told_in_the_callers_dialect() {
+    let page = "<html><head><title>503 Service Unavailable</title></head>sk-of-the-provider</html>";
+    for (body, told) in [
+        (
+            page.to_owned(),
+            "up/m answered with status 503: 503 Service Unavailable",
+        ),
+        (
+            format!("{page}{}", " ".repeat(300_000)),
+            "up/m answered with status 503: 503 Service Unavailable",
+        ),
+        ("no upstream\n".to_owned(), "up/m answered with status 503: no upstream"),
+        (String::new(), "up/m answered with status 503 and did not say why."),
+    ] {
+        let proxy = Reply::status(503)
+            .header("retry-after", "7")
+            .header("x-request-id", "req_1");
+        let proxy = proxy.header("content-type", "text/html").body(body.into_bytes());
+        let up = Understudy::start(proxy).await.unwrap();
+        for caller in CALLERS {
+            let provider = provider("up", caller, &up.url());
+            let gateway = Gateway::start(&format!("[routing]\nretries = 0\n{provider}"));
+            for stream in [false, true] {
+                let reply = gateway.send(&ask(caller, "up/m", "hello", stream)).await;
+                assert_eq!(reply.status, 503, "{caller}");
+                assert_eq!(error(caller, &reply).1, told, "{caller}");
+                assert_eq!(reply.header("retry-after"), Some("7"));
+                assert_eq!(reply.header("x-request-id"), Some("req_1"));
+            }
+        }
+        // What is passed through stays as it is.
+        let provider = provider("up", "chat", &up.url());
+        let gateway = Gateway::start(&format!("[routing]\nretries = 0\n{provider}"));
+        let reply = gateway.get("/v1/files").await;
+        assert_eq!((reply.status, reply.header("content-type")), (503, Some("text/html")));
+    }
+}

@@ -105,7 +105,7 @@ async fn when_all_fail_the_caller_gets_the_refusal_that_tells_most() {
     let throttled = Understudy::start(
         Reply::status(429)
             .header("retry-after", "9")
-            .body(b"slow down".to_vec()),
+            .body(br#"{"error":"slow down"}"#.to_vec()),
     )
     .await
     .unwrap();
@@ -116,7 +116,7 @@ async fn when_all_fail_the_caller_gets_the_refusal_that_tells_most() {
         let reply = gateway(&first.url(), &second.url()).chat(r#"{"model":"m"}"#).await;
         assert_eq!(
             (reply.status, reply.text(), reply.header("retry-after")),
-            (429, "slow down", Some("9"))
+            (429, r#"{"error":"slow down"}"#, Some("9"))
         );
         assert_eq!(reply.header("x-mynah-attempts"), Some("2"));
     }
