@@ -318,7 +318,7 @@ pub fn load(
 ) -> Result<(document::Document, Loaded), Vec<Problem>> {
     let document = document::Document::parse(name, text, env)?;
     let problems = match understand(&document, env, listen) {
-        Ok(loaded) if document.unset.is_empty() => return Ok((document, loaded)),
+        Ok(loaded) if document.unusable.is_empty() => return Ok((document, loaded)),
         Ok(_) => Vec::new(),
         Err(problems) => problems,
     };

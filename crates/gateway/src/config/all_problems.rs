@@ -12,7 +12,7 @@ pub(super) fn all(
     first: Vec<Problem>,
     look: impl Fn(&Document) -> Vec<Problem>,
 ) -> Vec<Problem> {
-    let mut all = std::mem::take(&mut document.unset);
+    let mut all = std::mem::take(&mut document.unusable);
     let mut found = first;
     found.retain(|problem| !follows_from(problem, &all));
     // Each round leaves something out, so that there is a last one.
@@ -103,6 +103,25 @@ level = "loud"
                 "models.m.targets.1",
             ),
             ("[providers.box]\nbase_url = '${UNSET}'", "providers.box.base_url"),
+            // What is no number is not left out in silence.
+            (
+                "[[clients]]\nname = 'a'\nkey = 'k'\nrequests_per_minute = 99999999999999999999",
+                "clients.0.requests_per_minute",
+            ),
+            (
+                "[[clients]]\nname = 'a'\nkey = 'k'\nmax_concurrent = inf",
+                "clients.0.max_concurrent",
+            ),
+            ("[prices.'openai/x']\ninput = nan\noutput = 1", "prices.openai/x.input"),
+            (
+                "[models.m]\ntargets = [{ target = 'openai/x', weight = inf }]",
+                "models.m.targets.0.weight",
+            ),
+            ("[providers.openai]\napi_key = ''", "providers.openai.api_key"),
+            ("[providers.openai]\napi_keys = ['${']", "providers.openai.api_keys.0"),
+            ("[[clients]]\nname = 'a'\nkey = ''", "clients.0.key"),
+            ("[providers.box]\nbase_url = 'http://h:99999'", "providers.box.base_url"),
+            ("[server]\nmax_body = '0'", "server.max_body"),
         ] {
             let found = problems(text);
             let is_told = found

@@ -112,6 +112,12 @@ impl Check<'_> {
                 self.report(path, "must be at least 1");
             }
         }
+        if server.max_body.0 == 0 {
+            self.report(
+                "server.max_body",
+                "no request would fit: write a size such as \"32MiB\"",
+            );
+        }
         let tls = self.tls("server.tls", server.tls.as_ref());
         let cors_origins = self.cors_origins();
         Some(ServerConfig {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -15,8 +15,8 @@ use super::problem::Problem;
 pub struct Document {
     /// The values.
     pub root: Value,
-    /// The variables that are not set.
-    pub unset: Vec<Problem>,
+    /// The values that cannot be used: made with variables that are not set, and numbers that are none.
+    pub unusable: Vec<Problem>,
     name: String,
     /// Offsets at which the lines of the text start.
     lines: Vec<usize>,
@@ -34,7 +34,7 @@ impl Document {
             .collect();
         let mut document = Self {
             root: Value::Null,
-            unset: Vec::new(),
+            unusable: Vec::new(),
             name: name.to_owned(),
             lines,
             places: BTreeMap::new(),
@@ -62,7 +62,7 @@ impl Document {
     pub fn of_values(root: Value) -> Self {
         Self {
             root,
-            unset: Vec::new(),
+            unusable: Vec::new(),
             name: String::new(),
             lines: Vec::new(),
             places: BTreeMap::new(),
@@ -138,13 +138,14 @@ impl Document {
         match value.get_ref() {
             DeValue::String(text) => self.expand(path, text, value.span(), env),
             DeValue::Integer(number) => {
-                i64::from_str_radix(&number.as_str().replace('_', ""), number.radix()).map_or(Value::Null, Value::from)
+                let read = i64::from_str_radix(&number.as_str().replace('_', ""), number.radix());
+                self.number(path, number.as_str(), read.ok().map(Number::from), value.span())
             }
-            DeValue::Float(number) => number
-                .as_str()
-                .replace('_', "")
-                .parse::<f64>()
-                .map_or(Value::Null, Value::from),
+            DeValue::Float(number) => {
+                let read = number.as_str().replace('_', "").parse();
+                let read = read.ok().and_then(Number::from_f64);
+                self.number(path, number.as_str(), read, value.span())
+            }
             DeValue::Boolean(truth) => Value::Bool(*truth),
             DeValue::Datetime(time) => Value::String(time.to_string()),
             DeValue::Array(items) => {
@@ -159,6 +160,26 @@ impl Document {
         }
     }
 
+    /// A number as far as it could be `read`: TOML has some that are none here.
+    fn number(&mut self, path: &str, text: &str, read: Option<Number>, span: Range<usize>) -> Value {
+        if read.is_none() {
+            let message = format!(
+                "`{text}` is not a number that can be used: write one of at most 18 digits, or leave the key out"
+            );
+            self.cannot_use(path, message, span);
+        }
+        read.map_or(Value::Null, Value::Number)
+    }
+
+    fn cannot_use(&mut self, path: &str, message: String, span: Range<usize>) {
+        self.unusable.push(Problem {
+            place: self.position(span.start),
+            path: path.to_owned(),
+            message,
+            at: span.start,
+        });
+    }
+
     /// Replaces `${NAME}`; `$${` stands for a plain `${`.
     fn expand(&mut self, path: &str, text: &str, span: Range<usize>, env: &Env) -> Value {
         let mut expanded = String::new();
@@ -171,19 +192,19 @@ impl Document {
                 rest = &after[2..];
                 continue;
             }
-            let Some(end) = after.find('}') else { break };
+            let Some(end) = after.find('}') else {
+                let message = "`${` has no `}`: write `${NAME}` for an environment variable, or `$${` for a plain `${`";
+                self.cannot_use(path, message.to_owned(), span.clone());
+                break;
+            };
             expanded.push_str(before);
             let name = &after[2..end];
             self.variables.entry(path.to_owned()).or_default().push(name.to_owned());
             if let Some(value) = env.get(name) {
                 expanded.push_str(value);
             } else {
-                self.unset.push(Problem {
-                    place: self.position(span.start),
-                    path: path.to_owned(),
-                    message: format!("the environment variable {name} is not set (or empty)"),
-                    at: span.start,
-                });
+                let message = format!("the environment variable {name} is not set (or empty)");
+                self.cannot_use(path, message, span.clone());
             }
             rest = &after[end + 1..];
         }
@@ -239,12 +260,35 @@ mod tests {
     #[test]
     fn variables_are_replaced_and_missing_ones_reported_together() {
         let env = Env::from([("A", "1")]);
-        let document = Document::parse("f", "x = \"a${A}b${A} $${A} ${\"", &env).unwrap();
+        let document = Document::parse("f", "x = \"a${A}b${A} $${A} $${\"", &env).unwrap();
         assert_eq!(document.root["x"], "a1b1 ${A} ${");
         assert_eq!(document.variables("x"), ["A", "A"]);
         let document = Document::parse("f", "x = \"${B}\"\ny = [\"${C}\"]", &env).unwrap();
-        let places: Vec<&str> = document.unset.iter().map(|problem| problem.place.as_str()).collect();
+        let places: Vec<&str> = document.unusable.iter().map(|problem| problem.place.as_str()).collect();
         assert_eq!(places, ["f:1:5", "f:2:6"]);
+    }
+
+    #[test]
+    fn values_that_cannot_be_used_are_reported_with_their_places() {
+        for (value, named) in [
+            ("99999999999999999999", "`99999999999999999999`"),
+            ("-9223372036854775809", "`-9223372036854775809`"),
+            ("inf", "`inf`"),
+            ("-inf", "`-inf`"),
+            ("nan", "`nan`"),
+            ("1e999", "`1e999`"),
+            ("\"${A\"", "`${` has no `}`"),
+        ] {
+            let document = Document::parse("f", &format!("[a]\nb = [1, {value}]"), &Env::default()).unwrap();
+            let told: Vec<String> = document.unusable.iter().map(ToString::to_string).collect();
+            assert!(
+                told.len() == 1 && told[0].starts_with(&format!("f:2:9: `a.b.1`: {named}")),
+                "{told:?}"
+            );
+        }
+        let text = "a = [9223372036854775807, 0x7fff_ffff, 1_000.5, -0.0, 1e300]";
+        let document = Document::parse("f", text, &Env::default()).unwrap();
+        assert!(document.unusable.is_empty(), "{:?}", document.unusable);
     }
 
     #[test]

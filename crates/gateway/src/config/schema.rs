@@ -229,6 +229,9 @@ fn check_text(value: &Value, schema: &Value) -> Result<(), String> {
     }
     match schema["format"].as_str() {
         Some(SECRET_FORMAT) if is_masked(text) => Err(MASKED.to_owned()),
+        Some(SECRET_FORMAT) if text.is_empty() => {
+            Err("is empty: write the credential, or `${NAME}`, or leave the key out".to_owned())
+        }
         Some(SPAN_FORMAT) => Span::parse(text).map(drop),
         Some(SIZE_FORMAT) => Size::parse(text).map(drop),
         Some(EXPIRY_FORMAT) => Expiry::parse(text).map(drop),

@@ -36,6 +36,10 @@ impl BaseUrl {
         if authority.as_str().contains('@') {
             return Err("a base URL must not hold credentials; give them as `api_keys`".to_owned());
         }
+        let has_port = authority.as_str() != authority.host();
+        if has_port && authority.port_u16().is_none_or(|port| port == 0) {
+            return Err(format!("`{text}` has a port that is no number from 1 to 65535"));
+        }
         let path = parts.path_and_query.unwrap_or_else(|| PathAndQuery::from_static("/"));
         if path.query().is_some() {
             return Err(format!("`{text}` must not have a query; give Azure's as `api_version`"));
@@ -185,6 +189,9 @@ mod tests {
             "http://k@host",
             "http://h/v1?x=1",
             "http://h h/",
+            "http://h:99999",
+            "http://[::1]:0/v1",
+            "http://h:/v1",
         ] {
             assert!(BaseUrl::parse(text, "v1").is_err(), "{text}");
         }
