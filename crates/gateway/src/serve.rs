@@ -288,11 +288,17 @@ async fn keep_reloading(
             Some(asked) = reloads.recv() => Some(Some(asked)),
             () = tokio::time::sleep(reload::INTERVAL) => None,
         };
-        if !watched.changed() && asked.is_none() {
+        if !watched.look() && asked.is_none() {
             continue;
         }
-        let swapped = (admin.load)().and_then(|(document, loaded)| {
-            watched = Watched::new(loaded.files.iter().cloned().chain(check::files(&loaded.config)));
+        watched.take();
+        let loaded = (admin.load)();
+        if asked.is_none() && !watched.hold_still() {
+            // Somebody is writing again: what was read may be half of it.
+            continue;
+        }
+        let swapped = loaded.and_then(|(document, loaded)| {
+            watched.follow(loaded.files.iter().cloned().chain(check::files(&loaded.config)));
             let is_new = |fault: &&Problem| !faults.contains(fault);
             let new: Vec<Problem> = loaded.faults.iter().filter(is_new).cloned().collect();
             if !new.is_empty() {

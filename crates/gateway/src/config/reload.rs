@@ -1,44 +1,83 @@
 //! Notices when configuration files change on disk.
 //!
-//! The files are looked at once a second rather than watched: that also works for files on network drives and for those
+//! The files are looked at again and again rather than watched: that also works for files on network drives and for those
 //! that are swapped by symbolic links, as in a Kubernetes volume.
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-/// How often files are looked at.
-pub const INTERVAL: Duration = Duration::from_secs(1);
+/// How often files are looked at. What has changed is taken at the second look: in good time, and not while it is written.
+pub const INTERVAL: Duration = Duration::from_millis(400);
 
 /// What is remembered of a file: enough to tell that it changed.
 type Mark = Option<(SystemTime, u64)>;
 
-/// Files and how they were when they were last looked at.
+/// Files whose changes are noticed once they hold still.
 #[derive(Debug, Default)]
 pub struct Watched {
-    files: Vec<(PathBuf, Mark)>,
+    files: Vec<File>,
+}
+
+#[derive(Debug)]
+struct File {
+    path: PathBuf,
+    /// As it was when it was last taken.
+    taken: Mark,
+    /// As it was at the last look.
+    seen: Mark,
 }
 
 impl Watched {
     /// Watches these files from now on.
-    pub fn new(files: impl IntoIterator<Item = PathBuf>) -> Self {
-        let marked = files.into_iter().map(|file| {
-            let mark = mark(&file);
-            (file, mark)
-        });
-        Self {
-            files: marked.collect(),
+    pub fn new(paths: impl IntoIterator<Item = PathBuf>) -> Self {
+        let mut watched = Self::default();
+        watched.follow(paths);
+        watched
+    }
+
+    /// Watches these files from now on, and no others. Of those that were watched before, no change is missed.
+    pub fn follow(&mut self, paths: impl IntoIterator<Item = PathBuf>) {
+        let mut before = std::mem::take(&mut self.files);
+        let file = |path: PathBuf| {
+            let known = before.iter().position(|file| file.path == path);
+            known.map_or_else(|| File::new(path), |at| before.swap_remove(at))
+        };
+        self.files = paths.into_iter().map(file).collect();
+    }
+
+    /// Whether any file has changed since it was last taken, and all are as they were at the last look.
+    pub fn look(&mut self) -> bool {
+        let (mut has_changed, mut holds_still) = (false, true);
+        for file in &mut self.files {
+            let now = mark(&file.path);
+            has_changed |= now != file.taken;
+            holds_still &= now == file.seen;
+            file.seen = now;
+        }
+        has_changed && holds_still
+    }
+
+    /// Says that the files are read now, as they were seen.
+    pub fn take(&mut self) {
+        for file in &mut self.files {
+            file.taken = file.seen;
         }
     }
 
-    /// Whether any file has changed since the last call.
-    pub fn changed(&mut self) -> bool {
-        let mut changed = false;
-        for (file, before) in &mut self.files {
-            let now = mark(file);
-            changed |= *before != now;
-            *before = now;
+    /// Whether all files are as they were at the last look.
+    pub fn hold_still(&self) -> bool {
+        self.files.iter().all(|file| mark(&file.path) == file.seen)
+    }
+}
+
+impl File {
+    fn new(path: PathBuf) -> Self {
+        let mark = mark(&path);
+        Self {
+            path,
+            taken: mark,
+            seen: mark,
         }
-        changed
     }
 }
 
@@ -51,17 +90,43 @@ fn mark(file: &PathBuf) -> Mark {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_change_is_noticed_once() {
+    fn watched() -> (tempfile::TempDir, PathBuf, Watched) {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("f");
-        let mut watched = Watched::new([file.clone()]);
-        assert!(!watched.changed());
+        let watched = Watched::new([file.clone()]);
+        (directory, file, watched)
+    }
+
+    /// Whether a change is noticed at the second look, and only once.
+    fn is_noticed(watched: &mut Watched) -> bool {
+        let looks = [watched.look(), watched.look(), watched.look()];
+        watched.take();
+        looks == [false, true, true] && !watched.look() && !watched.look()
+    }
+
+    #[test]
+    fn a_change_is_noticed_once_it_holds_still() {
+        let (_directory, file, mut watched) = watched();
+        assert!(!watched.look() && !watched.look());
         std::fs::write(&file, "1").unwrap();
-        assert!(watched.changed() && !watched.changed());
-        std::fs::write(&file, "22").unwrap();
-        assert!(watched.changed() && !watched.changed());
+        assert!(is_noticed(&mut watched));
         std::fs::remove_file(&file).unwrap();
-        assert!(watched.changed() && !watched.changed());
+        assert!(is_noticed(&mut watched));
+    }
+
+    #[test]
+    fn a_file_is_not_taken_while_it_is_written() {
+        let (_directory, file, mut watched) = watched();
+        for part in ["", "1", "12", "123"] {
+            std::fs::write(&file, part).unwrap();
+            assert!(!watched.look(), "{part}");
+        }
+        assert!(watched.look() && watched.hold_still());
+        watched.take();
+        // It goes on while it is read.
+        std::fs::write(&file, "1234").unwrap();
+        assert!(!watched.hold_still());
+        watched.follow([file.clone()]);
+        assert!(is_noticed(&mut watched));
     }
 }
