@@ -83,7 +83,7 @@ impl Meter {
         self.asked = match &ask.body {
             AskBody::Form(..) if operation.makes_pictures() => Asked::Form(Order::of(ask)),
             AskBody::Json(body, _) | AskBody::Form(body, _) | AskBody::Opaque(body) => Asked::Body(Bytes::clone(body)),
-            AskBody::Streamed(_) => Asked::Unknown,
+            AskBody::Once(_) => Asked::Unknown,
         };
     }
 

@@ -41,7 +41,7 @@ impl Order {
         match &ask.body {
             AskBody::Json(body, _) | AskBody::Opaque(body) => Self::in_json(body),
             AskBody::Form(body, _) => Self::in_form(ask.headers, body),
-            AskBody::Streamed(_) => Self::default(),
+            AskBody::Once(_) => Self::default(),
         }
     }
 
