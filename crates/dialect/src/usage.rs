@@ -1,5 +1,6 @@
 //! What an answer used, in buckets of which none includes another, and how that is read from replies that pass by.
 
+mod nesting;
 mod pictures;
 mod report;
 mod tap;

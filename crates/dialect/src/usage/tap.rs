@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
 
+use super::nesting::Nesting;
 use super::pictures::Pictures;
 use super::{Usage, report::Report};
 
@@ -46,9 +47,9 @@ pub enum Body {
 
 /// Watches a reply for the usage objects in it, in chunks of any size.
 ///
-/// The members of a caller's schema or of a call's arguments may be called like a usage. So of those in one event, and of
-/// those in a body that is no stream, only the last counts, which is where all providers have theirs. In a stream, a later
-/// event completes the earlier ones.
+/// The members of a caller's schema or of a call's arguments may be called like a usage. So only those count that stand where
+/// providers have theirs (`nesting.rs`), and of those in one event, or in a body that is no stream, only the
+/// last. In a stream, a later event completes the earlier ones.
 ///
 /// It copies only what may be a usage object that has not ended.
 #[derive(Debug)]
@@ -113,25 +114,13 @@ impl UsageTap {
     }
 }
 
-/// What a body tells that is one JSON text and all there: the same as [`UsageTap::json`] finds under its first key, without the
-/// memory for what may be still to come. `None` when that is nothing, stands elsewhere, or leaves out how long a text is.
+/// What a body tells that is one JSON text and all there: the same as [`UsageTap::json`] finds under its first key. `None` when that is nothing, stands elsewhere, or leaves out how long a text is.
 pub fn told_by(body: Body, text: &[u8]) -> Option<Usage> {
-    let (mut window, mut last) = (text, None);
-    while let Some(start) = USAGE_FINDER.find(window) {
-        let (_, member) = window.split_at(start);
-        let passed = match USAGE.value_in(member) {
-            Value::Report(report, length) => {
-                last = Some(report).filter(|report| !report.is_empty()).or(last);
-                length
-            }
-            // To the tap, what does not end may go on.
-            Value::Unfinished if member.len() <= MAX_MEMBER => break,
-            Value::Unfinished | Value::Other => USAGE.beginning.len(),
-        };
-        window = member.get(passed..).unwrap_or_default();
-    }
-    let last = last.filter(|report| body == Body::Data || report.states_output());
-    last.map(|report| Usage::from(&report.counts()))
+    let mut search = Search::new(&USAGE, &USAGE_FINDER, false);
+    search.push(text);
+    let told = search.told();
+    let told = told.filter(|report| body == Body::Data || report.states_output());
+    told.map(|report| Usage::from(&report.counts()))
 }
 
 /// A key by its beginning, which is searched for, and what may follow that.
@@ -150,6 +139,8 @@ struct Search {
     lines: bool,
     /// What may be the beginning of a member: a part of the key, or the key and what follows it.
     held: Vec<u8>,
+    /// What is open where that begins: of the present line, or of all.
+    nesting: Nesting,
     /// What the lines told that have ended.
     ended: Option<Report>,
     /// The last that the present line told.
@@ -163,6 +154,7 @@ impl Search {
             finder,
             lines,
             held: Vec::new(),
+            nesting: Nesting::default(),
             ended: None,
             line: None,
         }
@@ -190,34 +182,45 @@ impl Search {
         let mut told = false;
         while let Some(start) = self.finder.find(window) {
             let (before, member) = window.split_at(start);
-            self.end_line_in(before);
+            self.pass(before);
             let passed = match self.key.value_in(member) {
                 Value::Report(report, length) => {
-                    told |= report.states_output();
-                    self.line = Some(report).filter(|report| !report.is_empty()).or(self.line);
+                    if self.nesting.is_place_of_usage() && !report.is_empty() {
+                        self.line = Some(report);
+                        told |= report.states_output();
+                    }
+                    // All that is opened in it is closed in it.
                     length
                 }
                 Value::Unfinished if member.len() <= MAX_MEMBER => {
                     self.held = member.to_vec();
                     return told;
                 }
-                Value::Unfinished | Value::Other => self.key.beginning.len(),
+                Value::Unfinished | Value::Other => {
+                    self.nesting.read(self.key.beginning);
+                    self.key.beginning.len()
+                }
             };
             window = member.get(passed..).unwrap_or_default();
         }
-        self.end_line_in(window);
-        self.held = beginning_at_end(self.key.beginning, window).to_vec();
+        let held = beginning_at_end(self.key.beginning, window);
+        self.pass(window.get(..window.len() - held.len()).unwrap_or_default());
+        self.held = held.to_vec();
         told
     }
 
-    fn end_line_in(&mut self, bytes: &[u8]) {
+    /// Notes where lines end, and what is open.
+    fn pass(&mut self, mut bytes: &[u8]) {
         if self.lines
-            && self.line.is_some()
-            && memchr::memchr2(b'\n', b'\r', bytes).is_some()
-            && let Some(line) = self.line.take()
+            && let Some(end) = memchr::memrchr2(b'\n', b'\r', bytes)
         {
-            self.ended.get_or_insert_default().merge(&line);
+            if let Some(line) = self.line.take() {
+                self.ended.get_or_insert_default().merge(&line);
+            }
+            self.nesting = Nesting::default();
+            bytes = bytes.get(end + 1..).unwrap_or_default();
         }
+        self.nesting.read(bytes);
     }
 }
 

@@ -346,6 +346,26 @@ fn what_a_caller_calls_usage_counts_for_nothing() {
         "data: {\"type\":\"response.completed\",\"response\":{\"usage\":{\"input_tokens\":9,\"output_tokens\":2}}}\n\n",
     );
     assert_eq!(streamed(schema), Some(expected));
+    // Wherever it stands, and where nothing else is told.
+    let call = r#"{"candidates":[{"content":{"parts":[{"functionCall":{"args":{"usage":{"input_tokens":999999,"output_tokens":88888},"usageMetadata":{"promptTokenCount":5}}}}]}}]}"#;
+    let counted = r#"{"usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":2}}"#;
+    assert_eq!(streamed(&format!("data: {call}\n\n")), None);
+    assert_eq!(
+        streamed(&format!("data: {counted}\n\ndata: {call}\n\n")),
+        Some(expected)
+    );
+    assert_eq!(told(&format!("[{counted},\r\n{call}]")), Some(expected));
+    for after in [
+        r#""content":[{"type":"tool_use","input":{"usage":{"input_tokens":1}}}]"#,
+        r#""text":{"format":{"schema":{"properties":{"usage":{"cost":0,"output_tokens":1}}}}}"#,
+        r#""a \"usage":{"output_tokens":1},"b":"\"usage\":{\"output_tokens\":1}""#,
+        r#""results":[{"document":{"usage":{"output_tokens":1},"meta":{"billed_units":{"search_units":9}}}}]"#,
+    ] {
+        let body = format!("{{\"usage\":{{\"input_tokens\":9,\"output_tokens\":2}},{after}}}");
+        assert_eq!(told(&body), Some(expected), "{after}");
+        assert_eq!(told(&format!("{{{after}}}")), None, "{after}");
+        assert_eq!(streamed(&format!("data: {body}\n\n")), Some(expected), "{after}");
+    }
     let said = r#"{"choices":[{"message":{"content":"say \"usage\":{\"prompt_tokens\":1} now"}}]}"#;
     assert_eq!(told(said), None);
 }
@@ -611,8 +631,8 @@ proptest! {
     /// Also with objects that never end, or are longer than is read.
     #[test]
     fn garbage_is_read_the_same_in_any_chunks(pieces in prop::collection::vec(prop_oneof![
-        9 => r#"("usage"|"meta"|"usageMetadata"|:|\{|\}|"prompt_tokens":1|"completion_tokens":2|,|"|\\|\n|u| ){0,12}"#,
-        1 => Just(format!("\"usage\":{{\"a\":\"{}\",\"prompt_tokens\":5}}", "x".repeat(5000))),
+        9 => r#"(\{"usage":\{"prompt_tokens":3\}|"usage"|"meta"|"usageMetadata"|:|\{|\}|"prompt_tokens":1|"completion_tokens":2|,|"|\\|\n|u| ){0,12}"#,
+        1 => Just(format!("\n{{\"usage\":{{\"a\":\"{}\",\"prompt_tokens\":5}}", "x".repeat(5000))),
         1 => prop::collection::vec(any::<u8>(), 0..40).prop_map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
     ], 0..30)) {
         let chunks: Vec<&[u8]> = pieces.iter().map(String::as_bytes).collect();
