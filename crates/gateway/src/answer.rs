@@ -27,6 +27,7 @@ use crate::condition::Pending;
 use crate::config::secret::Secret;
 use crate::continuation::Continuation;
 use crate::course::Past;
+use crate::http::decode::Encoding;
 use crate::judgement::Judgement;
 use crate::route::Target;
 use crate::upstream::headers::to_caller;
@@ -34,6 +35,9 @@ use crate::upstream::send::{BodyError, UpstreamBody};
 
 /// An error's body is read up to this size before the next target is asked.
 const MAX_ERROR: usize = 256 * 1024;
+
+/// One that came compressed is unpacked up to this size.
+const MAX_UNPACKED: usize = 4 * MAX_ERROR;
 
 /// How events begin (WHATWG, "Server-sent events", section 9.2.6).
 const EVENT_FIELDS: [&[u8]; 5] = [b"data:", b"event:", b"id:", b"retry:", b":"];
@@ -468,6 +472,22 @@ impl AnswerBody {
         }
         self.has_begun();
         Ok(())
+    }
+
+    /// Unpacks an error that is all there, and came compressed without our asking; whether that could be done.
+    pub fn unpack_error(&mut self, headers: &HeaderMap) -> bool {
+        let Ok(Some(encoding)) = Encoding::of(headers) else {
+            return false;
+        };
+        if self.rest.is_some() {
+            return false;
+        }
+        let plain = encoding.decode(Bytes::from(self.whole()), MAX_UNPACKED).ok();
+        let is_unpacked = plain.is_some();
+        if let Some(plain) = plain {
+            self.held = VecDeque::from([plain]);
+        }
+        is_unpacked
     }
 
     /// Says that the first content has come: from now on only pauses are limited.

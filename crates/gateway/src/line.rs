@@ -1,5 +1,6 @@
 //! A line to one target: an address of its provider and one of its keys. Over a line a target is asked once.
 
+use axum::http::header::CONTENT_ENCODING;
 use axum::http::{HeaderMap, Method, StatusCode};
 use http_body::Body as _;
 use mynah_dialect::Protocol;
@@ -215,6 +216,9 @@ impl<'a> Line<'a, '_> {
         let failed = |reason: NoContent| no_content(target, &reason);
         if Verdict::of_status(status.as_u16()) != Verdict::Healthy {
             body.hold_error().await.map_err(failed)?;
+            if body.unpack_error(&headers) {
+                headers.remove(CONTENT_ENCODING);
+            }
             body.open(envelope);
             let (whole, now) = (body.whole(), since_1970());
             let judgement = match ask.operation {

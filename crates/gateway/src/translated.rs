@@ -71,6 +71,7 @@ impl<'a, 'c> Interpreter<'a, 'c> {
         }
         if !status.is_success() {
             body.hold_error().await?;
+            body.unpack_error(headers);
             body.open(envelope);
             let judgement = Judgement::of(status, headers, &body.whole(), since_1970());
             body.redact(&self.target.provider.secrets);
@@ -242,6 +243,7 @@ pub async fn exchanged<'a>(
         return whole(&mut body, envelope).await.map(Ok);
     }
     body.hold_error().await?;
+    body.unpack_error(headers);
     body.open(envelope);
     let judgement = Judgement::of(*status, headers, &body.whole(), since_1970());
     body.redact(&target.provider.secrets);

@@ -286,3 +286,33 @@ async fn an_error_that_is_no_json_is_told_in_the_callers_dialect() {
         assert_eq!((reply.status, reply.header("content-type")), (503, Some("text/html")));
     }
 }
+
+#[tokio::test]
+async fn an_error_that_comes_compressed_is_read_all_the_same() {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    let credit = r#"{"error":{"message":"You exceeded your current quota","type":"t","param":null,"code":"insufficient_quota"}}"#;
+    encoder.write_all(credit.as_bytes()).unwrap();
+    let packed = Reply::json(&json!({})).body(encoder.finish().unwrap());
+    let packed = packed.with_status(400).header("content-encoding", "gzip");
+    let first = Understudy::start(packed).await.unwrap();
+    let second = Understudy::start(Reply::status(500)).await.unwrap();
+    for (kind, caller) in [("chat", "chat"), ("chat", "anthropic")] {
+        let (one, two) = (
+            provider("one", kind, &first.url()),
+            provider("two", kind, &second.url()),
+        );
+        let gateway = Gateway::start(&format!(
+            "[routing]\nretries = 0\n[models.m]\ntargets = ['one/m', 'two/m']\n{one}{two}"
+        ));
+        let reply = gateway.send(&ask(caller, "m", "hello", false)).await;
+        // Its credit is used up, so that the other one was asked.
+        assert!(second.received().len() == 1, "{caller}");
+        assert_eq!(reply.header("content-encoding"), None);
+        assert_eq!(error(caller, &reply).1, "You exceeded your current quota", "{caller}");
+        assert_eq!(
+            first.received().last().unwrap().header_text("accept-encoding"),
+            Some("identity")
+        );
+        second.clear();
+    }
+}

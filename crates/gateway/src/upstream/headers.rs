@@ -14,10 +14,15 @@ use super::call_headers::CallHeaders;
 
 static WAY: HeaderName = VIA;
 
+static ENCODINGS: HeaderName = ACCEPT_ENCODING;
+
+/// Without this header a provider may answer in any encoding (RFC 9110, section 12.5.3), and some proxies do.
+static NOT_COMPRESSED: HeaderValue = HeaderValue::from_static("identity");
+
 /// The request headers that a provider gets.
 ///
-/// `Accept-Encoding` stays behind: a compressed answer could not be metered. So do `OpenAI-Organization` and
-/// `OpenAI-Project`: they select an account within a credential, and the credential is not the caller's.
+/// `Accept-Encoding` is ours: a compressed answer could not be metered. `OpenAI-Organization` and `OpenAI-Project` stay
+/// behind: they select an account within a credential, and the credential is not the caller's.
 pub fn to_upstream<'a>(headers: &'a HeaderMap, via: &'a HeaderValue) -> CallHeaders<'a> {
     let mut passed = CallHeaders::with_capacity(headers.len() + 4);
     let listed = headers.keys().any(|name| *name == CONNECTION);
@@ -41,13 +46,14 @@ pub fn to_upstream<'a>(headers: &'a HeaderMap, via: &'a HeaderValue) -> CallHead
         headers.get_all(VIA).iter().for_each(|hop| passed.append(&WAY, hop));
     }
     passed.append(&WAY, via);
+    passed.append(&ENCODINGS, &NOT_COMPRESSED);
     passed
 }
 
 /// The headers of a request that was translated: what the protocol demands, and of the caller's only what says nothing in
 /// its own protocol.
 pub fn translated(headers: &HeaderMap, own: &[(&'static str, String)], via: &HeaderValue) -> HeaderMap {
-    let mut passed = HeaderMap::with_capacity(own.len() + 8);
+    let mut passed = HeaderMap::with_capacity(own.len() + 9);
     for name in ["user-agent", "x-request-id", "traceparent", "tracestate"] {
         if let Some(value) = headers.get(name) {
             passed.insert(HeaderName::from_static(name), value.clone());
@@ -64,6 +70,7 @@ pub fn translated(headers: &HeaderMap, own: &[(&'static str, String)], via: &Hea
         passed.append(VIA, hop.clone());
     }
     passed.append(VIA, via.clone());
+    passed.insert(ACCEPT_ENCODING, NOT_COMPRESSED.clone());
     passed
 }
 
@@ -146,7 +153,14 @@ mod tests {
         let names: Vec<&str> = passed.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(
             names,
-            ["content-type", "openai-beta", "user-agent", "x-stainless-lang", "via"]
+            [
+                "content-type",
+                "openai-beta",
+                "user-agent",
+                "x-stainless-lang",
+                "via",
+                "accept-encoding"
+            ]
         );
     }
 
