@@ -93,7 +93,7 @@ pub(crate) fn has_fixed_sampling(model: &str, effort: Option<Effort>) -> bool {
 }
 
 /// Whether a temperature or `top_p` is what it is anyway, so that nothing is lost when it is not told.
-pub(crate) fn is_default(value: &f64) -> bool {
+pub(crate) fn is_default(value: f64) -> bool {
     (value - 1.0).abs() < f64::EPSILON
 }
 

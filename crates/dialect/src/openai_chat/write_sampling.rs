@@ -11,7 +11,7 @@ impl Scribe<'_> {
     pub(super) fn sampling(&mut self, it: &mut Object<'_>, request: &Request) {
         let sampling = &request.sampling;
         let free = self.free;
-        let is_told = |value: &f64| free || !openai_models::is_default(value);
+        let is_told = |value: &f64| free || !openai_models::is_default(*value);
         let temperature = sampling.temperature.filter(is_told);
         self.float(it, "temperature", Field::Temperature, temperature, (0.0, 2.0));
         let top_p = sampling.top_p.filter(is_told);

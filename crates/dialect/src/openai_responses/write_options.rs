@@ -74,7 +74,7 @@ impl<'a> Scribe<'a> {
             it.number("max_output_tokens", tokens.max(LEAST_TOKENS));
         }
         let free = self.free();
-        let is_told = |value: &f64| free || !openai_models::is_default(value);
+        let is_told = |value: &f64| free || !openai_models::is_default(*value);
         if let Some(temperature) = request.sampling.temperature.filter(is_told)
             && self.takes("temperature", Field::Temperature)
             && self.is_free(Field::Temperature)
