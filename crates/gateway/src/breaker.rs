@@ -78,6 +78,10 @@ pub struct Breaker {
     state: State,
     /// Failures without a success between them.
     consecutive: u32,
+    /// The same before the last answer, which may still break off.
+    before_answer: u32,
+    /// How many answers there were.
+    answers: u64,
     /// How many times it opened without having recovered.
     openings: u32,
     counts: Counts,
@@ -90,6 +94,8 @@ impl Breaker {
             rules,
             state: State::Closed { recovered: None },
             consecutive: 0,
+            before_answer: 0,
+            answers: 0,
             openings: 0,
             counts: Counts::default(),
         }
@@ -133,9 +139,10 @@ impl Breaker {
         }
     }
 
-    /// Notes an answer. One answer is enough to close the breaker.
-    pub fn succeeded(&mut self, now: Instant) {
-        self.consecutive = 0;
+    /// Notes an answer. One answer is enough to close the breaker. Returns its number, by which it can be taken back.
+    pub fn succeeded(&mut self, now: Instant) -> u64 {
+        self.answers += 1;
+        self.before_answer = std::mem::take(&mut self.consecutive);
         match self.state {
             State::Open { .. } => {
                 self.counts = Counts::default();
@@ -147,7 +154,8 @@ impl Breaker {
             }
             State::Closed { .. } => {}
         }
-        self.counts.add(false, now, self.rules.window);
+        self.counts.add((0, 1), now, self.rules.window);
+        self.answers
     }
 
     /// Notes a failure. Returns whether it opened the breaker. `roll` spreads the ends of several rests.
@@ -158,14 +166,44 @@ impl Breaker {
             State::Open { probing: None, .. } => return false,
             State::Open { probing: Some(_), .. } => {}
             State::Closed { .. } => {
-                self.counts.add(true, now, self.rules.window);
-                let (failed, all) = self.counts.sum(now, self.rules.window);
-                let many = all >= self.rules.volume && f64::from(failed) >= self.rules.rate * f64::from(all);
-                if self.consecutive < self.rules.failures && !many {
+                self.counts.add((1, 1), now, self.rules.window);
+                if !self.is_too_much(now) {
                     return false;
                 }
             }
         }
+        self.open(now, roll);
+        true
+    }
+
+    /// Notes that an answer has broken off: what was noted as a success is a failure after all. Returns whether it opened
+    /// the breaker.
+    pub fn broke_off(&mut self, answer: u64, now: Instant, roll: u64) -> bool {
+        if answer == self.answers {
+            // No other answer has come since: it never interrupted the row of failures.
+            self.consecutive = self.consecutive.saturating_add(std::mem::take(&mut self.before_answer));
+        }
+        self.consecutive = self.consecutive.saturating_add(1);
+        if matches!(self.state, State::Open { .. }) {
+            return false;
+        }
+        // Among the requests it was counted when it began.
+        self.counts.add((1, 0), now, self.rules.window);
+        let opens = self.is_too_much(now);
+        if opens {
+            self.open(now, roll);
+        }
+        opens
+    }
+
+    /// Whether enough has failed to open the breaker.
+    fn is_too_much(&mut self, now: Instant) -> bool {
+        let (failed, all) = self.counts.sum(now, self.rules.window);
+        let many = all >= self.rules.volume && f64::from(failed) >= self.rules.rate * f64::from(all);
+        many || self.consecutive >= self.rules.failures
+    }
+
+    fn open(&mut self, now: Instant, roll: u64) {
         let rest = self
             .rules
             .rest
@@ -177,7 +215,6 @@ impl Breaker {
             until: now + rest,
             probing: None,
         };
-        true
     }
 
     /// The share of its requests that the target should get: 1, but less for a while after it recovered.
@@ -205,15 +242,16 @@ struct Counts {
     begun: Option<Instant>,
     /// The number of the part that was counted in last, from `begun` on.
     last: u64,
+    /// Failures and requests. An answer that breaks off is a request when it begins, and a failure when it ends.
     parts: [(u32, u32); PARTS],
 }
 
 impl Counts {
-    fn add(&mut self, failed: bool, now: Instant, window: Duration) {
+    fn add(&mut self, (failed, all): (u32, u32), now: Instant, window: Duration) {
         self.turn(now, window);
         let part = &mut self.parts[place(self.last)];
-        part.0 = part.0.saturating_add(u32::from(failed));
-        part.1 = part.1.saturating_add(1);
+        part.0 = part.0.saturating_add(failed);
+        part.1 = part.1.saturating_add(all);
     }
 
     /// Failures, and all requests, in the window that ends now.
@@ -322,6 +360,45 @@ mod tests {
             }
         });
         assert_eq!(opened_at, Some(19));
+    }
+
+    #[test]
+    fn answers_that_break_off_one_after_the_other_open_it() {
+        let begun = Instant::now();
+        let mut breaker = Breaker::new(BreakerRules::default());
+        let opened_at = |breaker: &mut Breaker| {
+            (1..10).find(|_| {
+                let answer = breaker.succeeded(begun);
+                breaker.broke_off(answer, begun, 0)
+            })
+        };
+        assert_eq!(opened_at(&mut breaker), Some(5));
+        assert_eq!(breaker.consecutive_failures(), 5);
+        // The beginning of the next one lets the others in, and its end shuts them out again.
+        assert_eq!(opened_at(&mut breaker), Some(1));
+
+        let mut mixed = Breaker::new(BreakerRules::default());
+        for _ in 0..4 {
+            mixed.failed(begun, 0);
+        }
+        let (broken, _whole) = (mixed.succeeded(begun), mixed.succeeded(begun));
+        assert!(!mixed.broke_off(broken, begun, 0), "another one has answered since");
+    }
+
+    #[test]
+    fn the_share_of_answers_that_break_off_opens_it() {
+        let begun = Instant::now();
+        for (whole, opens) in [(3, true), (10, true), (11, false), (16, false)] {
+            let mut breaker = Breaker::new(BreakerRules {
+                failures: 1000,
+                ..BreakerRules::default()
+            });
+            let answers: Vec<u64> = (0..20).map(|_| breaker.succeeded(begun)).collect();
+            let opened = answers[whole..]
+                .iter()
+                .any(|answer| breaker.broke_off(*answer, begun, 0));
+            assert_eq!(opened, opens, "{whole} of 20 are whole");
+        }
     }
 
     #[test]

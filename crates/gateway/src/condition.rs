@@ -38,7 +38,11 @@ struct Observed {
 
 /// A request in flight at a target; ends when it is dropped.
 #[derive(Debug)]
-pub struct Pending(Arc<Condition>);
+pub struct Pending {
+    condition: Arc<Condition>,
+    /// The number of its answer.
+    answer: u64,
+}
 
 /// How a target is doing, for people.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -98,7 +102,10 @@ impl Condition {
         observed.latency.waits(now);
         drop(observed);
         self.pending.fetch_add(1, Ordering::Relaxed);
-        Pending(self.clone())
+        Pending {
+            condition: self.clone(),
+            answer: 0,
+        }
     }
 
     /// A request that began has its reply, or nobody waits for it any more (`None`).
@@ -124,13 +131,14 @@ impl Condition {
         self.observed().retries.has_any()
     }
 
-    /// The target answered. `taken` is the time to its first content, where that tells something.
-    pub fn succeeded(&self, taken: Option<Duration>, now: Instant) {
+    /// The target answered. `taken` is the time to its first content, where that tells something. Returns the number of the
+    /// answer.
+    pub fn succeeded(&self, taken: Option<Duration>, now: Instant) -> u64 {
         let mut observed = self.observed();
-        observed.breaker.succeeded(now);
         if let Some(taken) = taken {
             observed.latency.measured(taken, now);
         }
+        observed.breaker.succeeded(now)
     }
 
     /// The first content takes at least this long.
@@ -180,15 +188,21 @@ impl Condition {
 }
 
 impl Pending {
-    /// How the target is doing.
-    pub fn condition(&self) -> &Condition {
-        &self.0
+    /// The target answered.
+    pub fn answered(&mut self, answer: u64) {
+        self.answer = answer;
+    }
+
+    /// The answer, which was counted as one, broke off.
+    pub fn broke_off(self, now: Instant, roll: u64) {
+        self.condition.failures.fetch_add(1, Ordering::Relaxed);
+        self.condition.observed().breaker.broke_off(self.answer, now, roll);
     }
 }
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        self.0.pending.fetch_sub(1, Ordering::Relaxed);
+        self.condition.pending.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

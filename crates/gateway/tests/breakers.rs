@@ -10,7 +10,7 @@ mod support;
 
 use std::time::Duration;
 
-use mynah_understudy::{Reply, Script, Understudy};
+use mynah_understudy::{Reply, Rule, Script, Understudy};
 use serde_json::json;
 use support::dialects::{strict, told};
 use support::{Gateway, Reply as Replied, Request, read_reply};
@@ -83,18 +83,36 @@ async fn streams_that_break_off_are_failures() {
     let chat = told("chat");
     let text = (chat.text)("half");
     let refusal = "data: {\"error\":{\"message\":\"too long\",\"code\":\"context_length_exceeded\"}}\n\n".to_owned();
-    for (broken, asked) in [
-        (Reply::stream([text.clone(), text.clone()]).cut_at(text.len() + 5), 2),
-        (Reply::stream([text.clone(), chat.error]), 2),
+    let cut = || Reply::stream([text.clone(), text.clone()]).cut_at(text.len() + 5);
+    let whole = || Reply::stream([text.clone(), chat.ending.clone()]);
+    let (in_a_row, share) = (
+        "failures = 5, rest = '60s'",
+        "failures = 100, rate = 0.5, volume = 6, rest = '60s'",
+    );
+    for (breaker, streams, asked, failures) in [
+        (in_a_row, vec![cut()], 5, 5),
+        (in_a_row, vec![Reply::stream([text.clone(), chat.error.clone()])], 5, 5),
+        (in_a_row, vec![Reply::status(500), cut()], 5, 5),
+        (
+            in_a_row,
+            vec![cut(), cut(), cut(), cut(), whole(), cut(), whole()],
+            10,
+            5,
+        ),
+        (share, vec![whole(), cut(), whole(), cut(), whole(), cut()], 6, 3),
+        (share, vec![whole(), whole(), whole(), cut(), cut(), whole()], 10, 2),
         // Which is the caller's fault.
-        (Reply::stream([text.clone(), refusal]), 10),
+        (in_a_row, vec![Reply::stream([text.clone(), refusal])], 10, 0),
     ] {
-        let (first, second, gateway) = two("failures = 100, rate = 0.5, volume = 4, rest = '60s'", broken).await;
-        second.set_script(Reply::stream([text.clone(), chat.ending.clone()]));
+        let (first, second, gateway) = two(breaker, Rule::any().replies(streams)).await;
+        second.set_script(whole());
         for _ in 0..10 {
             gateway.chat(r#"{"model":"m","stream":true}"#).await;
         }
         assert_eq!(first.counters().requests, asked);
+        let metrics = gateway.get("/metrics").await.text().to_owned();
+        let told = format!("mynah_target_failures_total{{target=\"first/a\"}} {failures}\n");
+        assert!(metrics.contains(&told), "{metrics}");
     }
 }
 

@@ -61,12 +61,12 @@ impl Turn<'_> {
         }
         match outcome {
             Outcome::Answered(taken) => {
-                condition.succeeded(Some(taken), now);
+                self.note_answer(condition.succeeded(Some(taken), now));
                 self.lease.accepted(model);
                 Fate::Done
             }
             Outcome::Unsuited | Outcome::CallersFault => {
-                condition.succeeded(None, now);
+                self.note_answer(condition.succeeded(None, now));
                 self.lease.accepted(model);
                 Fate::Done
             }
@@ -88,6 +88,12 @@ impl Turn<'_> {
                 self.abandon_probe();
                 Fate::Resting
             }
+        }
+    }
+
+    fn note_answer(&mut self, answer: u64) {
+        if let Some(pending) = &mut self.pending {
+            pending.answered(answer);
         }
     }
 

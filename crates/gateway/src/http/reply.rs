@@ -223,7 +223,7 @@ impl ReplyBody {
         if let Some(pending) = self.pending.take()
             && is_its_fault
         {
-            pending.condition().failed(Instant::now(), fastrand::u64(..));
+            pending.broke_off(Instant::now(), fastrand::u64(..));
         }
     }
 
