@@ -15,18 +15,18 @@ use crate::frame::{Frame, MAX_BLOCK, Splitter};
 pub struct Finale {
     /// The beginning of an event whose end has not come.
     held: Vec<u8>,
-    seen: bool,
+    said: Option<Ending>,
 }
 
 impl Finale {
     /// Looks at the next chunk. Nothing is copied when it ends with an event.
     pub fn push(&mut self, chunk: &[u8]) {
-        if self.seen {
+        if self.said == Some(Ending::Last) {
             return;
         }
         if self.held.is_empty() {
             let (events, rest) = chunk.split_at(after_last_event(chunk, 0));
-            self.seen = any_ends(events);
+            self.said = self.said.max(ending_among(events));
             self.held.extend_from_slice(rest);
         } else {
             // A blank line may have begun in what is held.
@@ -35,7 +35,7 @@ impl Finale {
             let end = after_last_event(&self.held, searched);
             if end > 0 {
                 let (events, rest) = self.held.split_at(end);
-                self.seen = any_ends(events);
+                self.said = self.said.max(ending_among(events));
                 self.held = rest.to_vec();
             }
         }
@@ -47,8 +47,13 @@ impl Finale {
 
     /// Whether the stream has said that it is over; to be asked once, at its end.
     pub fn seen(&mut self) -> bool {
-        self.seen |= any_ends(&self.held);
-        self.seen
+        self.said = self.said.max(ending_among(&self.held));
+        self.said.is_some()
+    }
+
+    /// Whether the event has come after which nothing more comes; to be asked at the end, too.
+    pub fn is_last(&mut self) -> bool {
+        self.seen() && self.said == Some(Ending::Last)
     }
 }
 
@@ -65,12 +70,12 @@ pub fn ended_well(stream: &[u8]) -> bool {
     while let Some(block) = splitter.next_block() {
         match ending(&block) {
             Some(Ending::Error) => return false,
-            Some(Ending::Proper) => ended = true,
+            Some(Ending::Proper | Ending::Last) => ended = true,
             None => {}
         }
     }
     match ending(&splitter.take_rest()) {
-        Some(ending) => ending == Ending::Proper,
+        Some(ending) => ending != Ending::Error,
         None => ended,
     }
 }
@@ -96,12 +101,16 @@ fn is_piece(item: &Value) -> bool {
 }
 
 /// What an event says about the end of its stream.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Ending {
-    /// The answer is all there.
-    Proper,
     /// Something failed.
     Error,
+    /// The answer is all there, or one of several.
+    Proper,
+    /// The same, and it is the last event: `[DONE]` (<https://platform.openai.com/docs/api-reference/chat-streaming>),
+    /// `message_stop` (<https://platform.claude.com/docs/en/build-with-claude/streaming>), `response.completed` or
+    /// `response.incomplete` (<https://platform.openai.com/docs/api-reference/responses-streaming>).
+    Last,
 }
 
 /// The offset after the last blank line that ends at `from` or later; zero when there is none.
@@ -158,30 +167,21 @@ fn is_value(rest: &[u8]) -> bool {
     matches!(rest.trim_ascii_start().first(), Some(b',' | b'}' | b']'))
 }
 
-fn any_ends(events: &[u8]) -> bool {
+/// The furthest that some events go in saying that their stream is over.
+fn ending_among(events: &[u8]) -> Option<Ending> {
     if !may_end(events) {
-        return false;
+        return None;
     }
     let mut splitter = Splitter::default();
-    if splitter.push(events).is_err() {
-        return false;
-    }
-    while let Some(block) = splitter.next_block() {
-        if ends(&block) {
-            return true;
-        }
-    }
-    ends(&splitter.take_rest())
-}
-
-fn ends(block: &[u8]) -> bool {
-    ending(block).is_some()
+    splitter.push(events).ok()?;
+    let said = std::iter::from_fn(|| splitter.next_block()).filter_map(|block| ending(&block));
+    said.max().max(ending(&splitter.take_rest()))
 }
 
 fn ending(block: &[u8]) -> Option<Ending> {
     let data = Frame::parse(block).data?;
     let Ok(event) = serde_json::from_slice::<Value>(&data) else {
-        return (data.trim_ascii() == b"[DONE]").then_some(Ending::Proper);
+        return (data.trim_ascii() == b"[DONE]").then_some(Ending::Last);
     };
     ending_by(&event)
 }
@@ -199,12 +199,11 @@ fn ending_by(event: &Value) -> Option<Ending> {
         || event["choices"].as_array().is_some_and(gave_up);
     let is_proper = any_has("choices", "finish_reason")
         || any_has("candidates", "finishReason")
-        || !event["promptFeedback"]["blockReason"].is_null()
-        || matches!(kind, "response.completed" | "response.incomplete" | "message_stop");
-    if is_error {
-        Some(Ending::Error)
-    } else {
-        is_proper.then_some(Ending::Proper)
+        || !event["promptFeedback"]["blockReason"].is_null();
+    match kind {
+        _ if is_error => Some(Ending::Error),
+        "response.completed" | "response.incomplete" | "message_stop" => Some(Ending::Last),
+        _ => is_proper.then_some(Ending::Proper),
     }
 }
 
@@ -222,10 +221,12 @@ mod tests {
     }
 
     /// The same, with every event parsed.
-    fn parsed(stream: &str) -> bool {
+    fn parsed(stream: &str) -> Option<Ending> {
         let mut splitter = Splitter::default();
         splitter.push(stream.as_bytes()).unwrap();
-        std::iter::from_fn(|| splitter.next_block()).any(|block| ends(&block)) || ends(&splitter.take_rest())
+        let said: Vec<_> = std::iter::from_fn(|| splitter.next_block()).collect();
+        let said = said.iter().filter_map(|block| ending(block));
+        said.max().max(ending(&splitter.take_rest()))
     }
 
     #[test]
@@ -244,6 +245,23 @@ mod tests {
                 "{data}"
             );
             assert!(seen(&format!("data: {data}")), "{data}");
+        }
+    }
+
+    #[test]
+    fn only_some_ends_are_the_last_event() {
+        for (data, last) in [
+            ("[DONE]", true),
+            (r#"{"type":"response.completed","response":{}}"#, true),
+            (r#"{"type":"message_stop"}"#, true),
+            (r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#, false),
+            (r#"{"candidates":[{"finishReason":"STOP"}]}"#, false),
+            (r#"{"error":{"message":"m"}}"#, false),
+        ] {
+            let mut finale = Finale::default();
+            finale.push(b"data: {\"choices\":[{\"finish_reason\":\"stop\"}]}\n\n");
+            finale.push(format!("data: {data}\n\n").as_bytes());
+            assert_eq!(finale.is_last(), last, "{data}");
         }
     }
 
@@ -361,8 +379,9 @@ mod tests {
                 finale.push(&bytes[cut[0]..cut[1]]);
             }
             let expected = parsed(&stream);
-            prop_assert_eq!(finale.seen(), expected);
-            prop_assert_eq!(seen(&stream), expected);
+            prop_assert_eq!(finale.seen(), expected.is_some());
+            prop_assert_eq!(finale.is_last(), expected == Some(Ending::Last));
+            prop_assert_eq!(seen(&stream), expected.is_some());
         }
     }
 

@@ -71,6 +71,11 @@ impl Passage {
         }
     }
 
+    /// Whether all of an answer was translated: what comes now is of no interest.
+    pub fn is_over(&self) -> bool {
+        matches!(self, Self::Transcode(transcoder) if transcoder.is_over())
+    }
+
     /// The end of a stream that broke off, in the words of the caller's protocol. Empty when the answer was whole before;
     /// `None` where nothing that is said now would be understood. `relayed` writes the event for what is only relayed.
     pub fn break_off(&mut self, message: &str, relayed: impl FnOnce() -> Vec<u8>) -> Option<Bytes> {

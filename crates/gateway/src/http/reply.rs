@@ -179,9 +179,12 @@ impl ReplyBody {
 
     /// A stream that breaks off must not look as if it had ended: it ends in an error event, in place of an event that
     /// was not whole. Any other body, and an event of which a part was passed on, is cut off, so that the caller's HTTP
-    /// library notices. `None` when the answer may go on.
+    /// library notices. `None` when the answer may go on, or nothing is missing but the end of its body.
     fn broken_off(&mut self, error: BodyError) -> Option<Result<Frame<Bytes>, BodyError>> {
         self.rest = None;
+        if self.is_complete() {
+            return None;
+        }
         self.has_failed(&error, !matches!(error, BodyError::Late));
         let failure = match &error {
             BodyError::Stalled(_) | BodyError::Late => {
@@ -260,6 +263,11 @@ impl ReplyBody {
             Some(until) => until.as_mut().poll(cx),
             None => Poll::Pending,
         }
+    }
+
+    /// Whether the last event has come, so that it does not matter how the body ends.
+    fn is_complete(&mut self) -> bool {
+        self.passage.is_over() || self.finale.as_mut().is_some_and(Finale::is_last)
     }
 
     /// The end of the provider's body: whether it is the end of the answer too.
