@@ -16,6 +16,8 @@ pub(super) struct Choice {
     pub(super) reasonings: u32,
     /// Characters of text so far.
     pub(super) spoken: u64,
+    /// How many of them were before the part that is open.
+    pub(super) part_begins: u64,
     /// Something was said, of whatever kind.
     pub(super) said: bool,
     pub(super) told_thoughts: bool,

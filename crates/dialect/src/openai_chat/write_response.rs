@@ -1,5 +1,7 @@
 //! Writes whole answers.
 
+use std::ops::Range;
+
 use super::read_request::LEGACY;
 use super::{details, logprobs, usage, words};
 use crate::Protocol;
@@ -107,7 +109,8 @@ struct Said<'r> {
     refusal: Option<String>,
     thoughts: String,
     reasoning: Vec<&'r Part>,
-    citations: Vec<&'r Citation>,
+    /// Each with the part of the text, in letters, in which it stands.
+    citations: Vec<(Range<u64>, &'r Citation)>,
     sound: Option<&'r Content>,
     pictures: Vec<&'r Media>,
     calls: Vec<&'r Part>,
@@ -119,8 +122,12 @@ impl<'r> Said<'r> {
         for part in &candidate.parts {
             match &part.content {
                 Content::Text { text, citations } => {
-                    said.text.get_or_insert_default().push_str(text);
-                    said.citations.extend(citations);
+                    let whole = said.text.get_or_insert_default();
+                    let start = letters(whole);
+                    whole.push_str(text);
+                    let part = start..start + letters(text);
+                    said.citations
+                        .extend(citations.iter().map(|citation| (part.clone(), citation)));
                 }
                 Content::Refusal { text } => said.refusal.get_or_insert_default().push_str(text),
                 Content::Reasoning { text, .. } if wishes.thoughts => {
@@ -171,9 +178,8 @@ fn write_message(it: &mut Object<'_>, said: &Said<'_>, asked: &Asked, wishes: Wi
     }
     it.text_or_null("refusal", said.refusal.as_deref());
     it.array("annotations", |items| {
-        for citation in &said.citations {
-            let end = said.text.as_ref().map_or(0, |text| text.chars().count() as u64);
-            write_annotation(items, citation, None, end);
+        for (part, citation) in &said.citations {
+            write_annotation(items, citation, None, part);
         }
     });
     if let Some(sound) = said.sound {
@@ -249,19 +255,24 @@ pub(super) fn shown(part: &Part) -> (Option<&str>, bool) {
     }
 }
 
+/// How many letters there are in a text.
+fn letters(text: &str) -> u64 {
+    text.chars().count() as u64
+}
+
 /// Writes a citation if it is one of a page: the API knows no others, and its clients want every member. `index` is for
-/// streams, whose accumulators want one.
-pub(super) fn write_annotation(items: &mut Array<'_>, citation: &Citation, index: Option<u32>, end: u64) {
+/// streams, whose accumulators want one. It is of that part of the text, in letters, unless it says of which.
+pub(super) fn write_annotation(items: &mut Array<'_>, citation: &Citation, index: Option<u32>, part: &Range<u64>) {
     let Some(url) = citation.url.as_deref() else {
         return;
     };
-    let start = citation.start.unwrap_or(0);
+    let start = citation.start.unwrap_or(part.start);
     items.object(|it| {
         it.some_number("index", index);
         it.text("type", "url_citation");
         it.object("url_citation", |it| {
             it.number("start_index", start);
-            it.number("end_index", citation.end.unwrap_or(end).max(start));
+            it.number("end_index", citation.end.unwrap_or(part.end).max(start));
             it.text("title", citation.title.as_deref().unwrap_or(url));
             it.text("url", url);
             it.some_text("content", citation.cited.as_deref());

@@ -109,7 +109,10 @@ impl ChunkWriter {
         };
         let at = self.place(candidate, out, speaks);
         match opened {
-            Opened::Text => self.now_open(at, Open::Text),
+            Opened::Text => {
+                self.now_open(at, Open::Text);
+                self.choices[at].part_begins = self.choices[at].spoken;
+            }
             Opened::Refusal => self.now_open(at, Open::Refusal),
             Opened::Reasoning { .. } => self.now_open(at, Open::Reasoning { told: false }),
             Opened::ToolCall {
@@ -285,11 +288,12 @@ impl ChunkWriter {
             Delta::Arguments(text) => self.arguments(out, at, text),
             Delta::Signature(proof) => self.proof(at, proof, out),
             Delta::Citation(citation) if citation.url.is_some() => {
-                let (index, end) = (self.choices[at].citations, self.choices[at].spoken);
-                self.choices[at].citations += 1;
+                let choice = &mut self.choices[at];
+                let (index, part) = (choice.citations, choice.part_begins..choice.spoken);
+                choice.citations += 1;
                 self.delta(out, at, |it| {
                     it.array("annotations", |items| {
-                        write_annotation(items, citation, Some(index), end);
+                        write_annotation(items, citation, Some(index), &part);
                     });
                 });
             }
