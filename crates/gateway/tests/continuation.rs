@@ -267,7 +267,8 @@ async fn who_does_not_want_to_go_on_is_passed_over() {
         "{}{}{}{}{}\
          [models.good]\ntargets = ['first/m', 'unable/m', 'refusing/m', 'failing/m', 'willing/m']\non_cut = 'continue'\n\
          [models.bad]\ntargets = ['first/m', 'unable/m', 'refusing/m', 'failing/m']\non_cut = 'continue'\nretries = 0\n",
-        provider("first", "chat", &first.url()),
+        // It is asked first every time, however often it breaks off.
+        provider("first", "chat", &first.url()) + "breaker = { failures = 100 }\n",
         provider("unable", "chat", &unable.url()),
         prefilled("refusing", "chat", &refusing.url()),
         prefilled("failing", "chat", &failing.url()),
