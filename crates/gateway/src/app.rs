@@ -70,6 +70,7 @@ pub struct Process {
     pub via: HeaderValue,
     in_flight: AtomicUsize,
     draining: AtomicBool,
+    cutting_off: AtomicBool,
 }
 
 impl Process {
@@ -88,6 +89,7 @@ impl Process {
             via: HeaderValue::try_from(via).unwrap_or(HeaderValue::from_static("1.1 mynah")),
             in_flight: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
+            cutting_off: AtomicBool::new(false),
         }
     }
 
@@ -99,6 +101,16 @@ impl Process {
     /// Says that no new work should come.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Says that the time for what is in flight is over.
+    pub fn cut_off(&self) {
+        self.cutting_off.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the time for what is in flight is over.
+    pub fn is_cutting_off(&self) -> bool {
+        self.cutting_off.load(Ordering::Relaxed)
     }
 
     /// Requests in flight.
@@ -115,6 +127,13 @@ impl Process {
 /// One request in flight; ends when it is dropped.
 #[derive(Debug)]
 pub struct InFlight(Arc<App>);
+
+impl InFlight {
+    /// Whether its time is over, as the gateway stops.
+    pub fn is_cut_off(&self) -> bool {
+        self.0.process.is_cutting_off()
+    }
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {

@@ -408,6 +408,12 @@ impl Failure {
         Self::ours(StatusCode::SERVICE_UNAVAILABLE, "server_overloaded", message)
     }
 
+    /// The gateway stops, and has waited for as long as it may.
+    pub fn shutting_down() -> Self {
+        let message = "The gateway was stopped before this answer was over.";
+        Self::ours(StatusCode::SERVICE_UNAVAILABLE, "shutting_down", message)
+    }
+
     /// Every key of every target rests; `seconds` until the first of them is worth a try.
     pub fn all_resting(model: &str, reason: &str, seconds: u32) -> Self {
         let message = format!(

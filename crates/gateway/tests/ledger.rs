@@ -323,15 +323,38 @@ async fn the_signal_to_stop_loses_nothing() {
     for _ in 0..20 {
         assert_eq!(gateway.chat(r#"{"model":"up/m"}"#).await.status, 200);
     }
-    let mut stream = gateway.connect().await;
-    let request = Request::chat(r#"{"model":"endless/m","stream":true}"#);
-    stream.write_all(&request.bytes()).await.unwrap();
-    read_head(&mut stream).await.unwrap();
+    let mut streams = Vec::new();
+    for caller in CALLERS {
+        let mut stream = gateway.connect().await;
+        let request = ask(caller, "endless/m", "hello", true);
+        stream.write_all(&request.bytes()).await.unwrap();
+        read_head(&mut stream).await.unwrap();
+        streams.push(stream);
+    }
+    understudy.set_script(Reply::hang());
+    let mut waiting = gateway.connect().await;
+    let request = Request::chat(r#"{"model":"up/m"}"#);
+    waiting.write_all(&request.bytes()).await.unwrap();
+    understudy.wait_received(21).await;
     gateway.signal("TERM");
+    for (caller, mut stream) in CALLERS.into_iter().zip(streams) {
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).await.unwrap();
+        let rest = String::from_utf8(rest).unwrap();
+        assert!(rest.contains("The gateway was stopped"), "{caller}: {rest}");
+        assert!(rest.ends_with("\r\n0\r\n\r\n"), "{caller}: {rest}");
+    }
     assert_eq!(gateway.ended().await, Some(0));
     let database = gateway.directory.path().join("mynah.db");
-    let found = find(&database, "SELECT provider, count(*) FROM requests GROUP BY 1").unwrap();
-    assert_eq!(found, ["endless 1", "up 20"]);
+    let query = "SELECT status, error, fault, provider, count(*) FROM requests GROUP BY 1, 2, 3, 4 ORDER BY 4, 1";
+    assert_eq!(
+        find(&database, query).unwrap(),
+        [
+            "499 shutting_down gateway - 1",
+            "200 shutting_down gateway endless 4",
+            "200 - - up 20",
+        ]
+    );
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::reply::{ATTEMPTS, MODEL};
 use crate::answer::Answer;
-use crate::app::App;
+use crate::app::{App, Process};
 use crate::ask::{Ask, unix_time};
 use crate::caller::Caller;
 use crate::continuation::Rest;
@@ -64,6 +64,8 @@ struct Kept {
     from_cache: bool,
     meter: Option<Meter>,
     account: Option<Account>,
+    /// Knows whether the gateway stops.
+    process: Option<Arc<Process>>,
 }
 
 /// The status of a request whose caller did not wait for a reply, as nginx has it.
@@ -80,6 +82,7 @@ impl Entry {
         let ledger = app.process.ledger.as_deref();
         let mut entry = Self::kept_if(ledger.is_some() || telemetry::logs_requests(), parts);
         if let Some(kept) = &mut entry.kept {
+            kept.process = Some(app.process.clone());
             let meter = kept.meter.insert(Meter::default());
             // The log has no costs.
             if let Some(ledger) = ledger {
@@ -305,10 +308,13 @@ impl Entry {
         }
     }
 
-    /// Notes that the caller did not wait for the end, unless the answer failed before.
+    /// Notes that the caller did not wait for the end, or the gateway did not, unless the answer failed before.
     pub(super) fn was_left(&mut self) {
-        if let Some(kept) = &mut self.kept {
-            kept.error.get_or_insert("caller_hung_up");
+        if let Some(kept) = &mut self.kept
+            && kept.error.is_none()
+        {
+            let (error, blame) = kept.why_left();
+            (kept.error, kept.blame) = (Some(error), Some(blame));
         }
     }
 }
@@ -333,6 +339,15 @@ impl Kept {
             from_cache: false,
             meter: None,
             account: None,
+            process: None,
+        }
+    }
+
+    /// Why nobody waits any longer, and whose fault that is.
+    fn why_left(&self) -> (&'static str, Blame) {
+        match &self.process {
+            Some(process) if process.is_cutting_off() => ("shutting_down", Blame::Gateway),
+            _ => ("caller_hung_up", Blame::Caller),
         }
     }
 
@@ -378,12 +393,15 @@ impl Kept {
 
     /// The request is over, after so many attempts.
     fn close(self: Box<Self>, attempts: u32) {
-        let (status, error) = match self.status {
-            Some(status) => (status, self.error),
-            None => (
+        let (status, error, blame) = if let Some(status) = self.status {
+            (status, self.error, self.blame)
+        } else {
+            let (error, blame) = self.why_left();
+            (
                 StatusCode::from_u16(HUNG_UP).unwrap_or_default(),
-                Some("caller_hung_up"),
-            ),
+                Some(error),
+                Some(blame),
+            )
         };
         let (charge, taken) = (self.charge(), self.begun.elapsed());
         let lost = self.lost.as_ref().and_then(|lost| lost.to_str().ok());
@@ -402,7 +420,7 @@ impl Kept {
                 status,
                 error,
                 charge,
-                blame: self.blame,
+                blame,
                 lost,
             };
             account.close(ledger, closing);

@@ -1,6 +1,6 @@
 //! Accepts connections and serves them until the gateway stops.
 
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -39,6 +39,9 @@ static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// How long what is cut off may take to say so.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// One configuration as it is served.
 pub struct Site {
@@ -81,10 +84,15 @@ pub async fn serve(listener: TcpListener, site: Arc<ArcSwap<Site>>, stopped: imp
         }
     }
     drop(listener);
-    let drain = site.load().app.server.drain;
+    let app = site.load().app.clone();
+    let drain = app.server.drain;
     stopping.send_replace(());
     if tokio::time::timeout(drain, stopping.closed()).await.is_err() {
         tracing::warn!(?drain, "requests were still in flight; they are cut off");
+        app.process.cut_off();
+        // Wakes them once more.
+        stopping.send_replace(());
+        let _ = tokio::time::timeout(LAST_WORDS, stopping.closed()).await;
     }
 }
 
@@ -114,7 +122,7 @@ async fn connection(tcp: TcpStream, peer: SocketAddr, site: Arc<ArcSwap<Site>>, 
     }
 }
 
-/// Runs a connection, and tells it when the gateway stops.
+/// Runs a connection, tells it when the gateway stops, and wakes it when what it has in flight is cut off.
 ///
 /// It is pinned by the caller, as a future that is handed over is kept twice.
 async fn until_stopped<F: Future>(
@@ -122,15 +130,15 @@ async fn until_stopped<F: Future>(
     stopping: &AtomicBool,
     stop: watch::Receiver<()>,
 ) -> F::Output {
-    let mut told = pin!(told(stop.clone()));
+    let mut listening = pin!(listen(stop.clone()));
     let mut is_registered = false;
     poll_fn(|cx| {
-        // Asked once, to be woken, and then only when there is news: asking takes a lock that all connections share.
-        if !is_registered || (stop.has_changed().unwrap_or(true) && !stopping.load(Ordering::Relaxed)) {
+        // Asked once, to be woken, and then only once it stops: asking takes a lock that all connections share.
+        if !is_registered || stop.has_changed().unwrap_or(true) {
             is_registered = true;
-            if told.as_mut().poll(cx).is_ready() {
-                stopping.store(true, Ordering::Relaxed);
-            }
+            let _ = listening.as_mut().poll(cx);
+            // An error means that it has stopped already.
+            stopping.store(stop.has_changed().unwrap_or(true), Ordering::Relaxed);
         }
         serving.as_mut().poll(cx)
     })
@@ -216,10 +224,10 @@ where
     Ok(http2::serve(io, come, patience, stopping, answer).await?)
 }
 
-/// Waits until the gateway stops.
-async fn told(mut stop: watch::Receiver<()>) {
-    // An error means that it has stopped already.
-    let _ = stop.changed().await;
+/// Is woken by everything that is told, for ever.
+async fn listen(mut stop: watch::Receiver<()>) {
+    while stop.changed().await.is_ok() {}
+    pending::<()>().await;
 }
 
 /// Answers one request, and gives it an id.

@@ -95,7 +95,7 @@ pub fn reply(
         continuation,
         ends_in_error: false,
         entry,
-        _permit: permit,
+        permit,
     };
     let mut response = Response::new(Body::new(body));
     *response.status_mut() = answer.status;
@@ -166,7 +166,7 @@ struct ReplyBody {
     /// The provider broke off, and the error that says so was sent.
     ends_in_error: bool,
     entry: Entry,
-    _permit: InFlight,
+    permit: InFlight,
 }
 
 impl ReplyBody {
@@ -192,15 +192,34 @@ impl ReplyBody {
             }
             BodyError::Cut(_) => Failure::broken_off("The provider broke off in the middle of its answer.".to_owned()),
         };
-        let (dialect, responses) = (self.dialect, self.responses);
-        let event = || failure.event_in(dialect, responses);
-        let last = self.passage.break_off(&failure.message, event);
+        let last = self.last_words(&failure);
         if self.passage.cut().is_some() {
             return None;
         }
         self.entry.broke_off(Blame::Upstream);
         self.ends_in_error = last.is_some();
         Some(last.map(Frame::data).ok_or(error))
+    }
+
+    /// The event in which a stream ends that failed; `None` where it would not be understood.
+    fn last_words(&mut self, failure: &Failure) -> Option<Bytes> {
+        let (dialect, responses) = (self.dialect, self.responses);
+        self.passage
+            .break_off(&failure.message, || failure.event_in(dialect, responses))
+    }
+
+    /// The end of an answer for which the gateway, which stops, does not wait any longer.
+    fn cut_off(&mut self) -> Result<Frame<Bytes>, BodyError> {
+        self.held.clear();
+        self.rest = None;
+        let mut last = self.last_words(&Failure::shutting_down());
+        if self.passage.cut().is_some() {
+            last = Some(self.passage.give_up());
+        }
+        self.entry.was_left();
+        self.ends_in_error = true;
+        last.map(Frame::data)
+            .ok_or_else(|| BodyError::Cut("the gateway stops".to_owned()))
     }
 
     /// Notes that an error has taken the place of the rest, which came from the provider, or is told where an end is missing.
@@ -347,7 +366,11 @@ impl HttpBody for ReplyBody {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = ready!(self.poll_piece(cx));
+        let frame = if self.permit.is_cut_off() && !self.is_end_stream() && !self.ends_in_error {
+            Some(self.cut_off())
+        } else {
+            ready!(self.poll_piece(cx))
+        };
         self.note_failure();
         self.entry.told(frame.as_ref());
         Poll::Ready(frame)

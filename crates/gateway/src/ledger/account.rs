@@ -276,7 +276,7 @@ fn dialect(turn: &Turn<'_>, ask: &Ask<'_>) -> Cow<'static, str> {
 /// Whose fault it is that a request was not answered well; nobody's if it was.
 fn fault(status: StatusCode, error: Option<&str>, blame: Option<Blame>) -> &'static str {
     match (blame, error) {
-        (Some(Blame::Caller), _) | (None, Some("caller_hung_up")) => "caller",
+        (Some(Blame::Caller), _) => "caller",
         (Some(Blame::Upstream), _) | (None, Some(_)) => "provider",
         (Some(Blame::Gateway), _) => "gateway",
         // What a provider says is passed on.
