@@ -297,3 +297,17 @@ fn the_usual_answer_is_learnt() {
     }
     assert!((3_900..=4_000).contains(&allowance.client.usual_answer()));
 }
+
+#[test]
+fn a_window_has_no_more_pieces_than_it_is_divided_into() {
+    for length in [1, 255, 511, 769, MINUTE] {
+        let mut window = Window::new(length);
+        for now in 0..2 * length {
+            window.used(now);
+            window.add(1, now);
+        }
+        // The one that leaves and the one that comes are parts.
+        let pieces = window.pieces().count();
+        assert!(pieces <= 257, "{pieces} of {length} ms");
+    }
+}

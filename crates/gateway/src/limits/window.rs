@@ -97,7 +97,7 @@ impl Window {
         if let Some(piece) = self.pieces.back_mut() {
             // Who was a little quicker may come a little later.
             let (first, last) = (first.max(piece.first), last.max(piece.last));
-            if first - piece.first < self.length / PIECES || first <= piece.last {
+            if first - piece.first < self.length.div_ceil(PIECES) || first <= piece.last {
                 piece.last = last;
                 piece.amount = piece.amount.saturating_add(amount);
                 return Mark(piece.first);
