@@ -43,10 +43,12 @@ def test_error_of_the_provider(client, understudy, status, kind, stream):
 
 
 def test_error_that_is_no_json(client, understudy):
-    understudy.on({"status": 502, "body": "<html>Bad Gateway</html>", "headers": {"content-type": "text/html"}})
+    page = "<html><title>502 Bad Gateway</title></html>"
+    understudy.on({"status": 502, "body": page, "headers": {"content-type": "text/html"}})
     error = raised_by(client, openai.InternalServerError)
-    assert error.response.text == "<html>Bad Gateway</html>"
-    assert error.response.headers["content-type"] == "text/html"
+    assert (error.status_code, error.type) == (502, "server_error")
+    assert error.body["message"].endswith("answered with status 502: 502 Bad Gateway")
+    assert error.response.headers["content-type"] == "application/json"
 
 
 def test_wrong_key(gateway, understudy):

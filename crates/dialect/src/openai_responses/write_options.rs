@@ -105,7 +105,7 @@ impl<'a> Scribe<'a> {
             self.lost.note(Field::Logprobs, "not supported by the provider");
             return false;
         }
-        self.takes("top_logprobs", Field::Logprobs) && self.is_free(Field::Logprobs)
+        self.takes("top_logprobs", Field::Logprobs)
     }
 
     /// Whether the model can be told how to draw tokens. A caller of the same protocol knows its model.
