@@ -48,8 +48,8 @@ pub enum Body {
 /// Watches a reply for the usage objects in it, in chunks of any size.
 ///
 /// The members of a caller's schema or of a call's arguments may be called like a usage. So only those count that stand where
-/// providers have theirs (`nesting.rs`), and of those in one event, or in a body that is no stream, only the
-/// last. In a stream, a later event completes the earlier ones.
+/// providers have theirs (`nesting.rs`), and of those in one event, or in a body that is no stream, only the last. In a stream, a
+/// later event completes the earlier ones.
 ///
 /// It copies only what may be a usage object that has not ended.
 #[derive(Debug)]
@@ -114,7 +114,8 @@ impl UsageTap {
     }
 }
 
-/// What a body tells that is one JSON text and all there: the same as [`UsageTap::json`] finds under its first key. `None` when that is nothing, stands elsewhere, or leaves out how long a text is.
+/// What a body tells that is one JSON text and all there: the same as [`UsageTap::json`] finds under its first key. `None` when
+/// that is nothing, stands elsewhere, or leaves out how long a text is.
 pub fn told_by(body: Body, text: &[u8]) -> Option<Usage> {
     let mut search = Search::new(&USAGE, &USAGE_FINDER, false);
     search.push(text);
